@@ -1,0 +1,1 @@
+"""Everything that turns a real environment into a world package: record, train, evaluate, export."""

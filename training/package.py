@@ -1,0 +1,153 @@
+"""Writes a world package: graphs, starts, and the manifest that `src/model/manifest.ts` reads.
+
+    python -m training.package --world car-racing
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .data import load_episodes
+from .environments import world_module
+from .errors import TrainingError
+from .export import export_encoder, export_tick, round_weights, tensors_of
+from .record import Recording, record
+from .tokenizer import Tokenizer
+from .train_tokenizer import encode_all, load_tokenizer
+from .train_world_model import load_world_model
+from .world_model import WorldModel, patchify
+
+SCHEMA = 1
+START_FRAMES = 8  # history of a start: enough to know how fast one goes
+START_SEED = 2_000_000  # starts are recorded from seeds of their own, neither trained on nor evaluated
+
+
+def write_package(
+    folder: Path,
+    *,
+    world: str,
+    model: WorldModel,
+    tokenizer: Tokenizer,
+    evaluations: int,
+    context_level: float,
+    trained_frames: int,
+) -> Path:
+    """Builds the package beside `folder` and swaps it in. Metrics of a package that is there already are dropped."""
+    facts = world_module(world).FACTS
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / "starts").mkdir(parents=True)
+    round_weights(model)
+    round_weights(tokenizer)
+    export_tick(
+        model, tokenizer, evaluations=evaluations, context_level=context_level, path=partial / "tick.onnx"
+    )
+    export_encoder(model, tokenizer, path=partial / "encoder.onnx")
+
+    last = max(frame for _, frame in facts["starts"])
+    spec = Recording(world=world, policy=facts["start_policy"], seed=START_SEED, frames=last + 1)
+    episodes = record(spec, progress=False)
+    starts = []
+    for number, (title, frame) in enumerate(facts["starts"]):
+        rows = np.arange(frame - START_FRAMES + 1, frame + 1)
+        if rows[0] < 0 or episodes["starts"][rows[1:]].any():
+            raise TrainingError(f"start '{title}': expected {START_FRAMES} frames of one episode before it.")
+        latents = patchify(encode_all(tokenizer, episodes["frames"][rows]), model.config).numpy()
+        files = {
+            "latents": (f"starts/{number}.latents.f32", latents.astype("<f4")),
+            "actions": (f"starts/{number}.actions.f32", episodes["actions"][rows[:-1]].astype("<f4")),
+            "picture": (f"starts/{number}.picture.u8", episodes["frames"][frame]),
+        }
+        for name, values in files.values():
+            (partial / name).write_bytes(np.ascontiguousarray(values).tobytes())
+        starts.append({"title": title, "frames": START_FRAMES, **{k: name for k, (name, _) in files.items()}})
+
+    c, size = model.config, tokenizer.config.size
+    (partial / "README.md").write_text(f"# {facts['title']}\n\nNot evaluated yet: `training.evaluate` writes this card.\n")
+    manifest = {
+        "schema": SCHEMA,
+        "name": world,
+        "title": facts["title"],
+        "description": facts["description"],
+        "picture": {"width": size, "height": size},
+        "frameRate": facts["frame_rate"],
+        "actions": facts["actions"],
+        "latent": {"tokens": c.tokens, "channels": c.token_channels},
+        "kv": {
+            "layers": len(c.window_layers),
+            "tokens": c.tokens,
+            "width": c.kv_width,
+            "sink": 0,
+            "memory": 0,
+            "window": c.window,
+            "maxAge": c.window,
+        },
+        "evaluations": evaluations,
+        "tick": {"file": "tick.onnx", **tensors_of(partial / "tick.onnx")},
+        "encoder": {"file": "encoder.onnx", **tensors_of(partial / "encoder.onnx")},
+        "starts": starts,
+        "files": {},
+        "recordedFrom": {
+            "environment": facts["environment"],
+            "licence": facts["licence"],
+            "frames": trained_frames,
+        },
+        "metrics": {},
+    }
+    write_manifest(partial, manifest)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return folder
+
+
+def write_manifest(folder: Path, manifest: dict) -> None:
+    """Lists every file of the folder with size and hash, then writes world.json."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "world.json")
+    manifest["files"] = {
+        p.relative_to(folder).as_posix(): {
+            "bytes": p.stat().st_size,
+            "sha256": hashlib.sha256(p.read_bytes()).hexdigest(),
+        }
+        for p in files
+    }
+    (folder / "world.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--world", required=True)
+    parser.add_argument("--data", type=Path, help="folder of the checkpoints; default .data/WORLD")
+    parser.add_argument("--out", type=Path, help="default assets/worlds/WORLD")
+    parser.add_argument("--evaluations", type=int, default=1, help="function evaluations per frame")
+    parser.add_argument("--context-level", type=float, default=0.1, help="noise level the history is said to have")
+    args = parser.parse_args(argv)
+    data = args.data or Path(".data") / args.world
+    try:
+        torch.manual_seed(0)
+        folder = write_package(
+            args.out or Path("assets/worlds") / args.world,
+            world=args.world,
+            model=load_world_model(data / "world-model.pt", args.world),
+            tokenizer=load_tokenizer(data / "tokenizer.pt", args.world),
+            evaluations=args.evaluations,
+            context_level=args.context_level,
+            trained_frames=len(load_episodes(sorted(data.glob("train-*.npz"))).frames),
+        )
+    except TrainingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+    print(f"{folder}: {size / 1e6:.1f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""Records episodes from a real environment.
+
+    python -m training.record --world car-racing --policy mixed --seed 1 --frames 400 --out x.npz
+
+The file holds `frames` uint8 [T, H, W, 3], `actions` float32 [T, A] (action t leads from frame t to t + 1; the last
+action of an episode leads nowhere) and `starts` bool [T] (true on the first frame of an episode). The same arguments
+give the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from .environments import world_module
+from .errors import TrainingError
+
+HELD_OUT_FROM = 1_000_000  # `--seed` from here on is never trained on
+
+
+@dataclass
+class Recording:
+    """What one call records."""
+
+    world: str  # name of the world
+    policy: str  # which driver: a key of the source's policies
+    seed: int  # together with an episode's number it fixes track and driver
+    frames: int  # how many frames in all
+    episode: int = 400  # longest episode, frames
+
+
+def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
+    """Plays `spec.frames` frames and returns the three arrays."""
+    if spec.frames < 1 or spec.episode < 2:
+        raise TrainingError(f"expected --frames >= 1 and --episode >= 2, got {spec.frames} and {spec.episode}.")
+    if spec.seed < 0:
+        raise TrainingError(f"expected --seed >= 0, got {spec.seed}.")
+    world = world_module(spec.world)
+    if spec.policy not in world.POLICIES:
+        raise TrainingError(f"unknown policy: expected one of {', '.join(world.POLICIES)}, got '{spec.policy}'.")
+    source = world.Source()
+
+    frames, actions, starts = [], [], []
+    bar = tqdm(total=spec.frames, unit="frame", disable=not progress, file=sys.stderr)
+    episode = 0
+    while len(frames) < spec.frames:
+        seed = np.random.SeedSequence([spec.seed, episode])
+        driver = world.POLICIES[spec.policy](np.random.default_rng(seed))
+        frame = source.reset(int(seed.generate_state(1)[0]) & 0x7FFF_FFFF)
+        for age in range(min(spec.episode, spec.frames - len(frames))):
+            action = driver(source)
+            frames.append(frame)
+            actions.append(action)
+            starts.append(age == 0)
+            bar.update()
+            frame = source.step(action)
+            if source.done:
+                break
+        episode += 1
+    bar.close()
+    source.close()
+    return {
+        "frames": np.stack(frames),
+        "actions": np.stack(actions).astype(np.float32),
+        "starts": np.array(starts, bool),
+    }
+
+
+def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes beside the target and renames: an interrupted recording leaves nothing half-written.
+
+    Times in the archive are fixed, so equal arrays give equal bytes.
+    """
+    partial = path.with_name(path.name + ".partial")
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+    os.replace(partial, path)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--world", required=True, help="name of the world, such as car-racing")
+    parser.add_argument("--policy", default="mixed", help="sticky-random, scripted or mixed")
+    parser.add_argument("--seed", type=int, default=1, help=f"from {HELD_OUT_FROM:,} on: held out of training")
+    parser.add_argument("--frames", type=int, default=400)
+    parser.add_argument("--episode", type=int, default=400, help="longest episode, frames")
+    parser.add_argument("--out", type=Path, required=True, help="the .npz file to write")
+    args = parser.parse_args(argv)
+    try:
+        if args.out.suffix != ".npz":
+            raise TrainingError(f"expected --out to end in .npz, got '{args.out}'.")
+        if not args.out.parent.is_dir():
+            raise TrainingError(f"expected a folder for --out, got '{args.out.parent}', which isn't one.")
+        spec = Recording(
+            world=args.world, policy=args.policy, seed=args.seed, frames=args.frames, episode=args.episode
+        )
+        arrays = record(spec, progress=sys.stderr.isatty())
+    except TrainingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    write_npz(args.out, arrays)
+    print(f"{args.out}: {len(arrays['frames'])} frames, {int(arrays['starts'].sum())} episodes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

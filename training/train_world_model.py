@@ -1,0 +1,225 @@
+"""Trains the causal world model on the tokenizer's latents.
+
+    python -m training.train_world_model --world car-racing --steps 3200
+
+Two phases in one run. First, history augmentation: noise on the history, its level an input. Then, from
+`resample_from` on, resampled history as well: in half of the steps the last frames of the history are the model's own
+dreams, made as in play, with the real frames still the target. Resumes from its checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from . import checkpoint
+from .data import Episodes, load_episodes
+from .environments import world_module
+from .errors import TrainingError
+from .muon import optimisers
+from .tokenizer import Tokenizer, psnr, to_uint8
+from .train_tokenizer import load_tokenizer
+from .world_model import WorldModel, WorldModelConfig, patchify, unpatchify
+
+STAGE = "world-model"
+HORIZONS = (1, 4, 8, 16, 32)
+
+
+@dataclass
+class WorldModelTraining:
+    """How long, how fast, and what is done against drift."""
+
+    world: str
+    data: Path  # folder with recordings, their latents and tokenizer.pt
+    steps: int = 3200
+    batch: int = 12
+    length: int = 24  # frames of history a row; longer than the window
+    muon_lr: float = 0.02
+    adam_lr: float = 1e-3
+    decay_from: float = 0.5  # share of the steps after which the rates fall linearly
+    ema: float = 0.998
+    noise_scale: float = 0.4  # largest noise on the history, in standard deviations of the latent
+    resample_from: float = 0.6  # share of the steps after which histories are dreamed
+    dreamed: int = 8  # dreamed frames at the end of such a history
+    seed: int = 0
+    compile: bool = True
+    evaluate_every: int = 250  # steps
+    checkpoint_every: float = 120.0  # seconds
+
+
+class LatentRows:
+    """Stretches of latents and actions, from the recordings and from their mirror images."""
+
+    def __init__(self, folder: Path, pattern: str, length: int, mirror: tuple[float, ...] | None) -> None:
+        files = sorted(folder.glob(f"{pattern}.npz"))
+        self.episodes: Episodes = load_episodes(files)
+        self.actions = [self.episodes.actions]
+        self.latents = [np.concatenate([np.load(folder / f"latents-{f.stem}.npy") for f in files])]
+        if mirror is not None:
+            self.actions.append(self.episodes.actions * np.array(mirror, np.float32))
+            self.latents.append(np.concatenate([np.load(folder / f"mirror-{f.stem}.npy") for f in files]))
+        self.first = self.episodes.windows(length)
+        self.length = length
+
+    def draw(self, rng: np.random.Generator, batch: int) -> tuple[Tensor, Tensor]:
+        """Latents float32 [B, length, c, h, w] and actions [B, length, A]."""
+        rows = rng.choice(self.first, batch)[:, None] + np.arange(self.length)
+        image = rng.integers(0, len(self.latents), batch)
+        latents = np.stack([self.latents[i][row] for i, row in zip(image, rows, strict=True)])
+        actions = np.stack([self.actions[i][row] for i, row in zip(image, rows, strict=True)])
+        return torch.from_numpy(latents.astype(np.float32)), torch.from_numpy(actions)
+
+
+def set_bounds(model: WorldModel, tokenizer: Tokenizer) -> None:
+    """Normalised latents come out of a tanh; these are its limits, per token channel."""
+    cells = model.config.patch**2
+    low = ((-1 - tokenizer.mean) / tokenizer.std).flatten()
+    high = ((1 - tokenizer.mean) / tokenizer.std).flatten()
+    model.low.copy_(low.repeat_interleave(cells))
+    model.high.copy_(high.repeat_interleave(cells))
+
+
+@torch.no_grad()
+def resample(model: WorldModel, latents: Tensor, actions: Tensor, dreamed: int, context: int = 8) -> Tensor:
+    """Histories [B, T, N, C] whose last `dreamed` frames the model made itself, by one or two evaluations."""
+    begin = latents.shape[1] - dreamed
+    evaluations = 1 + int(torch.rand(()) < 0.5)
+    own = model.rollout(latents[:, begin - context : begin], actions[:, begin - context : -1], dreamed, evaluations)
+    return torch.cat([latents[:, :begin], own], 1)
+
+
+def train(args: WorldModelTraining, config: WorldModelConfig) -> WorldModel:
+    torch.manual_seed(args.seed)
+    path = args.data / "world-model.pt"
+    tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world)
+    rows = LatentRows(args.data, "train-*", args.length + 1, world_module(args.world).MIRROR)
+    held = LatentRows(args.data, "held-*", 4 + HORIZONS[-1], None)
+    model = WorldModel(config)
+    set_bounds(model, tokenizer)
+    average = copy.deepcopy(model)
+    optims = optimisers(
+        model,
+        muon_lr=args.muon_lr,
+        adam_lr=args.adam_lr,
+        first_and_last={"trunk.embed", "trunk.action", "trunk.level", "trunk.position", "head.level", "head.out"},
+    )
+    step = 0
+    if path.exists():
+        state = checkpoint.load(path, world=args.world, stage=STAGE)
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        for optim, saved in zip(optims, state["optims"], strict=True):
+            optim.load_state_dict(saved)
+        step = state["meta"]["step"]
+
+    def save() -> None:
+        meta = {"world": args.world, "stage": STAGE, "step": step, "steps": args.steps, "config": config.dict()}
+        state = {"model": model.state_dict(), "average": average.state_dict()}
+        checkpoint.save(path, {**state, "optims": [o.state_dict() for o in optims]}, meta)
+
+    loss_of = torch.compile(model.loss, dynamic=False) if args.compile else model.loss
+    writer = SummaryWriter(str(args.data / "logs" / STAGE), purge_step=step)
+    bar = tqdm(total=args.steps, initial=step, unit="step", file=sys.stderr)
+    saved_at = time.monotonic()
+    while step < args.steps:
+        rng = np.random.default_rng([args.seed, step])
+        torch.manual_seed(args.seed * 1_000_003 + step)
+        grid, actions = rows.draw(rng, args.batch)
+        latents = patchify(grid, config)
+        history, target = latents[:, :-1], latents[:, 1:]
+        share = step / args.steps
+        if share > args.resample_from and rng.random() < 0.5:
+            history = resample(model, history, actions[:, :-1], args.dreamed)
+        loss, logs = loss_of(history, target, actions[:, :-1], args.noise_scale)
+        rate = min(1.0, (step + 1) / 100, max(0.02, (1 - share) / (1 - args.decay_from)))
+        for optim in optims:
+            for group in optim.param_groups:
+                group.setdefault("initial_lr", group["lr"])
+                group["lr"] = group["initial_lr"] * rate
+            optim.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optim in optims:
+            optim.step()
+        with torch.no_grad():
+            decay = min(args.ema, (step + 1) / (step + 10))
+            for mean, weight in zip(average.parameters(), model.parameters(), strict=True):
+                mean.lerp_(weight, 1 - decay)
+        step += 1
+        bar.update()
+        if step % 10 == 0:
+            bar.set_postfix({name: f"{float(value):.4f}" for name, value in logs.items()})
+            for name, value in logs.items():
+                writer.add_scalar(f"{STAGE}/{name}", float(value), step)
+        if step % args.evaluate_every == 0 or step == args.steps:
+            scores = held_out(average, tokenizer, held, count=48)
+            for name, value in scores.items():
+                writer.add_scalar(f"{STAGE}/{name}", value, step)
+            tqdm.write(f"step {step}: " + "  ".join(f"{k} {v:.2f}" for k, v in scores.items()), file=sys.stderr)
+        if time.monotonic() - saved_at > args.checkpoint_every or step == args.steps:
+            save()
+            saved_at = time.monotonic()
+    bar.close()
+    return average
+
+
+@torch.no_grad()
+def held_out(model: WorldModel, tokenizer: Tokenizer, rows: LatentRows, *, count: int, evaluations: int = 1) -> dict:
+    """Median PSNR against the real frames after 4 real ones, dB, with copy-last-frame beside it."""
+    first = np.random.default_rng(5).choice(rows.first, count, replace=False)[:, None] + np.arange(rows.length)
+    latents = patchify(torch.from_numpy(rows.latents[0][first].astype(np.float32)), model.config)
+    actions = torch.from_numpy(rows.episodes.actions[first])
+    frames = torch.from_numpy(rows.episodes.frames[first])
+    generator = torch.Generator().manual_seed(0)
+    dreamed = model.rollout(latents[:, :4], actions[:, :-1], HORIZONS[-1], evaluations, generator=generator)
+    scores = {}
+    for h in HORIZONS:
+        picture = to_uint8(tokenizer.decode(unpatchify(dreamed[:, h - 1], model.config)))
+        scores[f"h{h}"] = psnr(picture, frames[:, 3 + h]).median().item()
+        scores[f"copy{h}"] = psnr(frames[:, 3], frames[:, 3 + h]).median().item()
+    return scores
+
+
+def load_world_model(path: Path, world: str) -> WorldModel:
+    """The averaged weights."""
+    state = checkpoint.load(path, world=world, stage=STAGE)
+    model = WorldModel(WorldModelConfig(**state["meta"]["config"]))
+    model.load_state_dict(state["average"])
+    return model.eval()
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--world", required=True)
+    parser.add_argument("--data", type=Path, help="folder of the recordings; default .data/WORLD")
+    parser.add_argument("--steps", type=int, default=3200)
+    parser.add_argument("--batch", type=int, default=12)
+    parser.add_argument("--no-compile", action="store_true", help="skip torch.compile: slower steps, at once")
+    args = parser.parse_args(argv)
+    spec = WorldModelTraining(
+        world=args.world,
+        data=args.data or Path(".data") / args.world,
+        steps=args.steps,
+        batch=args.batch,
+        compile=not args.no_compile,
+    )
+    try:
+        train(spec, WorldModelConfig())
+    except TrainingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
