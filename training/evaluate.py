@@ -164,9 +164,9 @@ Every picture is dreamed by a neural network; no game engine runs. Trained on {f
 
 ## Prediction
 
-{metrics["starts"]} held-out starts, {CONTEXT} real frames of history, then the same actions in the dream and in the real
-environment. Median PSNR in dB with bootstrap 95 % interval; beside it the last real frame kept, and the median ratio of
-squared errors (below 1: the dream is nearer to the truth than a still picture).
+{metrics["starts"]} held-out starts, {CONTEXT} real frames of history, then the same actions in the dream and in the
+real environment. Median PSNR in dB with bootstrap 95 % interval; beside it the last real frame kept, and the median
+ratio of squared errors (below 1: the dream is nearer to the truth than a still picture).
 
 | frames ahead | dream | copy-last-frame | MSE ratio |
 |---|---|---|---|

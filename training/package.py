@@ -1,6 +1,6 @@
 """Writes a world package: graphs, starts, and the manifest that `src/model/manifest.ts` reads.
 
-    python -m training.package --world car-racing
+python -m training.package --world car-racing
 """
 
 from __future__ import annotations
@@ -47,9 +47,7 @@ def write_package(
     (partial / "starts").mkdir(parents=True)
     round_weights(model)
     round_weights(tokenizer)
-    export_tick(
-        model, tokenizer, evaluations=evaluations, context_level=context_level, path=partial / "tick.onnx"
-    )
+    export_tick(model, tokenizer, evaluations=evaluations, context_level=context_level, path=partial / "tick.onnx")
     export_encoder(model, tokenizer, path=partial / "encoder.onnx")
 
     last = max(frame for _, frame in facts["starts"])
@@ -71,7 +69,9 @@ def write_package(
         starts.append({"title": title, "frames": START_FRAMES, **{k: name for k, (name, _) in files.items()}})
 
     c, size = model.config, tokenizer.config.size
-    (partial / "README.md").write_text(f"# {facts['title']}\n\nNot evaluated yet: `training.evaluate` writes this card.\n")
+    (partial / "README.md").write_text(
+        f"# {facts['title']}\n\nNot evaluated yet: `training.evaluate` writes this card.\n"
+    )
     manifest = {
         "schema": SCHEMA,
         "name": world,

@@ -100,9 +100,7 @@ def main(argv: list[str] | None = None) -> int:
             raise TrainingError(f"expected --out to end in .npz, got '{args.out}'.")
         if not args.out.parent.is_dir():
             raise TrainingError(f"expected a folder for --out, got '{args.out.parent}', which isn't one.")
-        spec = Recording(
-            world=args.world, policy=args.policy, seed=args.seed, frames=args.frames, episode=args.episode
-        )
+        spec = Recording(world=args.world, policy=args.policy, seed=args.seed, frames=args.frames, episode=args.episode)
         arrays = record(spec, progress=sys.stderr.isatty())
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)

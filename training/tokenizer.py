@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-@dataclass
+@dataclass(frozen=True)
 class TokenizerConfig:
     """Shapes of the autoencoder."""
 

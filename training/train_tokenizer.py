@@ -8,6 +8,7 @@ Resumes from its checkpoint; a kill costs at most a minute of work.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -123,12 +124,20 @@ def reconstruction(model: Tokenizer, frames: np.ndarray, batch: int = 128) -> fl
 
 
 def write_latents(model: Tokenizer, folder: Path) -> None:
-    """Latents of every recording, as `latents-NAME.npy` float16 [T, C, h, w], and of its mirror image, `mirror-NAME.npy`."""
+    """Latents of every recording, `latents-NAME.npy` float16 [T, C, h, w], and of its mirror image, `mirror-NAME.npy`.
+
+    Files newer than the tokenizer are kept.
+    """
+    trained = (folder / "tokenizer.pt").stat().st_mtime
     for file in sorted([*folder.glob("train-*.npz"), *folder.glob("held-*.npz")]):
         frames = load_episodes([file]).frames
         for prefix, pictures in (("latents", frames), ("mirror", np.ascontiguousarray(frames[:, :, ::-1]))):
-            latent = encode_all(model, pictures)
-            np.save(folder / f"{prefix}-{file.stem}.npy", latent.numpy().astype(np.float16))
+            out = folder / f"{prefix}-{file.stem}.npy"
+            if out.exists() and out.stat().st_mtime > trained:
+                continue
+            partial = out.with_name("partial-" + out.name)
+            np.save(partial, encode_all(model, pictures).numpy().astype(np.float16))
+            os.replace(partial, out)
 
 
 def load_tokenizer(path: Path, world: str) -> Tokenizer:

@@ -176,7 +176,8 @@ def train(args: WorldModelTraining, config: WorldModelConfig) -> WorldModel:
 @torch.no_grad()
 def held_out(model: WorldModel, tokenizer: Tokenizer, rows: LatentRows, *, count: int, evaluations: int = 1) -> dict:
     """Median PSNR against the real frames after 4 real ones, dB, with copy-last-frame beside it."""
-    first = np.random.default_rng(5).choice(rows.first, count, replace=False)[:, None] + np.arange(rows.length)
+    first = np.random.default_rng(5).choice(rows.first, count, replace=len(rows.first) < count)
+    first = first[:, None] + np.arange(rows.length)
     latents = patchify(torch.from_numpy(rows.latents[0][first].astype(np.float32)), model.config)
     actions = torch.from_numpy(rows.episodes.actions[first])
     frames = torch.from_numpy(rows.episodes.frames[first])

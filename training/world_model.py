@@ -1,4 +1,4 @@
-"""The causal world model: a trunk that runs once per frame, and a denoising head that runs once per function evaluation.
+"""The causal world model: a trunk that runs once per frame, a denoising head that runs once per function evaluation.
 
     trunk: previous latent, action, cache of earlier frames  ->  features of the frame to come, keys and values to cache
     head:  features, previous latent, noised latent, level   ->  clean latent (x-prediction)
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 EMPTY = -1e4  # added to the logits of empty slots and of frames outside the window
 
 
-@dataclass
+@dataclass(frozen=True)
 class WorldModelConfig:
     """Shapes of the network; N tokens of C channels make one latent."""
 

@@ -1,0 +1,143 @@
+"""The whole pipeline at its smallest, from the real environment to a judged package, and what it must refuse."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from training import record as recorder
+from training.data import load_episodes
+from training.errors import TrainingError
+from training.export import Tick, round_weights
+from training.onnx_world import OnnxWorld
+from training.record import write_npz
+from training.rng import normals
+from training.run import main as run
+from training.train_tokenizer import encode_all, load_tokenizer
+from training.train_world_model import load_world_model
+from training.world_model import WorldModel, WorldModelConfig, patchify
+
+WORLD = "car-racing"
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory) -> tuple[Path, Path]:
+    """Folders of data and package."""
+    data, out = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("worlds") / WORLD
+    assert run(["--world", WORLD, "--tiny", "--data", str(data), "--out", str(out)]) == 0
+    return data, out
+
+
+def test_package_lists_every_file_and_is_evaluated(pipeline):
+    _, out = pipeline
+    manifest = json.loads((out / "world.json").read_text())
+    present = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()} - {"world.json"}
+    assert set(manifest["files"]) == present
+    assert {"tick.onnx", "encoder.onnx", "README.md", "metrics.json", "strip.png"} <= present
+    assert len(manifest["metrics"]) > 6
+    assert manifest["tick"]["inputs"]["action"]["shape"] == [1, len(manifest["actions"])]
+
+
+def test_onnx_plays_what_torch_dreams_past_the_window(pipeline):
+    data, out = pipeline
+    model = round_weights(load_world_model(data / "world-model.pt", WORLD))
+    tokenizer = round_weights(load_tokenizer(data / "tokenizer.pt", WORLD))
+    held = load_episodes(sorted(data.glob("held-*.npz")))
+    c, context, ticks = model.config, 4, 2 * model.config.window
+    frames, actions = held.frames[:context], held.actions[: context - 1 + ticks]
+
+    world = OnnxWorld(out)
+    world.reset(seed=3, frames=frames, actions=actions[: context - 1])
+    history = patchify(encode_all(tokenizer, frames), c)
+    tick = Tick(model, tokenizer, 0.1)
+    kv = torch.zeros(c.window, len(c.window_layers), 2, c.tokens, c.kv_width)
+    age = torch.full((c.window,), -1, dtype=torch.int32)
+    latent = history[:1]
+    with torch.no_grad():
+        for t in range(context - 1 + ticks):
+            dreaming = t - (context - 1)
+            shape = (1, c.tokens, c.token_channels)
+            noise = torch.from_numpy(normals(3, max(dreaming, 0), c.tokens * c.token_channels).reshape(shape))
+            rgba, following, slot = tick(noise, torch.from_numpy(actions[t : t + 1]), latent, kv, age)
+            latent = following if dreaming >= 0 else history[t + 1 : t + 2]
+            kv[t % c.window] = slot
+            age = torch.where(age >= 0, age + 1, age)
+            age[t % c.window] = 1
+            if dreaming >= 0:
+                picture = world.step(actions[t])
+                np.testing.assert_allclose(world.latent, latent.numpy(), atol=1e-3)
+                assert np.abs(picture.astype(int) - rgba[..., :3].numpy()).max() <= 1
+    assert world.passes == context - 1 + ticks
+
+
+def test_all_frames_at_once_equal_one_after_the_other():
+    torch.manual_seed(0)
+    c = WorldModelConfig(width=32, heads=4, mlp=32, trunk_layers=3, window_layers=(0, 2), head_layers=1, window=5)
+    model = WorldModel(c)
+    for weight in model.parameters():
+        weight.data.add_(0.1 * torch.randn_like(weight))
+    latent, action = torch.randn(2, 14, c.tokens, c.token_channels), torch.rand(2, 14, 3)
+    level = torch.rand(2, 14)
+    together = model.trunk(latent, action, level)
+    kv = torch.zeros(2, c.window, 2, 2, c.tokens, c.kv_width)
+    age = torch.full((c.window,), -1, dtype=torch.int32)
+    for t in range(14):
+        alone, slot = model.trunk.step(latent[:, t], action[:, t], level[:, t], kv, age)
+        torch.testing.assert_close(alone, together[:, t], atol=1e-4, rtol=1e-4)
+        kv[:, t % c.window] = slot
+        age = torch.where(age >= 0, age + 1, age)
+        age[t % c.window] = 1
+
+
+def test_recording_repeats_itself_and_says_what_is_wrong(tmp_path, capsys):
+    for name in ("a.npz", "b.npz"):
+        arguments = ["--world", WORLD, "--policy", "mixed", "--seed", "5", "--frames", "12", "--out"]
+        assert recorder.main([*arguments, str(tmp_path / name)]) == 0
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    with np.load(tmp_path / "a.npz") as file:
+        assert file["frames"].shape == (12, 96, 96, 3) and file["frames"].dtype == np.uint8
+        assert file["actions"].shape == (12, 3) and file["actions"].dtype == np.float32
+        assert file["starts"].tolist() == [True] + [False] * 11
+    wrong = {
+        "unknown world": ["--world", "car-racin", "--out", str(tmp_path / "c.npz")],
+        "unknown policy": ["--world", WORLD, "--policy", "sleepy", "--out", str(tmp_path / "c.npz")],
+        "--frames >= 1": ["--world", WORLD, "--frames", "0", "--out", str(tmp_path / "c.npz")],
+        ".npz": ["--world", WORLD, "--out", str(tmp_path / "c.zip")],
+    }
+    capsys.readouterr()
+    for words, arguments in wrong.items():
+        assert recorder.main(arguments) == 2
+        said = capsys.readouterr().err.strip().splitlines()
+        assert words in said[-1] and said[-1].startswith("error:")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npz", "b.npz"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda a: a.pop("actions"), "actions missing"),
+        (lambda a: a.update(frames=a["frames"].astype(np.float32)), "frames uint8"),
+        (lambda a: a.update(actions=a["actions"] * np.nan), "finite actions"),
+        (lambda a: a.update(actions=a["actions"][:-1]), "as many actions"),
+        (lambda a: a.update(starts=np.zeros(4, bool)), "the first of them a start"),
+    ],
+)
+def test_a_bad_recording_is_named(tmp_path, change, words):
+    arrays = {
+        "frames": np.zeros((4, 96, 96, 3), np.uint8),
+        "actions": np.zeros((4, 3), np.float32),
+        "starts": np.array([True, False, False, False]),
+    }
+    change(arrays)
+    write_npz(tmp_path / "bad.npz", arrays)
+    with pytest.raises(TrainingError, match=words) as caught:
+        load_episodes([tmp_path / "bad.npz"])
+    assert "bad.npz" in str(caught.value)
+
+
+def test_a_checkpoint_of_another_world_is_refused(pipeline):
+    data, _ = pipeline
+    with pytest.raises(TrainingError, match="world 'push-t'"):
+        load_tokenizer(data / "tokenizer.pt", "push-t")
