@@ -220,7 +220,7 @@ def dream(network: nn.Module, latents: Tensor, actions: np.ndarray) -> list[dict
     for number, action in enumerate(actions):
         tick = number - history + 1
         length = EVALUATIONS * TOKENS * CHANNELS
-        noise = normals(SEED, tick, length) if tick > 0 else np.zeros(length, np.float32)
+        noise = normals(SEED, tick - 1, length) if tick > 0 else np.zeros(length, np.float32)
         age = ages_of(written, number)
         noise = torch.from_numpy(noise).reshape(EVALUATIONS, TOKENS, CHANNELS)
         rgba, following, slot = network(noise, torch.from_numpy(action[None]), latent, kv, torch.from_numpy(age))

@@ -27,7 +27,10 @@ def philox(counter: np.ndarray, key: tuple[int, int]) -> np.ndarray:
 
 
 def normals(seed: int, tick: int, count: int, stream: int = 0) -> np.ndarray:
-    """float32 [count]: the standard normals that tick `tick` of a session with seed `seed`, in [0, 2^53), draws."""
+    """float32 [count]: the standard normals that a session draws for the step that leaves tick `tick` (0 after reset).
+
+    `seed` is in [0, 2^53).
+    """
     blocks = np.zeros((-(-count // 4), 4), np.uint32)
     blocks[:, 0] = np.arange(len(blocks))
     blocks[:, 1], blocks[:, 2] = tick, stream

@@ -1,0 +1,52 @@
+/** What the command line takes in: files and numbers, each refused with one line that says what was expected. */
+import { readFile } from "node:fs/promises";
+import { RecordingError, ResetError, WorldloopError } from "../errors";
+import type { Manifest } from "../model/manifest";
+import type { Action } from "../model/world";
+import { parseActionLog } from "../record/action-log";
+import { type Npy, parseNpy } from "./npy";
+
+/** @throws RecordingError when it can't be read */
+export async function readInput(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return new Uint8Array(await readFile(path));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const got = code === "ENOENT" ? "nothing there" : code === "EISDIR" ? "a folder" : (error as Error).message;
+    throw new RecordingError(`${path}: expected a file, got ${got}`, { cause: error });
+  }
+}
+
+/** @throws RecordingError, its message beginning with the path (and line) */
+export async function readActions(path: string, manifest: Manifest): Promise<Action[]> {
+  const bytes = await readInput(path);
+  return about(path, () => parseActionLog(manifest.actions, new TextDecoder().decode(bytes)));
+}
+
+/** @throws RecordingError when the file doesn't hold pictures of the world's size, uint8 [n, H, W, 3] */
+export function parsePictures(path: string, bytes: Uint8Array, { picture }: Manifest): Npy & { dtype: "uint8" } {
+  const npy = about(path, () => parseNpy(bytes));
+  const [count = 0, ...size] = npy.shape;
+  const wanted = [picture.height, picture.width, 3];
+  if (npy.dtype === "uint8" && count > 0 && size.join() === wanted.join()) return npy;
+  throw new RecordingError(
+    `${path}: expected pictures uint8 [n, ${wanted.join(", ")}], got ${npy.dtype} [${npy.shape.join(", ")}]; resize them or choose the world they are of`,
+  );
+}
+
+/** @throws ResetError when the text isn't a whole number from `first` to `last` */
+export function parseWhole(name: string, text: string, first: number, last: number): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= first && value <= last) return value;
+  throw new ResetError(`${name}: expected an integer from ${first} to ${last}, got "${text}"`);
+}
+
+/** Puts the file's name in front of what is wrong with it. */
+function about<T>(path: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof WorldloopError)) throw error;
+    throw new RecordingError(`${path}: ${error.message}`, { cause: error });
+  }
+}

@@ -1,0 +1,64 @@
+/** `rollout.json`: all that is needed to play a rollout again, and the hashes to compare it with. */
+import { z } from "zod";
+import { RecordingError } from "../errors";
+import { readInput } from "./input";
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "expected a sha256 in hex");
+const count = z.int().nonnegative();
+const namedAction = z.record(z.string(), z.number());
+const milliseconds = z.number().nonnegative();
+
+/** The context's pictures lie beside rollout.json under this name. */
+export const CONTEXT_FILE = "context.npy";
+
+const rolloutSchema = z.strictObject({
+  schema: z.literal(1),
+  /** Name of the world. */
+  world: z.string(),
+  /** Where its package lay, when that was given instead of a name of assets/worlds. */
+  folder: z.string().optional(),
+  packageSha256: sha256,
+  seed: count,
+  /** Where it began: a start of the package, or pictures and the actions between them. */
+  start: count.optional(),
+  context: z
+    .strictObject({
+      frames: z.strictObject({ file: z.literal(CONTEXT_FILE), sha256 }),
+      actions: z.array(namedAction),
+    })
+    .optional(),
+  actions: z.array(namedAction).min(1),
+  /** sha256 of the RGB bytes of the frame that follows each action. */
+  frameHashes: z.array(sha256),
+  tickMs: z.strictObject({ p50: milliseconds, p95: milliseconds, p99: milliseconds }),
+  backend: z.string(),
+  threads: z.int().positive(),
+  ortVersion: z.string(),
+});
+
+export type Rollout = z.infer<typeof rolloutSchema>;
+
+/** @throws RecordingError */
+export async function readRollout(path: string): Promise<Rollout> {
+  const text = new TextDecoder().decode(await readInput(path));
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new RecordingError(`${path}: expected JSON written by rollout, got ${(error as Error).message}`);
+  }
+  const { success, data, error } = rolloutSchema.safeParse(json);
+  if (!success) {
+    const issue = error.issues[0];
+    throw new RecordingError(`${path}, ${issue?.path.join(".") || "top level"}: ${issue?.message}`);
+  }
+  if ((data.start === undefined) === (data.context === undefined)) {
+    throw new RecordingError(`${path}: expected either start or context`);
+  }
+  if (data.frameHashes.length !== data.actions.length) {
+    throw new RecordingError(
+      `${path}: expected one frame hash per action (${data.actions.length}), got ${data.frameHashes.length}`,
+    );
+  }
+  return data;
+}

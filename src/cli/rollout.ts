@@ -1,0 +1,126 @@
+/** `worldloop rollout`: drives a world by an action log, without a page, and writes frames and hashes. */
+import { open, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { type NamedAction, nameAction } from "../action/action";
+import { RecordingError, ResetError } from "../errors";
+import { percentile } from "../loop/stats";
+import { sha256Hex } from "../model/hash";
+import type { Manifest } from "../model/manifest";
+import { isShippedWorld, openWorldNode } from "../model/node-runtime";
+import type { Action, ResetOptions } from "../model/world";
+import { parsePictures, parseWhole, readActions, readInput } from "./input";
+import { npyHeader } from "./npy";
+import { checkOutFolder, writeFolder } from "./out-folder";
+import { replay } from "./replay";
+import { CONTEXT_FILE, type Rollout } from "./rollout-file";
+
+/** As typed. */
+export interface RolloutOptions {
+  readonly world: string;
+  readonly seed: string;
+  readonly start?: string;
+  readonly context?: string;
+  readonly contextActions?: string;
+  readonly actions: string;
+  readonly out: string;
+  readonly force?: boolean;
+  readonly threads: string;
+}
+
+/** @returns the line to print. @throws a named error, having written nothing */
+export async function rollout(options: RolloutOptions, signal: AbortSignal): Promise<string> {
+  const threads = parseWhole("--threads", options.threads, 1, 64);
+  const seed = parseWhole("--seed", options.seed, 0, Number.MAX_SAFE_INTEGER);
+  const { world, package: opened, runtime } = await openWorldNode(options.world, { threads, timelineCapacity: 0 });
+  try {
+    const { manifest } = world;
+    const beginning = await readBeginning(options, manifest);
+    const actions = await readActions(options.actions, manifest);
+    if (actions.length === 0) {
+      const rest = Float32Array.from(manifest.actions, (action) => action.rest);
+      const example = JSON.stringify(nameAction(rest, manifest.actions));
+      throw new RecordingError(`${options.actions}: expected one line per tick such as ${example}, got an empty file`);
+    }
+    await checkOutFolder(options.out, options.force ?? false);
+
+    const { p50, p95 } = await writeFolder(options.out, async (folder) => {
+      const played = replay(world, { seed, ...beginning.reset }, actions, signal);
+      const { frameHashes, tickMs } = await writeFrames(join(folder, "frames.npy"), played, actions.length, manifest);
+      if (beginning.contextFile) await writeFile(join(folder, CONTEXT_FILE), beginning.contextFile);
+      const log: Rollout = {
+        schema: 1,
+        world: manifest.name,
+        ...(isShippedWorld(options.world) ? {} : { folder: resolve(options.world) }),
+        packageSha256: opened.sha256,
+        seed,
+        ...beginning.recorded,
+        actions: actions.map((action) => nameAction(action, manifest.actions)),
+        frameHashes,
+        tickMs,
+        backend: runtime.backend.name,
+        threads,
+        ortVersion: runtime.version,
+      };
+      await writeFile(join(folder, "rollout.json"), `${JSON.stringify(log)}\n`);
+      return tickMs;
+    });
+    return `${actions.length} frames of ${manifest.name} written to ${options.out} (tick p50 ${p50} ms, p95 ${p95} ms)`;
+  } finally {
+    await world.close();
+  }
+}
+
+interface Beginning {
+  readonly reset: Omit<ResetOptions, "seed">;
+  readonly recorded: Pick<Rollout, "start" | "context">;
+  /** The bytes of --context. */
+  readonly contextFile?: Uint8Array;
+}
+
+async function readBeginning(options: RolloutOptions, manifest: Manifest): Promise<Beginning> {
+  const { start, context, contextActions } = options;
+  if (context === undefined) {
+    if (contextActions !== undefined) throw new ResetError("--context-actions: expected --context with it, got none");
+    const index = parseWhole("--start", start ?? "0", 0, manifest.starts.length - 1);
+    return { reset: { start: index }, recorded: { start: index } };
+  }
+  if (start !== undefined) throw new ResetError("expected --start or --context, got both");
+  const contextFile = await readInput(context);
+  const pictures = parsePictures(context, contextFile, manifest);
+  const between = contextActions === undefined ? [] : await readActions(contextActions, manifest);
+  const wanted = (pictures.shape[0] ?? 0) - 1;
+  if (between.length !== wanted) {
+    throw new ResetError(
+      `--context-actions: expected ${wanted} actions between the ${wanted + 1} frames of ${context}, got ${between.length}`,
+    );
+  }
+  const actions = between.map((action): NamedAction => nameAction(action, manifest.actions));
+  return {
+    reset: { context: { frames: pictures.data, actions: flatten(between) } },
+    recorded: { context: { frames: { file: CONTEXT_FILE, sha256: await sha256Hex(contextFile) }, actions } },
+    contextFile,
+  };
+}
+
+/** [n] actions to float32 [n * A], as a context has them. */
+export const flatten = (actions: readonly Action[]): Float32Array =>
+  Float32Array.from(actions.flatMap((action) => [...action]));
+
+/** Frames go to disk as they come: a long rollout needs no more memory than a short one. */
+async function writeFrames(path: string, played: ReturnType<typeof replay>, count: number, { picture }: Manifest) {
+  const frameHashes: string[] = [];
+  const ms: number[] = [];
+  const file = await open(path, "w");
+  try {
+    await file.writeFile(npyHeader("uint8", [count, picture.height, picture.width, 3]));
+    for await (const frame of played) {
+      await file.writeFile(frame.rgb);
+      frameHashes.push(frame.sha256);
+      ms.push(frame.ms);
+    }
+  } finally {
+    await file.close();
+  }
+  const rank = (p: number) => Number(percentile(ms, p).toFixed(2));
+  return { frameHashes, tickMs: { p50: rank(0.5), p95: rank(0.95), p99: rank(0.99) } };
+}

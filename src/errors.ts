@@ -1,0 +1,68 @@
+/**
+ * Every error a user can meet, by name. A message says what was expected, what was found and what to do.
+ * Names survive the worker boundary (`name` and `message` are copied), classes don't: test `error.name`.
+ */
+export class WorldloopError extends Error {
+  override readonly name: string = "WorldloopError"; // spelled out in each class: minifiers rename classes
+}
+
+/** The package's description can't be read: not JSON, or not of the schema. */
+export class ManifestError extends WorldloopError {
+  override readonly name = "ManifestError";
+}
+/** The package was written for another version of the schema. */
+export class ManifestVersionError extends WorldloopError {
+  override readonly name = "ManifestVersionError";
+}
+/** A file that the manifest lists isn't there. */
+export class MissingFileError extends WorldloopError {
+  override readonly name = "MissingFileError";
+}
+/** A file's size or sha256 differs from the manifest's. */
+export class FileMismatchError extends WorldloopError {
+  override readonly name = "FileMismatchError";
+}
+/** A path in the manifest is absolute, leaves the package, or is a link. */
+export class PathError extends WorldloopError {
+  override readonly name = "PathError";
+}
+/** A graph asks for weights outside itself, or for operators of an unknown domain. */
+export class UnsafeGraphError extends WorldloopError {
+  override readonly name = "UnsafeGraphError";
+}
+/** Names, shapes or types of a graph's tensors differ from the manifest's. */
+export class ShapeError extends WorldloopError {
+  override readonly name = "ShapeError";
+}
+/** The world is unknown. */
+export class UnknownWorldError extends WorldloopError {
+  override readonly name = "UnknownWorldError";
+}
+/** An action is missing a name, has one too many, or a value out of range. */
+export class ActionError extends WorldloopError {
+  override readonly name = "ActionError";
+}
+/** `reset` was given a start, a seed or a context that the world can't take. */
+export class ResetError extends WorldloopError {
+  override readonly name = "ResetError";
+}
+/** A call came before `reset` or after `close`. */
+export class StateError extends WorldloopError {
+  override readonly name = "StateError";
+}
+/** The backend that was asked for isn't there. */
+export class BackendError extends WorldloopError {
+  override readonly name = "BackendError";
+}
+/** The worker died or stopped answering. */
+export class WorkerCrashError extends WorldloopError {
+  override readonly name = "WorkerCrashError";
+}
+/** The caller gave up. */
+export class AbortedError extends WorldloopError {
+  override readonly name = "AbortedError";
+}
+/** A recorded file (action log, rollout, replay link) can't be read. */
+export class RecordingError extends WorldloopError {
+  override readonly name = "RecordingError";
+}

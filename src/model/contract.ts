@@ -1,0 +1,89 @@
+/**
+ * What a manifest must say about its graphs and starts, given its own sizes: the tick contract of
+ * `docs/package-format.md`, spelled out in shapes.
+ */
+import { ManifestError, ShapeError } from "../errors";
+import { slotCount } from "./kv-window";
+import type { GraphSpec, Manifest } from "./manifest";
+
+type Tensors = GraphSpec["inputs"];
+
+/** The tensors that the two graphs of a world with these sizes take and give. */
+export function contractOf(manifest: Manifest): Record<"tick" | "encoder", Pick<GraphSpec, "inputs" | "outputs">> {
+  const { picture, kv, evaluations } = manifest;
+  const { tokens, channels } = manifest.latent;
+  const float = (...shape: number[]) => ({ dtype: "float32", shape }) as const;
+  const bytes = (...shape: number[]) => ({ dtype: "uint8", shape }) as const;
+  const slots = slotCount(kv);
+  const slot = [kv.layers, 2, kv.tokens, kv.width];
+  return {
+    tick: {
+      inputs: {
+        noise: float(evaluations, tokens, channels),
+        action: float(1, manifest.actions.length),
+        latent: float(1, tokens, channels),
+        kv: float(slots, ...slot),
+        age: { dtype: "int32", shape: [slots] },
+      },
+      outputs: {
+        rgba: bytes(picture.height, picture.width, 4),
+        latent_next: float(1, tokens, channels),
+        slot: float(...slot),
+      },
+    },
+    encoder: {
+      inputs: { picture: bytes(picture.height, picture.width, 3) },
+      outputs: { latent: float(1, tokens, channels) },
+    },
+  };
+}
+
+/** Bytes that each file of a start must have. */
+export function startBytes(manifest: Manifest, start: Manifest["starts"][number]) {
+  return {
+    latents: 4 * start.frames * manifest.latent.tokens * manifest.latent.channels,
+    actions: 4 * (start.frames - 1) * manifest.actions.length,
+    picture: 3 * manifest.picture.width * manifest.picture.height,
+  };
+}
+
+/** @throws ShapeError, ManifestError when the manifest contradicts the contract or itself */
+export function checkContract(manifest: Manifest): void {
+  const names = manifest.actions.map((action) => action.name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) {
+    throw new ManifestError(`world.json, actions: expected every name once, got "${twice}" twice.`);
+  }
+  const contract = contractOf(manifest);
+  for (const graph of ["tick", "encoder"] as const) {
+    for (const side of ["inputs", "outputs"] as const) {
+      checkTensors(`world.json, ${graph}.${side}`, contract[graph][side], manifest[graph][side]);
+    }
+  }
+  manifest.starts.forEach((start, index) => {
+    for (const [key, expected] of Object.entries(startBytes(manifest, start))) {
+      const file = start[key as "latents" | "actions" | "picture"];
+      const bytes = manifest.files[file]?.bytes;
+      if (bytes !== expected) {
+        throw new ShapeError(
+          `world.json, starts.${index}.${key}: expected ${expected} bytes, got ${bytes} in ${file}. Export the world again.`,
+        );
+      }
+    }
+  });
+}
+
+/** @throws ShapeError when names, types or shapes differ */
+export function checkTensors(where: string, expected: Tensors, got: Tensors): void {
+  const names = (tensors: Tensors) => Object.keys(tensors).sort().join(", ");
+  if (names(expected) !== names(got)) {
+    throw new ShapeError(`${where}: expected ${names(expected)}, got ${names(got)}. Export the world again.`);
+  }
+  for (const [name, { dtype, shape }] of Object.entries(expected)) {
+    const wanted = `${dtype} [${shape.join(", ")}]`;
+    const found = `${got[name]?.dtype} [${got[name]?.shape.join(", ")}]`;
+    if (wanted !== found) {
+      throw new ShapeError(`${where}, ${name}: expected ${wanted}, got ${found}. Export the world again.`);
+    }
+  }
+}

@@ -1,0 +1,47 @@
+/** Package files over HTTP, from any static host. For the browser and its worker. */
+import { FileMismatchError, MissingFileError, WorldloopError } from "../errors";
+import type { Bytes, PackageSource, ReadOptions } from "./package";
+
+/** @param url the package's folder, absolute, ending in a slash */
+export function httpSource(url: string): PackageSource {
+  return {
+    async read(path, options) {
+      const address = new URL(path, url);
+      try {
+        return await download(address, path, options);
+      } catch (error) {
+        if (error instanceof WorldloopError || options.signal?.aborted) throw error;
+        throw new MissingFileError(
+          `${path}: expected the file at ${address.href}, got no answer or half of one (${(error as Error).message}). Try again.`,
+        );
+      }
+    },
+  };
+}
+
+async function download(address: URL, path: string, { signal, maxBytes, onBytes }: ReadOptions): Promise<Bytes> {
+  const response = await fetch(address, signal ? { signal } : {});
+  const reader = response.body?.getReader();
+  if (!response.ok) {
+    await reader?.cancel();
+    throw new MissingFileError(`${path}: expected the file at ${address.href}, got HTTP status ${response.status}.`);
+  }
+  const chunks: Bytes[] = [];
+  let length = 0;
+  for (let next = await reader?.read(); next && !next.done; next = await reader?.read()) {
+    chunks.push(next.value);
+    length += next.value.length;
+    if (length > maxBytes) {
+      await reader?.cancel();
+      throw new FileMismatchError(`${path}: expected at most ${maxBytes} bytes, got more. Export the world again.`);
+    }
+    onBytes?.(next.value.length);
+  }
+  const contents = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    contents.set(chunk, at);
+    at += chunk.length;
+  }
+  return contents;
+}

@@ -1,0 +1,118 @@
+/**
+ * `world.json`: everything the runtime knows about a world, checked once on load. Tensor names, shapes, the action
+ * table and the KV layout live here and nowhere else; the exporter (`training/package.py`) writes it.
+ */
+import { z } from "zod";
+import { ManifestError, ManifestVersionError } from "../errors";
+
+/** The schema this runtime reads. */
+export const SCHEMA_VERSION = 1;
+
+const path = z.string().min(1); // checked against the rules of paths in package.ts
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+const count = z.int().nonnegative();
+const positive = z.int().positive();
+
+const actionSchema = z
+  .strictObject({
+    name: z.string().regex(/^[a-z][a-z0-9_]*$/),
+    min: z.number(),
+    max: z.number(),
+    /** Value when nothing is pressed. */
+    rest: z.number(),
+    /** In words, for people. */
+    unit: z.string(),
+    /** Default keys: `KeyboardEvent.code` → value while held; several held keys of one action add up, then clamp. */
+    keys: z.record(z.string(), z.number()),
+    /** Default control of a pad: a stick's axis gives [-1, 1], a trigger [0, 1]. */
+    gamepad: z.enum(["leftX", "leftY", "rightX", "rightY", "leftTrigger", "rightTrigger", "a", "b", "x", "y"]),
+  })
+  .refine((a) => a.min < a.max && a.min <= a.rest && a.rest <= a.max, {
+    message: "expected min < max and rest between them",
+  });
+
+const tensor = z.strictObject({
+  dtype: z.enum(["float32", "int32", "uint8"]),
+  shape: z.array(positive),
+});
+
+const graph = z.strictObject({
+  file: path,
+  inputs: z.record(z.string(), tensor),
+  outputs: z.record(z.string(), tensor),
+});
+
+export const manifestSchema = z
+  .strictObject({
+    schema: z.literal(SCHEMA_VERSION),
+    name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/),
+    title: z.string().min(1),
+    description: z.string(),
+    picture: z.strictObject({ width: positive, height: positive }),
+    /** Ticks per second. */
+    frameRate: z.number().positive(),
+    /** The one action table, in the order of the conditioning vector. */
+    actions: z.array(actionSchema).min(1),
+    latent: z.strictObject({ tokens: positive, channels: positive }),
+    /** Slots are ordered sink | memory | window; a slot holds one frame's keys and values [layers, 2, tokens, width]. */
+    kv: z.strictObject({
+      layers: positive,
+      tokens: positive,
+      width: positive,
+      sink: count,
+      memory: count,
+      window: positive,
+      /** Largest age (ticks) the network was trained on; the graph clamps to it. */
+      maxAge: positive,
+    }),
+    /** Function evaluations per frame. */
+    evaluations: positive,
+    /** In: noise, action, latent, kv, age. Out: rgba, latent_next, slot. */
+    tick: graph,
+    /** In: picture uint8 [H, W, 3]. Out: latent [tokens, channels]. */
+    encoder: graph,
+    /** Histories to begin from: `frames` latents [frames, tokens, channels], the actions between, the last picture. */
+    starts: z
+      .array(
+        z.strictObject({
+          title: z.string().min(1),
+          frames: positive,
+          latents: path, // float32 little-endian
+          actions: path, // float32 little-endian [frames - 1, actions]; may be an empty file
+          picture: path, // uint8 [H, W, 3], the last frame as the environment drew it
+        }),
+      )
+      .min(1),
+    /** Every file of the package but world.json itself. */
+    files: z.record(path, z.strictObject({ bytes: count, sha256 })),
+    recordedFrom: z.strictObject({ environment: z.string(), licence: z.string(), frames: count }),
+    /** The card's figures: name → number, in the order to show them. */
+    metrics: z.record(z.string(), z.number()),
+  })
+  .readonly();
+
+export type Manifest = z.infer<typeof manifestSchema>;
+export type ActionSpec = Manifest["actions"][number];
+export type GraphSpec = Manifest["tick"];
+
+/** @throws ManifestError, ManifestVersionError */
+export function parseManifest(text: string): Manifest {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new ManifestError(`world.json: expected JSON, got something else (${(error as Error).message}).`);
+  }
+  const version = (json as { schema?: unknown } | null)?.schema;
+  if (version !== SCHEMA_VERSION) {
+    throw new ManifestVersionError(
+      `world.json: expected schema ${SCHEMA_VERSION}, got ${JSON.stringify(version)}. Export the world again, or use a matching release.`,
+    );
+  }
+  const result = manifestSchema.safeParse(json);
+  if (!result.success) {
+    const issue = result.error.issues[0];
+    throw new ManifestError(`world.json, ${issue?.path.join(".") || "top level"}: ${issue?.message}.`);
+  }
+  return result.data;
+}

@@ -1,0 +1,87 @@
+/** What happens around the network: broken numbers, a failing run, a session that isn't what the manifest says. */
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { folderSource } from "./folder-source";
+import { createNetworkWorld } from "./network-world";
+import { findWorld, loadNodeRuntime } from "./node-runtime";
+import { openPackage } from "./package";
+import type { Runtime } from "./session";
+
+const folder = fileURLToPath(new URL("../../tests/goldens/tiny-world", import.meta.url));
+const opened = await openPackage(folderSource(folder));
+const runtime = await loadNodeRuntime(1);
+const action = Float32Array.of(0.5, 1);
+
+test("latents that aren't finite give an error that names the tick, and the state stays as it was", async () => {
+  const files = new Map(opened.files);
+  files.set("starts/1.latents", new Uint8Array(new Float32Array(24).fill(Number.NaN).buffer));
+  const world = await createNetworkWorld({ ...opened, files }, runtime);
+  await expect(world.reset({ seed: 1, start: 1 })).rejects.toMatchObject({ name: "StateError", message: /Tick 0/ });
+  await world.reset({ seed: 1 });
+  const snapshot = await world.snapshot();
+  await world.restore({ ...snapshot, latent: snapshot.latent.map(() => Number.NaN) });
+  await expect(world.step(action)).rejects.toMatchObject({ name: "StateError", message: /Tick 1: expected finite/ });
+  expect((await world.snapshot()).tick).toBe(0);
+  await world.close();
+});
+
+test("a run that fails rejects its own step only", async () => {
+  let failing = false;
+  const flaky: Runtime = {
+    ...runtime,
+    ort: {
+      Tensor: runtime.ort.Tensor,
+      InferenceSession: {
+        async create(bytes, options) {
+          const session = await runtime.ort.InferenceSession.create(bytes, options);
+          const run = session.run.bind(session);
+          session.run = async (feeds: Parameters<typeof run>[0]) => {
+            if (failing) throw new Error("out of memory");
+            return run(feeds);
+          };
+          return session;
+        },
+      },
+    },
+  };
+  const world = await createNetworkWorld(opened, flaky);
+  await world.reset({ seed: 1 });
+  failing = true;
+  const failed = world.step(action);
+  const next = failed.catch(() => {
+    failing = false;
+    return world.step(action);
+  });
+  await expect(failed).rejects.toThrow("out of memory");
+  expect((await next).tick).toBe(1);
+  await world.close();
+});
+
+test("a graph that isn't the manifest's, or none at all, is refused", async () => {
+  const swapped = new Map(opened.files).set("tick.onnx", opened.files.get("encoder.onnx") as never);
+  await expect(createNetworkWorld({ ...opened, files: swapped }, runtime)).rejects.toMatchObject({
+    name: "ShapeError",
+    message: expect.stringContaining("tick.onnx, inputs: expected action, age, kv, latent, noise, got picture"),
+  });
+  const wider = { ...opened.manifest.tick, inputs: { ...opened.manifest.tick.inputs } };
+  wider.inputs.action = { dtype: "float32", shape: [1, 3] };
+  const manifest = { ...opened.manifest, tick: wider };
+  await expect(createNetworkWorld({ ...opened, manifest }, runtime)).rejects.toMatchObject({
+    name: "ShapeError",
+    message: expect.stringContaining("action: expected float32 [1, 3], got float32 [1, 2]"),
+  });
+  const empty = new Map(opened.files).set("tick.onnx", new Uint8Array(8));
+  await expect(createNetworkWorld({ ...opened, files: empty }, runtime)).rejects.toMatchObject({
+    name: "BackendError",
+  });
+});
+
+test("a world is found by name or folder; a slip of the finger is guessed", () => {
+  const worlds = fileURLToPath(new URL("../../tests/goldens/", import.meta.url));
+  expect(findWorld("tiny-world", worlds)).toBe(folder);
+  expect(findWorld(folder, worlds)).toBe(folder);
+  expect(() => findWorld("tiny-wrld", worlds)).toThrow(
+    'world: expected one of tiny-world or a folder with a world.json, got "tiny-wrld"; did you mean "tiny-world"?',
+  );
+  expect(() => findWorld("doom", worlds)).toThrow(expect.not.objectContaining({ message: /did you mean/ }));
+});

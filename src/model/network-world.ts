@@ -1,0 +1,139 @@
+/**
+ * A world whose frames a network dreams. Its whole step: noise from the seed, the action, the last latent and the KV
+ * window go in; a picture, the next latent and a new slot come out. The rules of the contract around it are `dream.ts`'s.
+ */
+import { ShapeError, StateError } from "../errors";
+import { startBytes } from "./contract";
+import { createWorld, type Dream, type DreamOptions } from "./dream";
+import { agesOf, emptyKv, type KvState, packSlots, slotCount, writeSlot } from "./kv-window";
+import type { WorldPackage } from "./package";
+import { normals } from "./rng";
+import { createGraphSession, type GraphSession, type Runtime, type TensorData } from "./session";
+import type { Action, Context, Frame, Snapshot, World } from "./world";
+
+/**
+ * Makes the tick's session; the encoder's is made when the first context comes.
+ * @throws BackendError, ShapeError
+ */
+export async function createNetworkWorld(
+  opened: WorldPackage,
+  runtime: Runtime,
+  options: DreamOptions = {},
+): Promise<World> {
+  return createWorld(await createNetworkDream(opened, runtime), options);
+}
+
+interface History {
+  readonly latents: readonly Float32Array[];
+  readonly actions: readonly Action[];
+  readonly picture: Uint8Array;
+}
+
+async function createNetworkDream({ manifest, sha256, files }: WorldPackage, runtime: Runtime): Promise<Dream> {
+  const { tokens, channels } = manifest.latent;
+  const { layers, width, tokens: kvTokens } = manifest.kv;
+  const noiseLength = manifest.evaluations * tokens * channels;
+  const kv = new Float32Array(slotCount(manifest.kv) * layers * 2 * kvTokens * width); // packed anew for each pass
+  const silence = new Float32Array(noiseLength); // context passes draw no noise
+  const tick = await sessionOf(manifest.tick);
+  let encoder: GraphSession | null = null;
+
+  function sessionOf(spec: typeof manifest.tick): Promise<GraphSession> {
+    return createGraphSession(fileOf(spec.file), spec, runtime);
+  }
+  function fileOf(path: string) {
+    const contents = files.get(path);
+    if (!contents) throw new ShapeError(`${path}: not in the opened package.`); // openPackage has looked
+    return contents;
+  }
+
+  /** One run of the graph, and the window after it. */
+  async function pass(state: KvState, latent: Float32Array, action: Action, noise: Float32Array) {
+    packSlots(state, kv);
+    const results = await tick.run({ noise, action, latent, kv, age: agesOf(state) });
+    return { results, kv: writeSlot(state, manifest.kv, floats(results, "slot")) };
+  }
+
+  async function historyOfStart(index: number): Promise<History> {
+    const start = manifest.starts[index] as (typeof manifest.starts)[number];
+    const bytes = startBytes(manifest, start);
+    const split = (path: string, total: number, count: number) => {
+      const values = new Float32Array(fileOf(path).slice().buffer);
+      return Array.from({ length: count }, (_, i) =>
+        values.slice((i * total) / 4 / count, ((i + 1) * total) / 4 / count),
+      );
+    };
+    return {
+      latents: split(start.latents, bytes.latents, start.frames),
+      actions: split(start.actions, bytes.actions, start.frames - 1),
+      picture: fileOf(start.picture),
+    };
+  }
+
+  async function historyOfContext({ frames, actions }: Context): Promise<History> {
+    encoder ??= await sessionOf(manifest.encoder);
+    const size = manifest.picture.width * manifest.picture.height * 3;
+    const count = frames.length / size;
+    const pictures = Array.from({ length: count }, (_, i) => frames.slice(i * size, (i + 1) * size));
+    const latents: Float32Array[] = [];
+    for (const picture of pictures) latents.push(floats(await encoder.run({ picture }), "latent"));
+    const a = manifest.actions.length;
+    return {
+      latents,
+      actions: Array.from({ length: count - 1 }, (_, i) => actions.slice(i * a, (i + 1) * a)),
+      picture: pictures[count - 1] as Uint8Array,
+    };
+  }
+
+  return {
+    manifest,
+    packageSha256: sha256,
+    backend: runtime.backend,
+    async begin(beginning) {
+      const { latents, actions, picture } =
+        "context" in beginning ? await historyOfContext(beginning.context) : await historyOfStart(beginning.start);
+      let state = emptyKv(manifest.kv);
+      for (const [i, action] of actions.entries()) {
+        state = (await pass(state, latents[i] as Float32Array, action, silence)).kv;
+      }
+      const latent = latents[latents.length - 1] as Float32Array;
+      checkFinite(latent, 0);
+      const frame = { ...manifest.picture, rgba: opaque(picture), tick: 0 };
+      return { packageSha256: sha256, seed: beginning.seed, tick: 0, latent, frame, ...state };
+    },
+    async advance(state, action) {
+      const number = state.tick + 1;
+      const { results, kv } = await pass(state, state.latent, action, normals(state.seed, state.tick, noiseLength));
+      const latent = floats(results, "latent_next");
+      checkFinite(latent, number);
+      const rgba = new Uint8ClampedArray((results.rgba as Uint8Array<ArrayBuffer>).buffer);
+      const frame: Frame = { ...manifest.picture, rgba, tick: number };
+      return { ...state, ...kv, tick: number, latent, frame } satisfies Snapshot;
+    },
+    async close() {
+      await tick.close();
+      await encoder?.close();
+      encoder = null;
+    },
+  };
+}
+
+/** The manifest says that these are float32, and the session has been checked against it. */
+const floats = (results: Readonly<Record<string, TensorData>>, name: string) => results[name] as Float32Array;
+
+/** RGB to RGBA, alpha 255. */
+function opaque(rgb: Uint8Array): Uint8ClampedArray<ArrayBuffer> {
+  const rgba = new Uint8ClampedArray((rgb.length / 3) * 4).fill(255);
+  rgb.forEach((value, i) => {
+    rgba[i + Math.floor(i / 3)] = value;
+  });
+  return rgba;
+}
+
+/** @throws StateError: better than a garbage picture */
+function checkFinite(latent: Float32Array, tick: number): void {
+  if (latent.every(Number.isFinite)) return;
+  throw new StateError(
+    `Tick ${tick}: expected finite latents from the network, got NaN or infinity. Rewind or reset; if it comes back, the package is broken.`,
+  );
+}

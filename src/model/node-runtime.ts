@@ -1,0 +1,100 @@
+/** onnxruntime-node and the worlds on disk: what the command line, benches and tests run on. For Node only. */
+import { existsSync, readdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { BackendError, UnknownWorldError } from "../errors";
+import type { DreamOptions } from "./dream";
+import { folderSource } from "./folder-source";
+import { createNetworkWorld } from "./network-world";
+import { openPackage, type WorldPackage } from "./package";
+import type { Runtime } from "./session";
+import type { World } from "./world";
+
+/** The worlds that ship with the app. */
+export const WORLDS_FOLDER = fileURLToPath(new URL("../../assets/worlds/", import.meta.url));
+
+const DEFAULT_THREADS = 2;
+
+export interface NodeRuntime extends Runtime {
+  readonly version: string;
+}
+
+/**
+ * @param threads threads inside one operator
+ * @throws BackendError when onnxruntime-node isn't installed
+ */
+export async function loadNodeRuntime(threads = DEFAULT_THREADS): Promise<NodeRuntime> {
+  const ort = await import("onnxruntime-node").catch((error: Error) => {
+    throw new BackendError(
+      `expected the package onnxruntime-node, got none (${error.message.split("\n")[0]}); run: npm install onnxruntime-node`,
+    );
+  });
+  return {
+    ort,
+    version: ort.env.versions.node ?? ort.env.versions.common,
+    options: { executionProviders: ["cpu"], intraOpNumThreads: threads, interOpNumThreads: 1, logSeverityLevel: 3 },
+    backend: { name: "cpu", threads },
+  };
+}
+
+export interface OpenedNodeWorld {
+  readonly world: World;
+  readonly package: WorldPackage;
+  readonly runtime: NodeRuntime;
+}
+
+/**
+ * Opens a world of `assets/worlds` by name, or any package by its folder.
+ * @throws UnknownWorldError, BackendError, and all that `openPackage` throws
+ */
+export async function openWorldNode(
+  nameOrFolder: string,
+  options: DreamOptions & { readonly threads?: number } = {},
+): Promise<OpenedNodeWorld> {
+  const opened = await openPackage(folderSource(findWorld(nameOrFolder)));
+  const runtime = await loadNodeRuntime(options.threads);
+  return { world: await createNetworkWorld(opened, runtime, options), package: opened, runtime };
+}
+
+/** The folder of a world. A name wins over a folder of the same name. @throws UnknownWorldError */
+export function findWorld(nameOrFolder: string, worldsFolder = WORLDS_FOLDER): string {
+  const names = listWorlds(worldsFolder);
+  if (names.includes(nameOrFolder)) return join(worldsFolder, nameOrFolder);
+  if (nameOrFolder !== "" && existsSync(join(nameOrFolder, "world.json"))) return resolve(nameOrFolder);
+  const near = closest(nameOrFolder, names);
+  const hint = near ? `; did you mean "${near}"?` : "";
+  throw new UnknownWorldError(
+    `world: expected ${names.length ? `one of ${names.join(", ")} or ` : ""}a folder with a world.json, got "${nameOrFolder}"${hint}`,
+  );
+}
+
+/** Whether this is the name of a world of `assets/worlds`. */
+export const isShippedWorld = (name: string): boolean => listWorlds(WORLDS_FOLDER).includes(name);
+
+function listWorlds(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => existsSync(join(folder, name, "world.json")))
+    .sort();
+}
+
+/** The name nearest to what was typed, if no more than a third of it would have to change. */
+function closest(typed: string, names: readonly string[]): string | undefined {
+  const distances = names.map((name) => ({ name, distance: editDistance(typed.toLowerCase(), name) }));
+  const best = distances.sort((a, b) => a.distance - b.distance)[0];
+  return best && best.distance <= Math.max(2, best.name.length / 3) ? best.name : undefined;
+}
+
+/** Levenshtein: letters to insert, delete or replace. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replace = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replace, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
+}

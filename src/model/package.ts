@@ -1,0 +1,121 @@
+/**
+ * Opens a world package: reads the manifest, then every file it lists, and believes none of them before size, sha256,
+ * shapes and graphs are checked. Where the bytes come from is the source's business (`http-source.ts`,
+ * `folder-source.ts`); making sessions of them is `session.ts`'s.
+ */
+import { AbortedError, FileMismatchError, ManifestError, PathError } from "../errors";
+import { checkContract } from "./contract";
+import { sha256Hex } from "./hash";
+import { type Manifest, parseManifest } from "./manifest";
+import { checkOnnx } from "./onnx-check";
+
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+export interface ReadOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Reading may stop with an error once more than this many bytes have come. */
+  readonly maxBytes: number;
+  /** Told of each further number of bytes. */
+  readonly onBytes?: (bytes: number) => void;
+}
+
+/** Where the files of one package lie. */
+export interface PackageSource {
+  /** @param path relative, already checked. @throws MissingFileError, PathError, FileMismatchError when too long */
+  read(path: string, options: ReadOptions): Promise<Bytes>;
+}
+
+/** A package whose every file has been checked. */
+export interface WorldPackage {
+  readonly manifest: Manifest;
+  /** Of world.json's bytes: it holds the hashes of all other files, so it stands for the whole package. */
+  readonly sha256: string;
+  /** Path → contents, for every file that the manifest lists. */
+  readonly files: ReadonlyMap<string, Bytes>;
+}
+
+export interface OpenPackageOptions {
+  /** Bytes read so far of all the bytes that the manifest lists. */
+  readonly onProgress?: (progress: { readonly loaded: number; readonly total: number }) => void;
+  readonly signal?: AbortSignal;
+}
+
+const MAX_MANIFEST_BYTES = 1 << 20; // a manifest is a few kilobytes
+
+/**
+ * @throws ManifestError, ManifestVersionError, PathError, MissingFileError, FileMismatchError, ShapeError,
+ * UnsafeGraphError, AbortedError
+ */
+export async function openPackage(source: PackageSource, options: OpenPackageOptions = {}): Promise<WorldPackage> {
+  const { signal, onProgress } = options;
+  try {
+    signal?.throwIfAborted();
+    const manifestBytes = await source.read("world.json", { signal, maxBytes: MAX_MANIFEST_BYTES });
+    const manifest = parseManifest(new TextDecoder().decode(manifestBytes));
+    checkFileList(manifest);
+    checkContract(manifest);
+
+    const total = Object.values(manifest.files).reduce((sum, { bytes }) => sum + bytes, 0);
+    let loaded = 0;
+    const onBytes = (bytes: number) => {
+      loaded += bytes;
+      onProgress?.({ loaded, total });
+    };
+    const files = await Promise.all(
+      Object.entries(manifest.files).map(async ([path, expected]) => {
+        const contents = await source.read(path, { signal, maxBytes: expected.bytes, onBytes });
+        await checkFile(path, contents, expected);
+        return [path, contents] as const;
+      }),
+    );
+    signal?.throwIfAborted();
+    const opened = { manifest, sha256: await sha256Hex(manifestBytes), files: new Map(files) };
+    for (const { file } of [manifest.tick, manifest.encoder]) checkOnnx(file, opened.files.get(file) as Bytes);
+    return opened;
+  } catch (error) {
+    if (signal?.aborted) throw new AbortedError("Opening the world was called off.", { cause: error });
+    throw error;
+  }
+}
+
+/** Every path is a plain one, and every file that the manifest speaks of is in its list. */
+function checkFileList(manifest: Manifest): void {
+  for (const path of Object.keys(manifest.files)) checkPath(path);
+  const used = [
+    manifest.tick.file,
+    manifest.encoder.file,
+    ...manifest.starts.flatMap((start) => [start.latents, start.actions, start.picture]),
+  ];
+  for (const path of used) {
+    checkPath(path);
+    if (!Object.hasOwn(manifest.files, path)) {
+      throw new ManifestError(`world.json, files: expected ${path} with its size and sha256, got no such entry.`);
+    }
+  }
+}
+
+/**
+ * Letters, digits, ".", "_" and "-" between single slashes: no absolute path, "..", backslash, scheme, or percent sign
+ * (which a URL would decode). @throws PathError
+ */
+export function checkPath(path: string): void {
+  const parts = path.split("/");
+  if (parts.every((part) => /^[A-Za-z0-9._-]+$/.test(part) && part !== "." && part !== "..")) return;
+  throw new PathError(
+    `world.json: expected a path inside the package such as starts/0.bin, got ${JSON.stringify(path)}.`,
+  );
+}
+
+async function checkFile(path: string, contents: Bytes, expected: { bytes: number; sha256: string }): Promise<void> {
+  if (contents.length !== expected.bytes) {
+    throw new FileMismatchError(
+      `${path}: expected ${expected.bytes} bytes, got ${contents.length}. Download or export the world again.`,
+    );
+  }
+  const found = await sha256Hex(contents);
+  if (found !== expected.sha256) {
+    throw new FileMismatchError(
+      `${path}: expected sha256 ${expected.sha256}, got ${found}. Download or export the world again.`,
+    );
+  }
+}

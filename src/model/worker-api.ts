@@ -1,0 +1,56 @@
+/**
+ * What the model worker answers to: the agreement between `workers/model.worker.ts` and `worker-client.ts`.
+ * Calls are coarse; frames come back transferred; tensors and the KV window stay in the worker, but for snapshots.
+ * Errors keep their `name` and `message` on the way back.
+ */
+import type { Manifest } from "./manifest";
+import type { Action, Frame, ResetOptions, Snapshot, World } from "./world";
+
+export type Backend = "wasm" | "webgpu";
+
+export interface OpenOptions {
+  /** Absolute URL of the package's folder, ending in a slash. */
+  readonly url: string;
+  /** Absent: WebGPU when an adapter is there, WASM otherwise. */
+  readonly backend?: Backend;
+  /** WASM threads; absent: chosen by the machine. More than one needs a cross-origin isolated page. */
+  readonly threads?: number;
+}
+
+/** Bytes while the package downloads; then, once, that the session is being made. */
+export interface Progress {
+  readonly loaded: number;
+  /** Bytes; 0 while unknown. */
+  readonly total: number;
+  readonly phase: "download" | "session";
+}
+
+/** What is fixed once a world is open. */
+export interface OpenedWorld {
+  readonly manifest: Manifest;
+  readonly backend: World["backend"];
+  readonly packageSha256: string;
+  /** Names of the package's files. */
+  readonly files: readonly string[];
+}
+
+/** A start's last picture, uint8 RGB [height, width, 3]. */
+export interface StartPicture {
+  readonly width: number;
+  readonly height: number;
+  readonly rgb: Uint8Array;
+}
+
+export interface WorkerApi {
+  /** Once per worker. @throws the package's errors (see package.ts), BackendError */
+  open(options: OpenOptions, onProgress: (progress: Progress) => void): Promise<OpenedWorld>;
+  reset(options: ResetOptions): Promise<Frame>;
+  step(action: Action): Promise<Frame>;
+  rewind(ticks: number): Promise<Frame>;
+  status(): ReturnType<World["status"]>;
+  snapshot(): Promise<Snapshot>;
+  restore(snapshot: Snapshot): Promise<Frame>;
+  /** @throws ResetError when there is no such start */
+  readStart(index: number): Promise<StartPicture>;
+  close(): Promise<void>;
+}

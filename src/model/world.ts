@@ -1,0 +1,70 @@
+/**
+ * The one world contract: reset, step, rewind, close. The fake world, the network in Node and the network in a worker
+ * all keep it, and `conformance.ts` checks that they do.
+ */
+import type { Manifest } from "./manifest";
+
+/** One picture. The receiver owns the buffer. */
+export interface Frame {
+  /** RGBA, row by row from the top left, uint8 [height, width, 4]; alpha is 255. */
+  readonly rgba: Uint8ClampedArray<ArrayBuffer>;
+  readonly width: number;
+  readonly height: number;
+  /** Steps since reset: 0 is the start picture, t is what followed the t-th action. */
+  readonly tick: number;
+}
+
+/** The conditioning vector: one value per entry of `manifest.actions`, in that order, in the environment's units. */
+export type Action = Float32Array;
+
+/** n pictures and the n − 1 actions between them, taken as history instead of a start of the package. */
+export interface Context {
+  /** uint8 RGB [n, height, width, 3]. */
+  readonly frames: Uint8Array;
+  /** float32 [n − 1, actions]. */
+  readonly actions: Float32Array;
+}
+
+export interface ResetOptions {
+  /** Seed of every random number of the session, an integer in [0, 2^53). */
+  readonly seed: number;
+  /** Index into `manifest.starts`; default 0. Excludes `context`. */
+  readonly start?: number;
+  readonly context?: Context;
+}
+
+/** The whole state of a session, structured-cloneable; restoring it makes the future repeat exactly. */
+export interface Snapshot {
+  readonly packageSha256: string;
+  readonly seed: number;
+  readonly tick: number;
+  /** float32 [tokens, channels]: the newest latent. */
+  readonly latent: Float32Array;
+  /** One entry per slot of the KV window: its keys and values [layers, 2, tokens, width], null when empty. */
+  readonly slots: readonly (Float32Array | null)[];
+  /** Model pass (context passes count) that wrote each slot, −1 when empty. */
+  readonly written: readonly number[];
+  /** Model passes so far, context included. */
+  readonly passes: number;
+  readonly frame: Frame;
+}
+
+export interface World {
+  readonly manifest: Manifest;
+  /** What computes: "fake", "wasm", "webgpu" or "cpu" (onnxruntime-node); and on how many threads. */
+  readonly backend: { readonly name: string; readonly threads: number };
+  /** Forgets everything, then begins at a start or after a context. @throws ResetError */
+  reset(options: ResetOptions): Promise<Frame>;
+  /** One action, one frame. @throws StateError before reset or after close; ActionError */
+  step(action: Action): Promise<Frame>;
+  /** Runs time backwards by up to `ticks` steps (as far as the timeline is kept); the future is forgotten. @throws StateError */
+  rewind(ticks: number): Promise<Frame>;
+  /** How many ticks `rewind` could go back now, and how many slots of the KV window are filled. */
+  status(): Promise<{ readonly rewindable: number; readonly kvFilled: number; readonly kvSlots: number }>;
+  /** @throws StateError */
+  snapshot(): Promise<Snapshot>;
+  /** @throws StateError, ResetError when the snapshot is of another package */
+  restore(snapshot: Snapshot): Promise<Frame>;
+  /** Frees the session; calling it again does nothing. */
+  close(): Promise<void>;
+}
