@@ -1,0 +1,97 @@
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { carActions } from "./car.fixture";
+import { createGamepad } from "./gamepad";
+
+let pads: (Gamepad | null)[];
+let onFrame: (() => void) | undefined; // what the library asked to be called back on the next animation frame
+let page: EventTarget;
+
+beforeEach(() => {
+  pads = [null, null, null, null];
+  onFrame = undefined;
+  page = new EventTarget();
+  vi.stubGlobal("navigator", { getGamepads: () => pads });
+  vi.stubGlobal(
+    "window",
+    Object.assign(page, {
+      requestAnimationFrame(callback: () => void) {
+        onFrame = callback;
+        return 1;
+      },
+      cancelAnimationFrame() {
+        onFrame = undefined;
+      },
+    }),
+  );
+});
+afterEach(() => vi.unstubAllGlobals());
+
+function pad(axes: number[], buttons: Record<number, number> = {}, mapping = "standard"): Gamepad {
+  const values = Array.from({ length: 17 }, (_, i) => buttons[i] ?? 0);
+  return {
+    id: "Test pad",
+    mapping,
+    axes,
+    buttons: values.map((value) => ({ value, pressed: value > 0, touched: value > 0 })),
+  } as unknown as Gamepad;
+}
+
+const make = () => createGamepad({ actions: carActions, deadZone: 0.2, now: () => 123 });
+
+it("feeds sticks through the dead zone and triggers as they are", () => {
+  const source = make();
+  pads[0] = pad([0.6, 0, 0, 0], { 7: 0.4 });
+  expect([...source.sample().action]).toEqual([0.5, Math.fround(0.4), 0]);
+  pads[0] = pad([0.1, 0.1, 0, 0], { 6: 1 });
+  expect([...source.sample().action]).toEqual([0, 0, 1]);
+});
+
+it("reads values that were held when the pad was connected, with the time they were seen", () => {
+  const source = make();
+  pads[0] = pad([-1, 0, 0, 0], { 7: 1 });
+  const sample = source.sample();
+  expect([...sample.action]).toEqual([-1, 1, 0]);
+  expect(sample.since).toBe(123);
+  expect(source.sample().since).toBeUndefined();
+});
+
+it("rests when the pad is disconnected", () => {
+  const source = make();
+  pads[0] = pad([1, 0, 0, 0], { 7: 1 });
+  source.sample();
+  pads[0] = null;
+  expect([...source.sample().action]).toEqual([0, 0, 0]);
+});
+
+it("keeps a tap seen between two samples", () => {
+  const source = make();
+  pads[0] = pad([0, 0, 0, 0]);
+  source.sample();
+  pads[0] = pad([0, 0, 0, 0], { 7: 1 });
+  onFrame?.();
+  pads[0] = pad([0, 0, 0, 0]);
+  expect([...source.sample().action]).toEqual([0, 1, 0]);
+  expect([...source.sample().action]).toEqual([0, 0, 0]);
+});
+
+it("goes on polling after an uncaught error of the page", () => {
+  make();
+  page.dispatchEvent(new Event("error"));
+  expect(onFrame).toBeTypeOf("function");
+});
+
+it("doesn't guess at unknown layouts, and says what it sees", () => {
+  const source = make();
+  expect(source.describe()).toMatch(/None seen/);
+  pads[0] = pad([1, 0, 0, 0], {}, "");
+  expect([...source.sample().action]).toEqual([0, 0, 0]);
+  expect(source.describe()).toMatch(/layout is unknown/);
+  pads[1] = pad([1, 0, 0, 0]);
+  source.sample();
+  expect(source.describe()).toBe("Connected: Test pad");
+});
+
+it("works without the gamepad interface", () => {
+  vi.stubGlobal("navigator", {});
+  expect([...make().sample().action]).toEqual([0, 0, 0]);
+});

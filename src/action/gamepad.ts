@@ -1,0 +1,100 @@
+/**
+ * Gamepad input: sticks through a radial dead zone and triggers as they are, straight into the conditioning vector.
+ * Which control drives which action is the world's table. `gamepad.js` does the polling; what it leaves open is closed
+ * here: it stops at the first uncaught error of the page, says nothing of values held at connect, and emits no zero at
+ * disconnect. Pads of another layout than the standard one are reported and not read.
+ */
+import { GamepadListener } from "gamepad.js";
+import type { ActionSpec } from "../model/manifest";
+import { radialDeadZone } from "./dead-zone";
+import { atRest, deflect, type InputSource } from "./source";
+
+/** Places in the W3C "standard" layout. */
+const STICKS = { leftX: [0, 1, 0], leftY: [0, 1, 1], rightX: [2, 3, 0], rightY: [2, 3, 1] } as const;
+const BUTTONS = { a: 0, b: 1, x: 2, y: 3, leftTrigger: 6, rightTrigger: 7 } as const;
+
+export interface GamepadOptions {
+  readonly actions: readonly ActionSpec[];
+  /** Radius of the sticks' dead zone, [0, 1). */
+  readonly deadZone: number;
+  /** The page's clock, ms. */
+  readonly now: () => number;
+}
+
+export interface GamepadSource extends InputSource {
+  configure(change: { readonly deadZone: number }): void;
+  /** In words, for the settings sheet. */
+  describe(): string;
+}
+
+export function createGamepad(options: GamepadOptions): GamepadSource {
+  const { actions, now } = options;
+  let deadZone = options.deadZone;
+  let pad: { index: number; id: string; axes: number[]; buttons: number[] } | undefined;
+  const tapped = new Map<number, number>(); // button → its highest value since the last sample
+  let last = atRest(actions);
+  let since: number | undefined;
+
+  const read = (spec: ActionSpec): number => {
+    if (!pad) return spec.rest;
+    const control = spec.gamepad;
+    if (control in STICKS) {
+      const [x, y, axis] = STICKS[control as keyof typeof STICKS];
+      return deflect(spec, radialDeadZone(pad.axes[x] ?? 0, pad.axes[y] ?? 0, deadZone)[axis]);
+    }
+    const button = BUTTONS[control as keyof typeof BUTTONS];
+    return deflect(spec, (pad.buttons[button] || tapped.get(button)) ?? 0);
+  };
+  const values = () => Float32Array.from(actions, read);
+  const changed = () => {
+    if (values().some((value, i) => value !== last[i])) since ??= now();
+  };
+  const take = (index: number, gamepad: Gamepad) => {
+    if (gamepad.mapping !== "standard") return;
+    const buttons = gamepad.buttons.map((button) => button.value);
+    pad = { index, id: gamepad.id, axes: [...gamepad.axes], buttons };
+    buttons.forEach((value, i) => {
+      if (value > 0) tapped.set(i, Math.max(value, tapped.get(i) ?? 0));
+    });
+    changed();
+  };
+
+  const listener = typeof navigator.getGamepads === "function" ? new GamepadListener({ deadZone: 0 }) : undefined;
+  listener?.on("gamepad:connected", ({ detail }) => take(detail.index, detail.gamepad));
+  listener?.on("gamepad:axis", ({ detail }) => take(detail.index, detail.gamepad));
+  listener?.on("gamepad:button", ({ detail }) => take(detail.index, detail.gamepad));
+  listener?.on("gamepad:disconnected", ({ detail }) => {
+    if (pad?.index !== detail.index) return;
+    pad = undefined;
+    tapped.clear();
+    changed();
+  });
+  window.addEventListener("error", () => listener?.start()); // after the library's own handler, which stops it
+  listener?.start();
+
+  const clear = () => {
+    tapped.clear();
+    since = undefined;
+  };
+  return {
+    sample() {
+      listener?.update(); // the newest values, not those of the last animation frame
+      last = values();
+      const sample = { action: last.slice(), since };
+      clear();
+      return sample;
+    },
+    clear,
+    configure(change) {
+      deadZone = change.deadZone;
+    },
+    describe() {
+      if (!listener) return "This browser offers no gamepads.";
+      if (pad) return `Connected: ${pad.id}`;
+      const other = navigator.getGamepads().find((gamepad) => gamepad && gamepad.mapping !== "standard");
+      return other
+        ? `${other.id}: its layout is unknown, so it isn't read.`
+        : "None seen: connect one and press a button.";
+    },
+  };
+}

@@ -1,0 +1,30 @@
+/**
+ * A recorded session as an input source that comes first: it plays its actions tick by tick and hands over to the live
+ * input at its end, or as soon as somebody touches a control.
+ */
+import type { Sample } from "./source";
+
+export interface Replay {
+  /** The recorded action for tick 1, 2, …; afterwards, or once the live input moves, what the live input says. */
+  sample(tick: number): Sample;
+  playing(): boolean;
+  stop(): void;
+}
+
+/** @param live the person's input, sampled on every tick so that a touch is noticed */
+export function createReplay(actions: readonly Float32Array[], live: () => Sample): Replay {
+  let playing = actions.length > 0;
+  live(); // presses from before it began don't end it
+  return {
+    sample(tick) {
+      const now = live();
+      const recorded = actions[tick - 1];
+      if (!recorded || now.since !== undefined) playing = false;
+      return playing && recorded ? { action: recorded.slice(), since: undefined } : now;
+    },
+    playing: () => playing,
+    stop() {
+      playing = false;
+    },
+  };
+}

@@ -1,0 +1,60 @@
+/**
+ * The page's entry: opens the world that the address names and puts it in play. The worker starts before anything else
+ * loads; what the first frames don't need (sheets, video encoder, sparkline) loads when it is asked for.
+ */
+import { UnknownWorldError } from "./errors";
+import type { Stats } from "./loop/stats";
+import { openWorld, type WorkerWorld } from "./model/worker-client";
+import type { Frame } from "./model/world";
+import { listWorlds, readAddress } from "./page/address";
+import { showAlert, veil, veilProgress } from "./page/notices";
+import type { Session } from "./page/session";
+
+declare global {
+  interface Window {
+    /** For tests, measurements and the curious. */
+    worldloop?: {
+      readonly world: WorkerWorld;
+      readonly session: Session;
+      frame(): Frame | undefined;
+      stats(): Stats;
+    };
+  }
+}
+
+async function main(): Promise<void> {
+  const address = readAddress(location);
+  const worlds = await listWorlds();
+  const name = address.world ?? worlds[0] ?? "";
+  if (!worlds.includes(name)) {
+    throw new UnknownWorldError(`World: expected one of ${worlds.join(", ")}, got "${name}". Correct the address.`);
+  }
+  let session: Session | undefined;
+  const opening = openWorld({
+    url: `worlds/${name}/`,
+    ...(address.backend ? { backend: address.backend } : {}),
+    ...(address.threads ? { threads: address.threads } : {}),
+    onProgress: veilProgress,
+    onCrash: (error) => session?.loop.fail(error),
+  });
+  const page = import("./page/play");
+  const [world, { play }, view] = await Promise.all([opening, page, page.then(({ prepareView }) => prepareView())]);
+  session = await play(world, view, { address, worlds, name });
+  window.worldloop = { world, session, frame: session.frame, stats: session.stats };
+}
+
+main().catch((error: Error) => {
+  document.body.dataset.worldloopState = "error";
+  veil("");
+  const remedies = [{ label: "Try again", run: () => location.reload() }];
+  const address = new URL(location.href);
+  if (error.name === "BackendError" || address.searchParams.get("backend") === "webgpu") {
+    address.searchParams.set("backend", "wasm");
+    remedies.push({ label: "Use WASM", run: () => location.assign(address) });
+  }
+  if (address.hash) remedies.push({ label: "Forget the link", run: () => location.assign(location.pathname) });
+  showAlert(error, remedies);
+});
+
+// The page itself changes the address without this event: another link was opened in this tab.
+window.addEventListener("hashchange", () => location.reload());

@@ -1,0 +1,41 @@
+/** What the address asks for: `?backend=wasm|webgpu&threads=n` and `#world=…&seed=…&start=…&replay=…`. */
+import { BackendError, UnknownWorldError } from "../errors";
+import { formatHash, parseHash, type Shared } from "../record/share-link";
+
+export interface Address extends Shared {
+  readonly backend?: "wasm" | "webgpu";
+  readonly threads?: number;
+}
+
+/** @throws RecordingError, BackendError when a part isn't what its name says */
+export function readAddress(location: Pick<Location, "search" | "hash">): Address {
+  const query = new URLSearchParams(location.search);
+  const backend = query.get("backend");
+  if (backend !== null && backend !== "wasm" && backend !== "webgpu") {
+    throw new BackendError(`Address, backend: expected wasm or webgpu, got "${backend}". Correct the address.`);
+  }
+  const threads = query.get("threads");
+  if (threads !== null && !/^[1-9][0-9]?$/.test(threads)) {
+    throw new BackendError(`Address, threads: expected a number from 1 to 99, got "${threads}". Correct the address.`);
+  }
+  return {
+    ...parseHash(location.hash),
+    ...(backend ? { backend } : {}),
+    ...(threads ? { threads: Number(threads) } : {}),
+  };
+}
+
+/** The page's address with this hash; the browser's history doesn't grow. */
+export function writeAddress(shared: Shared): void {
+  history.replaceState(null, "", formatHash(shared));
+}
+
+/** Names of the worlds that this site offers. @throws UnknownWorldError when there is no list or it is empty */
+export async function listWorlds(): Promise<string[]> {
+  const response = await fetch("worlds/index.json");
+  const names: unknown = response.ok ? await response.json() : [];
+  if (Array.isArray(names) && names.length > 0) return names.map(String);
+  throw new UnknownWorldError(
+    "Worlds: expected a list with at least one name in worlds/index.json, got none. Put a world's package there.",
+  );
+}

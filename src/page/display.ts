@@ -1,0 +1,102 @@
+/** Shows the session's state: body attributes, veil, alerts, figures and the legend of keys. A sink: it only reads. */
+import { distinctUntilChanged, map, skip, throttleTime } from "rxjs";
+import { keyName } from "../action/bindings";
+import type { LoopState } from "../loop/game-loop";
+import { percentile } from "../loop/stats";
+import { createHud } from "../view/hud";
+import { COMMANDS } from "./controls";
+import { button, element, make } from "./elements";
+import { announce, hideAlert, showAlert, veil } from "./notices";
+import type { Session } from "./session";
+
+const HUD_PERIOD_MS = 300;
+
+export function connectDisplay(session: Session): void {
+  session.loop.state.subscribe((state) => showState(session, state));
+  session.bindings.subscribe(() => showLegend(session));
+  session.settings.subscribe(({ hud }) => {
+    element("hud", HTMLElement).hidden = !hud;
+    button("toggle-hud").setAttribute("aria-pressed", String(hud));
+  });
+  const replaying = session.loop.frames.pipe(map(session.replaying), distinctUntilChanged(), skip(1));
+  replaying.subscribe((is) => is || announce("The replay is over: you are driving."));
+  connectHud(session);
+}
+
+function showState(session: Session, state: LoopState): void {
+  const { loop, world, beginning } = session;
+  const crashed = state.name === "failed" && state.error.name === "WorkerCrashError";
+  document.body.dataset.worldloopState = state.name === "failed" ? (crashed ? "crashed" : "error") : state.name;
+  const label = button("pause").querySelector("span");
+  if (label) label.textContent = state.name === "paused" ? "Go on" : "Pause";
+  if (state.name !== "failed") hideAlert();
+  if (state.name === "running") {
+    veil(null);
+    announce(session.replaying() ? "Replaying a recorded drive. Touch a control to take over." : "Running.");
+  } else if (state.name === "rewinding") {
+    veil(null);
+    announce("Rewinding. Let go to branch off from there.");
+  } else if (state.name === "paused") {
+    const how = state.resumable ? " Press any key or click to go on." : "";
+    veil(state.resumable ? state.reason + how : null);
+    announce(state.reason + how);
+  } else if (state.name === "failed") {
+    veil("");
+    const again = (call: Promise<void>) => void call.then(() => loop.resume());
+    const restart = { label: "Restart", run: () => again(loop.exclusive(() => world.restart())) };
+    const reset = { label: "Reset", run: () => again(session.begin(beginning.value)) };
+    showAlert(state.error, [crashed ? restart : reset, { label: "Reload the page", run: () => location.reload() }]);
+  }
+}
+
+function connectHud(session: Session): void {
+  const { loop, world, view, settings, beginning } = session;
+  const show = createHud(element("hud", HTMLElement).querySelector("dl") ?? element("hud", HTMLElement));
+  let drawSparkline: ((tickMs: readonly number[]) => void) | undefined;
+  const loadSparkline = async () => {
+    const { createSparkline } = await import("../view/sparkline");
+    drawSparkline ??= createSparkline(element("sparkline", HTMLElement), 1000 / world.manifest.frameRate);
+  };
+  const update = async () => {
+    const frame = session.frame();
+    if (!settings.value.hud || !frame) return;
+    if (frame.tick > 0 && !drawSparkline) await loadSparkline();
+    const { kvFilled, kvSlots } = await world.status();
+    const { tickMs, inputToFrameMs, missed, fps } = session.stats();
+    const spread = (values: number[]) => ({ p50: percentile(values, 0.5), p95: percentile(values, 0.95) });
+    show({
+      fps,
+      frameRate: world.manifest.frameRate,
+      tick: spread(tickMs),
+      latency: spread(inputToFrameMs),
+      kv: { filled: kvFilled, slots: kvSlots },
+      backend: world.backend,
+      view: view.kind,
+      seed: beginning.value.seed,
+      evaluations: world.manifest.evaluations,
+      missed,
+      tickNumber: frame.tick,
+    });
+    drawSparkline?.(tickMs);
+  };
+  // A dead worker answers no status either; that is already on the screen.
+  const tolerant = () => update().catch((error: Error) => console.info(`No figures: ${error.message}`));
+  loop.frames.pipe(throttleTime(HUD_PERIOD_MS, undefined, { leading: true, trailing: true })).subscribe(tolerant);
+  settings.subscribe(tolerant);
+}
+
+function showLegend({ world, bindings }: Session): void {
+  const row = (keys: string[], text: string) =>
+    make("div", {}, make("dt", {}, ...keys.map((key) => make("kbd", {}, keyName(key)))), make("dd", {}, text));
+  const actions = world.manifest.actions.map((spec) => {
+    const keys = bindings.value.filter(({ action }) => action === spec.name);
+    const ordered = [...keys].sort((a, b) => a.value - b.value);
+    return row(
+      ordered.map(({ code }) => code),
+      spec.name,
+    );
+  });
+  const taken = new Set(bindings.value.map(({ code }) => code));
+  const page = COMMANDS.filter(({ code }) => !taken.has(code)).map(({ code, label }) => row([code], label));
+  element("legend", HTMLElement).replaceChildren(make("dl", {}, ...actions), make("dl", {}, ...page));
+}

@@ -1,0 +1,59 @@
+/** Puts an open world in play on this page: everything that the entry loads while the worker starts. */
+import type { WorkerWorld } from "../model/worker-client";
+import { unpackActions } from "../record/share-link";
+import { createView, type View } from "../view/view";
+import type { Address } from "./address";
+import { connectControls } from "./controls";
+import { connectDisplay } from "./display";
+import { button, element } from "./elements";
+import { announce } from "./notices";
+import { connectPlaces, followInAddress } from "./places";
+import { connectRecording } from "./recording";
+import { createSession, type Session } from "./session";
+import { loadSettings } from "./settings";
+
+/** The view, which needs no world yet. */
+export function prepareView(): Promise<View> {
+  return createView(element("view", HTMLCanvasElement), element("stage", HTMLElement), loadSettings().filter);
+}
+
+/** Where the page begins when the address doesn't say. */
+const FIRST = { seed: 1, start: 0 };
+
+export interface Place {
+  readonly address: Address;
+  /** Names of all worlds, and of the open one. */
+  readonly worlds: readonly string[];
+  readonly name: string;
+}
+
+/**
+ * Connects the page to the world and begins at once: with the address's replay, if it has one, else in the person's hands.
+ * @throws RecordingError when the address's replay can't be read
+ */
+export async function play(world: WorkerWorld, view: View, { address, worlds, name }: Place): Promise<Session> {
+  const replay = address.replay ? await unpackActions(address.replay, world.manifest.actions) : [];
+  const session = createSession(world, view, loadSettings());
+  const canvas = element("view", HTMLCanvasElement);
+  document.title = `${world.manifest.title} · Worldloop`;
+  canvas.setAttribute("aria-label", `${world.manifest.title}, as the network dreams it. The keys drive it.`);
+  connectDisplay(session);
+  connectControls(session);
+  connectPlaces(session, worlds, name);
+  connectRecording(session);
+  connectSheet("settings", async () => (await import("./settings-sheet")).openSettings(session));
+  connectSheet("about", async () => (await import("./world-card")).openCard(session));
+  // Not awaited: whoever opened the page gets hold of the session before its first frame.
+  const { seed = FIRST.seed, start = FIRST.start } = address;
+  session.begin({ seed, start }, replay).then(() => {
+    followInAddress(session, name, replay.length === 0); // a link with a replay stays, to be passed on
+    if (document.hidden) session.loop.pause("Paused: the page isn't shown.", true);
+  });
+  return session;
+}
+
+function connectSheet(id: string, open: () => Promise<void>): void {
+  const control = button(id);
+  control.disabled = false;
+  control.onclick = () => void open().catch((error: Error) => announce(`This sheet can't be opened: ${error.message}`));
+}

@@ -1,0 +1,118 @@
+/**
+ * One open world in play: input → loop → view, log and figures. Everything on the page that starts, stops or reads the
+ * session goes through this object.
+ */
+import { BehaviorSubject } from "rxjs";
+import { type Binding, restoreBindings } from "../action/bindings";
+import { createGamepad, type GamepadSource } from "../action/gamepad";
+import { createKeyboard } from "../action/keyboard";
+import { createReplay } from "../action/replay";
+import { sampleSources } from "../action/sampler";
+import { createTouch } from "../action/touch";
+import { pageClock } from "../loop/clock";
+import { createGameLoop, type GameLoop } from "../loop/game-loop";
+import { createStats, type Stats } from "../loop/stats";
+import type { WorkerWorld } from "../model/worker-client";
+import type { Action, Frame } from "../model/world";
+import { createSessionLog } from "../record/session-log";
+import type { View } from "../view/view";
+import { element } from "./elements";
+import { keep, recall, type Settings } from "./settings";
+
+/** Where a session began. */
+export interface Beginning {
+  readonly seed: number;
+  readonly start: number;
+}
+
+export interface Session {
+  readonly world: WorkerWorld;
+  readonly loop: GameLoop;
+  readonly view: View;
+  readonly gamepad: GamepadSource;
+  readonly settings: BehaviorSubject<Settings>;
+  readonly bindings: BehaviorSubject<readonly Binding[]>;
+  readonly beginning: BehaviorSubject<Beginning>;
+  /** Begins anew and runs; with a replay its actions come first. */
+  begin(beginning: Beginning, replay?: readonly Action[]): Promise<void>;
+  replaying(): boolean;
+  /** Actions that led to the newest frame. */
+  actions(): readonly Action[];
+  /** The newest frame, undefined before the first. */
+  frame(): Frame | undefined;
+  stats(): Stats;
+}
+
+/** Wires a world; nothing moves until `begin`. */
+export function createSession(world: WorkerWorld, view: View, kept: Settings): Session {
+  const { actions, frameRate, name } = world.manifest;
+  const settings = new BehaviorSubject(kept);
+  const bindings = new BehaviorSubject<readonly Binding[]>(restoreBindings(actions, recall(`keys:${name}`)));
+  const beginning = new BehaviorSubject<Beginning>({ seed: 1, start: 0 });
+
+  const keyboard = createKeyboard(window, { actions, bindings: bindings.value, frameRate, smooth: kept.smoothKeys });
+  const gamepad = createGamepad({ actions, deadZone: kept.deadZone, now: pageClock.now });
+  const sources = [keyboard, gamepad, createTouch(element("touch", HTMLElement), actions)];
+  const live = () => sampleSources(actions, sources);
+  let replay = createReplay([], live);
+  const loop = createGameLoop({ world, clock: pageClock, sample: (tick) => replay.sample(tick) });
+
+  const log = createSessionLog();
+  const stats = createStats();
+  let newest: Frame | undefined;
+  loop.frames.subscribe((made) => {
+    newest = made.frame;
+    view.draw(made.frame);
+    log.add(made.frame.tick, made.action);
+    stats.add(made, loop.period());
+    mark(made.frame.tick);
+    document.body.dataset.tick = String(made.frame.tick);
+    document.dispatchEvent(new CustomEvent("worldloop:frame", { detail: { tick: made.frame.tick } }));
+  });
+  loop.state.subscribe((state) => {
+    if (state.name === "paused" && state.resumable) for (const source of sources) source.clear();
+  });
+  settings.subscribe((now) => {
+    keyboard.configure({ smooth: now.smoothKeys });
+    gamepad.configure({ deadZone: now.deadZone });
+    view.setFilter(now.filter);
+    keep("settings", now);
+  });
+  bindings.subscribe((now) => {
+    keyboard.configure({ bindings: now });
+    keep(`keys:${name}`, now);
+  });
+
+  return {
+    world,
+    loop,
+    view,
+    gamepad,
+    settings,
+    bindings,
+    beginning,
+    async begin(from, recorded = []) {
+      const begun = loop.exclusive(async () => {
+        const frame = await world.reset(from);
+        replay = createReplay(recorded, live);
+        return frame;
+      });
+      // A pause from before ends now; one that comes while the world is being reset (a sheet opened) stays.
+      if (loop.state.value.name !== "loading") loop.resume();
+      await begun;
+      if (loop.state.value.name === "failed") return;
+      beginning.next(from);
+      if (loop.state.value.name === "loading") loop.resume();
+    },
+    replaying: () => replay.playing(),
+    actions: () => log.read(),
+    frame: () => newest,
+    stats: () => stats.read(),
+  };
+}
+
+/** Marks for measurements: the picture is there; the network's first own frame has been drawn. */
+function mark(tick: number): void {
+  const name = tick === 0 ? "worldloop:interactive" : tick === 1 ? "worldloop:first-frame" : undefined;
+  if (name && performance.getEntriesByName(name).length === 0) performance.mark(name);
+}

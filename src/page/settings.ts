@@ -1,0 +1,40 @@
+/** What a person chose, kept across visits in localStorage; where that is forbidden or full, for this visit only. */
+import { z } from "zod/mini"; // the small zod: the page waits for this file
+
+const settingsSchema = z.object({
+  filter: z.enum(["smooth", "nearest"]),
+  hud: z.boolean(),
+  /** Ramp steering while a key is held instead of jumping. */
+  smoothKeys: z.boolean(),
+  /** Radius of the sticks' dead zone. */
+  deadZone: z.number().check(z.gte(0), z.lte(0.5)),
+});
+
+export type Settings = z.infer<typeof settingsSchema>;
+
+/** The kept settings; the defaults for whatever is missing or damaged. */
+export function loadSettings(): Settings {
+  const wide = matchMedia("(min-width: 900px)").matches; // on a phone the figures would cover the picture
+  const defaults: Settings = { filter: "smooth", hud: wide, smoothKeys: true, deadZone: 0.12 };
+  const parsed = settingsSchema.safeParse({ ...defaults, ...(recall("settings") as object | undefined) });
+  return parsed.success ? parsed.data : defaults;
+}
+
+/** Keeps a value, as JSON. */
+export function keep(name: string, value: unknown): void {
+  tolerant(() => localStorage.setItem(`worldloop:${name}`, JSON.stringify(value)));
+}
+
+/** A kept value, undefined when there is none. Whoever reads it checks it. */
+export function recall(name: string): unknown {
+  return tolerant(() => JSON.parse(localStorage.getItem(`worldloop:${name}`) ?? "null") ?? undefined);
+}
+
+function tolerant<T>(access: () => T): T | undefined {
+  try {
+    return access();
+  } catch (error) {
+    console.info(`Settings aren't kept: ${(error as Error).message}`);
+    return undefined;
+  }
+}

@@ -1,0 +1,45 @@
+/** The card of a world: what it is, what it learned from, how good it is, and which bytes run. Loaded when first opened. */
+import { make } from "./elements";
+import type { Session } from "./session";
+import { openSheet } from "./sheet";
+
+export function openCard({ world, loop }: Session): void {
+  const { title, description, recordedFrom, metrics, files, picture, frameRate, evaluations } = world.manifest;
+  const bytes = Object.values(files).reduce((sum, file) => sum + file.bytes, 0);
+  const size = (count: number) => (count < 1e5 ? `${(count / 1e3).toFixed(1)} kB` : `${(count / 1e6).toFixed(1)} MB`);
+  const list = (rows: readonly (readonly [string, string | Node])[]) =>
+    make("dl", {}, ...rows.map(([term, value]) => make("div", {}, make("dt", {}, term), make("dd", {}, value))));
+  const code = (text: string) => make("code", {}, text);
+  const fileRows = Object.entries(files).map(([path, file]) =>
+    make("tr", {}, make("td", {}, path), make("td", {}, size(file.bytes)), make("td", {}, code(file.sha256))),
+  );
+  openSheet(
+    loop,
+    title,
+    make("p", {}, description),
+    make(
+      "p",
+      {},
+      "What you see is a dream: a neural network on this device predicts each picture from the last ones and" +
+        " from what you do. No game engine runs, nothing is replayed, and nothing leaves your machine.",
+    ),
+    list([
+      ["Recorded from", `${recordedFrom.environment}, ${recordedFrom.frames.toLocaleString("en")} frames`],
+      ["Licence of the source", recordedFrom.licence],
+      ["Picture", `${picture.width} × ${picture.height}, ${frameRate} frames a second`],
+      ["Network", `${evaluations} evaluation${evaluations === 1 ? "" : "s"} per frame`],
+      ["Package", `${size(bytes)} in ${Object.keys(files).length} files`],
+      ["sha256", code(world.packageSha256)],
+    ]),
+    ...(Object.keys(metrics).length > 0 ? [make("h3", {}, "Measured")] : []),
+    list(
+      Object.entries(metrics).map(([name, value]) => [name, value.toLocaleString("en", { maximumFractionDigits: 3 })]),
+    ),
+    make(
+      "details",
+      {},
+      make("summary", {}, "Files"),
+      make("div", { className: "scroll" }, make("table", {}, make("tbody", {}, ...fileRows))),
+    ),
+  );
+}

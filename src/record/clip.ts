@@ -1,0 +1,73 @@
+/**
+ * Records frames into a video with WebCodecs through mediabunny: MP4 where the browser encodes H.264, else WebM. Time in
+ * the clip is the world's (one frame lasts one tick), so pauses and slow motion don't show. Loaded when first used.
+ */
+import {
+  BufferTarget,
+  getFirstEncodableVideoCodec,
+  Mp4OutputFormat,
+  Output,
+  QUALITY_HIGH,
+  VideoSample,
+  VideoSampleSource,
+  WebMOutputFormat,
+} from "mediabunny";
+import { RecordingError } from "../errors";
+import { enlarge, enlargement, type Pixels } from "./enlarge";
+
+export interface Clip {
+  /** Appends a frame; frames are encoded in order, behind the page's back. */
+  add(frame: Pixels): void;
+  /** Ends the clip. @throws RecordingError when it is empty or the encoder failed */
+  finish(): Promise<{ readonly video: Blob; readonly extension: "mp4" | "webm" }>;
+}
+
+/** @throws RecordingError when the browser encodes none of the formats */
+export async function startClip(width: number, height: number, frameRate: number): Promise<Clip> {
+  const factor = enlargement(width, height);
+  const size = { width: width * factor, height: height * factor };
+  const codec = await getFirstEncodableVideoCodec(["avc", "vp8", "vp9"], { ...size, quality: QUALITY_HIGH });
+  if (!codec)
+    throw new RecordingError("Clip: this browser encodes neither H.264 nor VP8 nor VP9. Try another browser.");
+  const extension = codec === "avc" ? "mp4" : "webm";
+  const target = new BufferTarget();
+  const output = new Output({ format: codec === "avc" ? new Mp4OutputFormat() : new WebMOutputFormat(), target });
+  const source = new VideoSampleSource({ codec, quality: QUALITY_HIGH });
+  output.addVideoTrack(source, { frameRate });
+  await output.start();
+
+  let frames = 0;
+  let failure: Error | undefined;
+  let encoded = Promise.resolve();
+  const encode = async (frame: Pixels, index: number) => {
+    const { rgba, width: codedWidth, height: codedHeight } = enlarge(frame, factor);
+    const timestamp = index / frameRate;
+    const sample = new VideoSample(rgba, {
+      format: "RGBA",
+      codedWidth,
+      codedHeight,
+      timestamp,
+      duration: 1 / frameRate,
+    });
+    await source.add(sample).finally(() => sample.close());
+  };
+  return {
+    add(frame) {
+      const index = frames++;
+      encoded = encoded
+        .then(() => (failure ? undefined : encode(frame, index)))
+        .catch((error: Error) => {
+          failure = error;
+        });
+    },
+    async finish() {
+      await encoded;
+      if (failure) throw new RecordingError(`Clip: the encoder failed (${failure.message}). Try a shorter clip.`);
+      if (frames === 0)
+        throw new RecordingError("Clip: no frame was made while recording. Record while the world runs.");
+      await output.finalize();
+      if (!target.buffer) throw new RecordingError("Clip: the encoder gave no video. Try again.");
+      return { video: new Blob([target.buffer], { type: `video/${extension}` }), extension };
+    },
+  };
+}

@@ -1,0 +1,54 @@
+import { describe, expect, it } from "vitest";
+import { carActions } from "../action/car.fixture";
+import { formatHash, packActions, parseHash, unpackActions } from "./share-link";
+
+describe("hash", () => {
+  it("comes back as it went out", () => {
+    const shared = { world: "car-racing", seed: 2 ** 53 - 1, start: 3, replay: "aB-_9" };
+    expect(parseHash(formatHash(shared))).toEqual(shared);
+  });
+
+  it("holds only what is there", () => {
+    expect(formatHash({ seed: 7 })).toBe("#seed=7");
+    expect(parseHash("")).toEqual({});
+    expect(parseHash("#start=0&other=1")).toEqual({ start: 0 });
+  });
+
+  it.each(["#seed=abc", "#seed=-1", "#seed=1.5", "#seed=", "#start=1e99"])("refuses %s by name", (hash) => {
+    expect(() => parseHash(hash)).toThrow(expect.objectContaining({ name: "RecordingError" }));
+    expect(() => parseHash(hash)).toThrow(/expected a whole number/);
+  });
+});
+
+describe("replay", () => {
+  it("comes back exactly, odd fractions included", async () => {
+    const actions = Array.from({ length: 300 }, (_, t) => Float32Array.of(Math.sin(t), t % 2, 0.1));
+    expect(await unpackActions(await packActions(actions), carActions)).toEqual(actions);
+    expect(await unpackActions(await packActions([]), carActions)).toEqual([]);
+  });
+
+  it("a minute of held keys is a short link", async () => {
+    const minute = Array.from({ length: 1500 }, (_, t) => Float32Array.of(t % 200 < 50 ? -1 : 0, 1, 0));
+    expect((await packActions(minute)).length).toBeLessThan(500);
+  });
+
+  it("says so when there are too many for a link", async () => {
+    const noise = Array.from({ length: 4000 }, (_, t) => Float32Array.of(Math.sin(t * t), 0, 0));
+    await expect(packActions(noise)).rejects.toMatchObject({ name: "RecordingError" });
+    await expect(packActions(noise)).rejects.toThrow(/Save the action log instead/);
+  });
+
+  it("refuses damage, another world's actions, values out of range and bombs", async () => {
+    const refused = expect.objectContaining({ name: "RecordingError" });
+    await expect(unpackActions("not base64!", carActions)).rejects.toEqual(refused);
+    await expect(unpackActions("AAAA", carActions)).rejects.toEqual(refused);
+    const two = await packActions([Float32Array.of(0, 0)]);
+    await expect(unpackActions(two, carActions)).rejects.toThrow(/3 values a tick/);
+    const wild = await packActions([Float32Array.of(0, 7, 0)]);
+    await expect(unpackActions(wild, carActions)).rejects.toThrow("gas: expected a number in [0, 1], got 7");
+    const nan = await packActions([Float32Array.of(Number.NaN, 0, 0)]);
+    await expect(unpackActions(nan, carActions)).rejects.toThrow(/steer/);
+    const bomb = await packActions(Array.from({ length: 200_000 }, () => new Float32Array(3)));
+    await expect(unpackActions(bomb, carActions)).rejects.toThrow(/more than/);
+  });
+});

@@ -1,0 +1,105 @@
+/**
+ * What a link holds: world, seed, start and, if wanted, every action so far. It travels in the hash, so it never
+ * reaches a server. Actions are exact float32, because a replay must repeat the frames to the bit; deflate makes held
+ * keys cheap.
+ */
+import { RecordingError } from "../errors";
+import type { ActionSpec } from "../model/manifest";
+import type { Action } from "../model/world";
+
+export interface Shared {
+  readonly world?: string;
+  readonly seed?: number;
+  readonly start?: number;
+  /** Packed actions, as `packActions` gives them. */
+  readonly replay?: string;
+}
+
+/** Characters of a packed replay: browsers take more, but mail and chat programs cut long links. */
+const LONGEST_REPLAY = 16_000;
+/** Ticks a link may unpack to (an hour at 25 a second), so that a small link can't fill the memory. */
+const MOST_TICKS = 90_000;
+
+/** The hash of a link, "#" included. */
+export function formatHash(shared: Shared): string {
+  const entries = Object.entries(shared).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]]));
+  return `#${new URLSearchParams(entries)}`;
+}
+
+/** @throws RecordingError when a part of the hash isn't what its name says */
+export function parseHash(hash: string): Shared {
+  const parts = new URLSearchParams(hash.replace(/^#/, ""));
+  const integer = (name: string) => {
+    const text = parts.get(name);
+    if (text === null) return {};
+    const value = Number(text);
+    if (text === "" || !Number.isSafeInteger(value) || value < 0) {
+      throw new RecordingError(`Link, ${name}: expected a whole number from 0, got "${text}". Correct the address.`);
+    }
+    return { [name]: value };
+  };
+  const text = (name: string) => (parts.get(name) ? { [name]: parts.get(name) } : {});
+  return { ...text("world"), ...integer("seed"), ...integer("start"), ...text("replay") };
+}
+
+/** Actions as text for a link. @throws RecordingError when they are too many for one */
+export async function packActions(actions: readonly Action[]): Promise<string> {
+  const values = Float32Array.from(actions.flatMap((action) => [...action])); // [T · A], little-endian everywhere
+  const packed = await through(values.buffer, new CompressionStream("deflate-raw"), Number.POSITIVE_INFINITY);
+  const text = btoa(Array.from(packed, (byte) => String.fromCharCode(byte)).join(""))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_")
+    .replaceAll("=", "");
+  if (text.length > LONGEST_REPLAY) {
+    throw new RecordingError(
+      `Link: the replay needs ${text.length} characters, a link holds ${LONGEST_REPLAY}. Save the action log instead.`,
+    );
+  }
+  return text;
+}
+
+/** @throws RecordingError when the text is damaged, too long, or of other actions than the world's */
+export async function unpackActions(text: string, table: readonly ActionSpec[]): Promise<Action[]> {
+  const broken = (why: string) => new RecordingError(`Link, replay: ${why}. Ask for the link again.`);
+  const size = table.length * 4;
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    const packed = Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (char) => char.charCodeAt(0));
+    bytes = await through(packed.buffer, new DecompressionStream("deflate-raw"), MOST_TICKS * size);
+  } catch (error) {
+    throw broken(`expected packed actions, got something else (${(error as Error).message})`);
+  }
+  if (bytes.length % size !== 0) throw broken(`expected ${table.length} values a tick, got a broken number of them`);
+  const values = new Float32Array(bytes.buffer);
+  const actions = Array.from({ length: bytes.length / size }, (_, t) =>
+    values.slice(t * table.length, (t + 1) * table.length),
+  );
+  for (const action of actions) {
+    const wrong = table.findIndex(
+      (spec, i) => !((action[i] ?? Number.NaN) >= spec.min && (action[i] ?? 0) <= spec.max),
+    );
+    const spec = table[wrong];
+    if (spec) throw broken(`${spec.name}: expected a number in [${spec.min}, ${spec.max}], got ${action[wrong]}`);
+  }
+  return actions;
+}
+
+/** Sends bytes through a stream and collects what comes out, up to `most` bytes. */
+async function through(
+  bytes: ArrayBuffer,
+  stream: CompressionStream | DecompressionStream,
+  most: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const reader = new Blob([bytes]).stream().pipeThrough(stream).getReader();
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let length = 0;
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    length += read.value.length;
+    if (length > most) {
+      await reader.cancel();
+      throw new RangeError(`more than ${most} bytes`);
+    }
+    chunks.push(read.value);
+  }
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
+}

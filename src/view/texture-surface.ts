@@ -1,0 +1,59 @@
+/**
+ * Draws pictures with three.js: one textured plane that fills the canvas. Colours come out exactly as they went in:
+ * texture and output are both declared linear, so nothing converts them on the way.
+ */
+import {
+  DataTexture,
+  LinearFilter,
+  LinearSRGBColorSpace,
+  Mesh,
+  MeshBasicMaterial,
+  NearestFilter,
+  OrthographicCamera,
+  PlaneGeometry,
+  Scene,
+  WebGLRenderer,
+} from "three";
+import type { Picture, Surface } from "./view";
+
+/** @param onRestored called when the browser gives a lost context back: show the picture again */
+export function createTextureSurface(
+  canvas: HTMLCanvasElement,
+  context: WebGL2RenderingContext,
+  onRestored: () => void,
+): Surface {
+  const renderer = new WebGLRenderer({ canvas, context, antialias: false });
+  renderer.outputColorSpace = LinearSRGBColorSpace;
+  const material = new MeshBasicMaterial({ toneMapped: false, depthTest: false, depthWrite: false });
+  const plane = new PlaneGeometry(2, 2);
+  const scene = new Scene().add(new Mesh(plane, material));
+  const camera = new OrthographicCamera(-1, 1, 1, -1, -1, 1);
+  let texture: DataTexture | undefined;
+
+  /** A texture's size is fixed once it is on the GPU: another size needs another texture. */
+  const textureFor = (picture: Picture): DataTexture => {
+    if (texture?.image.width === picture.width && texture.image.height === picture.height) return texture;
+    texture?.dispose();
+    texture = new DataTexture(picture.rgba, picture.width, picture.height);
+    texture.flipY = true; // rows come from the top
+    material.map = texture;
+    material.needsUpdate = true;
+    return texture;
+  };
+  canvas.addEventListener("webglcontextrestored", onRestored);
+
+  return {
+    show(picture, filter) {
+      const shown = textureFor(picture);
+      shown.image.data = picture.rgba;
+      shown.magFilter = filter === "smooth" ? LinearFilter : NearestFilter;
+      shown.minFilter = LinearFilter;
+      shown.needsUpdate = true;
+      renderer.render(scene, camera);
+    },
+    resize(size, pixelRatio) {
+      renderer.setPixelRatio(pixelRatio);
+      renderer.setSize(size.width, size.height, false);
+    },
+  };
+}
