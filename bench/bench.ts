@@ -1,0 +1,63 @@
+/**
+ * `npm run --silent bench`: tick times, time to the first frame and input latency of a world, in headless Chromium with
+ * one and two WASM threads and in Node, beside the same run's MatMul speed. A table, then one line of JSON.
+ */
+import { Command, InvalidArgumentError } from "commander";
+import { build } from "vite";
+import { isShippedWorld } from "../src/model/node-runtime";
+import { servePage } from "../tests/setup/preview";
+import { benchChromium } from "./chromium";
+import { benchNode } from "./node";
+import { printResults, type Result } from "./result";
+
+const MATMUL_PAGE = ".cache/bench";
+const MAX_FRAMES = 2000; // the page keeps the times of no more
+
+const whole = (min: number, max: number) => (text: string) => {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  throw new InvalidArgumentError(`expected a whole number from ${min} to ${max}, got "${text}"`);
+};
+const shipped = (name: string) => {
+  if (isShippedWorld(name)) return name;
+  throw new InvalidArgumentError(`expected the name of a folder of assets/worlds, got "${name}"`);
+};
+
+const options = new Command("bench")
+  .option("--world <name>", "a world of assets/worlds", shipped, "car-racing")
+  .option("--frames <n>", "ticks to measure", whole(20, MAX_FRAMES), 300)
+  .option("--seconds <n>", "after that, hold the frame rate for this long in the browser", whole(0, 3600), 0)
+  .parse()
+  .opts<{ world: string; frames: number; seconds: number }>();
+
+const tell = (what: string) => console.error(`… ${what}`);
+const { world, frames, seconds } = options;
+
+async function main(): Promise<Result[]> {
+  tell("building the page");
+  await build({ logLevel: "error" });
+  await build({
+    logLevel: "error",
+    publicDir: false,
+    build: { outDir: MATMUL_PAGE, emptyOutDir: true, rollupOptions: { input: "bench/matmul.html" } },
+  });
+  const [page, matmul] = [await servePage(), await servePage(MATMUL_PAGE)];
+  try {
+    const results: Result[] = [];
+    const addresses = { page: page.url, matmul: `${matmul.url}bench/matmul.html` };
+    for (const threads of [1, 2]) {
+      tell(`Chromium, WASM, ${threads} thread${threads > 1 ? "s" : ""}`);
+      results.push(await benchChromium({ world, frames, seconds, threads, ...addresses }));
+    }
+    tell("Node");
+    results.push(await benchNode(world, frames));
+    return results;
+  } finally {
+    await Promise.all([page.close(), matmul.close()]);
+  }
+}
+
+main().then(printResults, (error: Error) => {
+  console.error(`error: ${error.message}`);
+  process.exitCode = 1;
+});

@@ -1,0 +1,12 @@
+/** The page of the client tests: no interface, only what a test calls through `window.client`. */
+import { checkWorld } from "../../src/model/conformance";
+import { openWorld } from "../../src/model/worker-client";
+
+export const client = { checkWorld, openWorld };
+
+declare global {
+  interface Window {
+    client: typeof client;
+  }
+}
+window.client = client;

@@ -1,0 +1,245 @@
+/** The built page with the first world it offers, played the way a person plays it. */
+import type { BrowserContext, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import { consoleOf, launchBrowser } from "../setup/browser";
+
+let browser: BrowserContext;
+let said: string[] = [];
+
+beforeAll(async () => {
+  browser = await launchBrowser();
+});
+afterAll(() => browser.close());
+afterEach(async ({ task }) => {
+  if (task.result?.state === "fail") console.log(said.join("\n"));
+  for (const page of browser.pages()) await page.close();
+});
+
+async function openPage(prepare: (page: Page) => Promise<unknown> = async () => undefined): Promise<Page> {
+  const page = await browser.newPage();
+  said = consoleOf(page);
+  await prepare(page);
+  await page.goto(inject("pages").built);
+  return page;
+}
+
+const isState = (page: Page, state: string) => page.waitForSelector(`[data-worldloop-state="${state}"]`);
+const passes = (page: Page, tick: number) =>
+  page.waitForFunction((tick) => Number(document.body.dataset.tick) >= tick, tick);
+const newest = (page: Page) =>
+  page.evaluate(() => {
+    const frame = window.worldloop?.frame();
+    if (!frame) throw new Error("no frame yet");
+    return { tick: frame.tick, rgba: [...frame.rgba] };
+  });
+
+/** Paused, and the step that was in flight has been shown. */
+async function standsStill(page: Page): Promise<void> {
+  await isState(page, "paused");
+  await page.evaluate(() => window.worldloop?.world.status());
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve)));
+}
+
+/** Plays a little, then holds still, so that a test steps by hand. */
+async function openPaused(prepare?: (page: Page) => Promise<unknown>): Promise<Page> {
+  const page = await openPage(prepare);
+  await isState(page, "running");
+  await passes(page, 5);
+  await page.keyboard.press("KeyP");
+  await standsStill(page);
+  return page;
+}
+
+/** One tick by the step key; the frame it gave. */
+async function stepOnce(page: Page) {
+  const { tick } = await newest(page);
+  await page.keyboard.press("Period");
+  await passes(page, tick + 1);
+  return newest(page);
+}
+
+/** Four steps from a snapshot with something held; then the snapshot's state again. */
+async function branch(page: Page, hold: () => Promise<unknown>, letGo: () => Promise<unknown>): Promise<number[]> {
+  const snapshot = await page.evaluateHandle(() => window.worldloop?.world.snapshot());
+  const tick = await snapshot.evaluate((snapshot) => snapshot?.tick ?? Number.NaN);
+  await hold();
+  for (let i = 0; i < 4; i++) {
+    await page.keyboard.press("Period");
+    await passes(page, tick + 1 + i);
+  }
+  const { rgba } = await newest(page);
+  await letGo();
+  await page.evaluate(async (snapshot) => {
+    if (snapshot) await window.worldloop?.world.restore(snapshot);
+    document.body.dataset.tick = String(snapshot?.tick); // restored behind the page's back
+  }, snapshot);
+  return rgba;
+}
+
+/** The keys of the world's first action that goes both ways. */
+const steering = (page: Page) =>
+  page.evaluate(() => {
+    const action = window.worldloop?.world.manifest.actions.find(({ min, max }) => min < 0 && max > 0);
+    const keys = Object.entries(action?.keys ?? {});
+    return { down: keys.find(([, value]) => value < 0)?.[0] ?? "", up: keys.find(([, value]) => value > 0)?.[0] ?? "" };
+  });
+
+describe("the page", () => {
+  it("plays at once, and says what runs", async () => {
+    const page = await openPage();
+    await isState(page, "running");
+    await passes(page, 30);
+    const { rgba } = await newest(page);
+    expect(new Set(rgba).size).toBeGreaterThan(8); // a picture, not a colour
+    const backend = await page.evaluate(() => window.worldloop?.world.backend);
+    expect(backend).toMatchObject({ name: "wasm" });
+    await page.waitForFunction(
+      (expected) => document.getElementById("hud")?.textContent?.includes(expected),
+      `${backend?.name} × ${backend?.threads}`,
+    );
+    const marks = await page.evaluate(() => performance.getEntriesByType("mark").map(({ name }) => name));
+    expect(marks).toEqual(expect.arrayContaining(["worldloop:interactive", "worldloop:first-frame"]));
+    expect(said.filter((line) => line.startsWith("uncaught") || line.startsWith("error"))).toEqual([]);
+  });
+
+  it("draws the newest frame on its canvas", async () => {
+    const page = await openPaused();
+    const before = await page.locator("#view").screenshot();
+    const { down } = await steering(page);
+    await page.keyboard.down(down);
+    for (let i = 0; i < 8; i++) await stepOnce(page);
+    expect((await page.locator("#view").screenshot()).equals(before)).toBe(false);
+  });
+
+  it("is driven by the keyboard: one state, other keys, other frames", async () => {
+    const page = await openPaused();
+    const { down, up } = await steering(page);
+    const held = (key: string) =>
+      branch(
+        page,
+        () => page.keyboard.down(key),
+        () => page.keyboard.up(key),
+      );
+    const left = await held(down);
+    const right = await held(up);
+    expect(left).not.toEqual(right);
+  });
+
+  it("answers a key while it runs", async () => {
+    const page = await openPage();
+    await isState(page, "running");
+    await passes(page, 5);
+    const { up } = await steering(page);
+    await page.keyboard.press(up, { delay: 200 });
+    await page.waitForFunction(() => (window.worldloop?.stats().inputToFrameTicks.length ?? 0) > 0);
+  });
+
+  it("is driven by a gamepad", async () => {
+    const page = await openPaused((page) =>
+      page.addInitScript(() => {
+        const axes = [0, 0, 0, 0];
+        const buttons = Array.from({ length: 17 }, () => ({ value: 0, pressed: false, touched: false }));
+        const pad = { id: "Test pad", index: 0, mapping: "standard", connected: true, timestamp: 0, axes, buttons };
+        navigator.getGamepads = () => [pad as unknown as Gamepad, null, null, null];
+        Object.assign(window, { steerPad: (x: number) => axes.splice(0, 1, x) });
+      }),
+    );
+    const steer = (x: number) => page.evaluate(`steerPad(${x})`);
+    const held = (x: number) =>
+      branch(
+        page,
+        () => steer(x),
+        () => steer(0),
+      );
+    const left = await held(-1);
+    const right = await held(1);
+    expect(left).not.toEqual(right);
+  });
+
+  it("rewinds to the exact frame, and branches off from there", async () => {
+    const page = await openPaused((page) =>
+      page.addInitScript(() => {
+        const seen: Record<number, number[]> = {}; // every frame as it was when its tick came first
+        document.addEventListener("worldloop:frame", () => {
+          const frame = window.worldloop?.frame();
+          if (frame) seen[frame.tick] ??= [...frame.rgba];
+        });
+        Object.assign(window, { seen });
+      }),
+    );
+    const { down } = await steering(page);
+    await page.keyboard.down(down);
+    for (let i = 0; i < 8; i++) await stepOnce(page);
+    await page.keyboard.up(down);
+    const { tick } = await newest(page);
+    await page.keyboard.down("Backspace");
+    await page.waitForFunction((tick) => Number(document.body.dataset.tick) <= tick, tick - 4);
+    await page.keyboard.up("Backspace");
+    await standsStill(page);
+    const back = await newest(page);
+    expect(back.tick).toBeLessThanOrEqual(tick - 4);
+    expect(back.rgba).toEqual(await page.evaluate(`seen[${back.tick}]`));
+    expect((await stepOnce(page)).tick).toBe(back.tick + 1);
+  });
+
+  it("says that its worker died, and goes on from the same frame", async () => {
+    const page = await openPaused();
+    const before = await newest(page);
+    await page.evaluate(() => window.worldloop?.world.kill());
+    await isState(page, "crashed");
+    expect(await page.locator("#alert").textContent()).toContain("WorkerCrashError");
+    const restarted = page.evaluate(
+      () =>
+        new Promise<{ tick: number; rgba: number[] }>((resolve) => {
+          const listen = () => {
+            const frame = window.worldloop?.frame();
+            if (frame) resolve({ tick: frame.tick, rgba: [...frame.rgba] });
+          };
+          document.addEventListener("worldloop:frame", listen, { once: true });
+        }),
+    );
+    await page.getByRole("button", { name: "Restart" }).click();
+    expect(await restarted).toEqual(before);
+    await isState(page, "running");
+    await passes(page, before.tick + 5);
+  });
+
+  it("refuses a corrupted package by name", async () => {
+    const page = await openPage((page) =>
+      page.route("**/tick.onnx", async (route) => {
+        const response = await route.fetch();
+        const body = await response.body();
+        body[body.length - 1] = (body.at(-1) ?? 0) ^ 1;
+        await route.fulfill({ response, body });
+      }),
+    );
+    await isState(page, "error");
+    const alert = await page.locator("#alert").textContent();
+    expect(alert).toContain("FileMismatchError");
+    expect(alert).toContain("tick.onnx: expected sha256");
+  });
+
+  it("runs on one thread where it isn't cross-origin isolated, and says so", async () => {
+    const page = await openPage((page) =>
+      page.route(inject("pages").built, async (route) => {
+        const response = await route.fetch();
+        const headers = response.headers();
+        delete headers["cross-origin-opener-policy"];
+        delete headers["cross-origin-embedder-policy"];
+        await route.fulfill({ response, headers });
+      }),
+    );
+    await isState(page, "running");
+    expect(await page.evaluate(() => crossOriginIsolated)).toBe(false);
+    await page.waitForFunction(() => document.getElementById("hud")?.textContent?.includes("wasm × 1"));
+  });
+
+  it("fits a phone", async () => {
+    const page = await openPage((page) => page.setViewportSize({ width: 390, height: 844 }));
+    await isState(page, "running");
+    await passes(page, 2);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
+    const box = await page.locator("#view").boundingBox();
+    expect(box?.width).toBeGreaterThan(300);
+  });
+});

@@ -1,0 +1,75 @@
+/**
+ * `npm test`: gets what the tests need (Python environment, Chromium), then runs them all and stops at the first step
+ * that fails. The last line is the sum of all tests, "N passed, N failed".
+ */
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { ensureChromium } from "./setup/chromium.mjs";
+import { run } from "./setup/command.mjs";
+import { ensurePython, PYTHON } from "./setup/python.mjs";
+
+const REPORTS = "test-results";
+const bin = (/** @type {string} */ name) => join("node_modules", ".bin", name);
+const count = { passed: 0, failed: 0 };
+
+/** @param {string} project */
+function vitest(project) {
+  const report = join(REPORTS, `${project}.json`);
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  const ok = run(bin("vitest"), ["run", "--project", project, ...reporters]);
+  const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(report, "utf8"));
+  count.passed += numPassedTests;
+  count.failed += numFailedTests;
+  return ok;
+}
+
+function pytest() {
+  const report = join(REPORTS, "python.xml");
+  const ok = run(PYTHON, ["-m", "pytest", "-q", `--junitxml=${report}`], { SDL_VIDEODRIVER: "dummy" });
+  const suite = /<testsuite [^>]*>/.exec(readFileSync(report, "utf8"))?.[0] ?? "";
+  const number = (/** @type {string} */ name) => Number(new RegExp(` ${name}="(\\d+)"`).exec(suite)?.[1]);
+  const failed = number("failures") + number("errors");
+  count.failed += failed;
+  count.passed += number("tests") - failed - number("skipped");
+  return ok;
+}
+
+/** @type {[name: string, step: () => unknown][]} a step fails by returning false or by throwing */
+const steps = [
+  ["Python environment", ensurePython],
+  ["Chromium", () => Object.assign(process.env, { WORLDLOOP_CHROMIUM: ensureChromium() })],
+  [
+    "format and lint",
+    () => run(bin("biome"), ["ci", "--error-on-warnings", `--colors=${process.stdout.isTTY ? "force" : "off"}`]),
+  ],
+  ["format of Python", () => run(PYTHON, ["-m", "ruff", "format", "--check", "training", "tests"])],
+  ["lint of Python", () => run(PYTHON, ["-m", "ruff", "check", "training", "tests"])],
+  ["types", () => run(bin("tsc"), ["-p", "tsconfig.json"])],
+  ["types of the worker", () => run(bin("tsc"), ["-p", "workers/tsconfig.json"])],
+  ["unit tests", () => vitest("unit")],
+  ["Python tests", pytest],
+  ["build", () => run(bin("vite"), ["build", "--logLevel", "warn"])],
+  ["browser tests", () => vitest("browser")],
+];
+
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
+rmSync(REPORTS, { recursive: true, force: true });
+mkdirSync(REPORTS, { recursive: true });
+for (const [name, step] of steps) {
+  const begin = performance.now();
+  console.log(`\n▸ ${name}`);
+  let ok = false;
+  try {
+    ok = step() !== false;
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+  }
+  console.log(`${ok ? "✓" : "✗"} ${name} (${((performance.now() - begin) / 1000).toFixed(1)} s)`);
+  if (!ok) {
+    console.error(`\nFailed at: ${name}`);
+    process.exitCode = 1;
+    break;
+  }
+}
+console.log(`\n${count.passed} passed, ${count.failed} failed`);

@@ -1,0 +1,66 @@
+/**
+ * Builds and serves the page. Worlds are the folders of `assets/worlds`; their list is derived here, so nobody writes
+ * it twice. What runs in the browser is bundled: nothing comes from a CDN.
+ */
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { type Connect, defaultClientConditions, defineConfig, type Plugin } from "vite";
+
+/** WASM threads need a cross-origin isolated page. Without these two headers everything runs on one thread. */
+const isolation = {
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Cross-Origin-Embedder-Policy": "require-corp",
+};
+
+/** `worlds/index.json`: the names of the folders that hold a `world.json`, in development and in the build. */
+function worldList(): Plugin {
+  let folder = "";
+  const list = () => {
+    const names = existsSync(folder) ? readdirSync(folder).sort() : [];
+    return JSON.stringify(names.filter((name) => existsSync(join(folder, name, "world.json"))));
+  };
+  return {
+    name: "worldloop:world-list",
+    configResolved(config) {
+      folder = join(config.publicDir, "worlds");
+    },
+    configureServer(server) {
+      server.middlewares.use((request, response, next) => {
+        if (request.url?.split("?")[0] !== "/worlds/index.json") return next();
+        response.setHeader("Content-Type", "application/json");
+        response.end(list());
+      });
+    },
+    generateBundle() {
+      this.emitFile({ type: "asset", fileName: "worlds/index.json", source: list() });
+    },
+  };
+}
+
+/** Built files carry a hash of their content in their name: a browser may keep them for ever. */
+function cacheHashedFiles(): Plugin {
+  const handler: Connect.NextHandleFunction = (request, response, next) => {
+    if (request.url?.startsWith("/assets/")) response.setHeader("Cache-Control", "public, max-age=31536000, immutable");
+    next();
+  };
+  return {
+    name: "worldloop:cache-hashed-files",
+    configurePreviewServer(server) {
+      server.middlewares.use(handler);
+    },
+  };
+}
+
+export default defineConfig({
+  base: "./", // may be hosted in any folder
+  appType: "mpa", // a missing file is a 404, not the page
+  publicDir: "assets",
+  // onnxruntime-web without its WASM glue inlined: threads then start from the glue's own file, never from our worker's.
+  resolve: { conditions: ["onnxruntime-web-use-extern-wasm", ...defaultClientConditions] },
+  optimizeDeps: { exclude: ["onnxruntime-web"] },
+  plugins: [worldList(), cacheHashedFiles()],
+  worker: { format: "es" },
+  build: { target: "es2022", reportCompressedSize: false, chunkSizeWarningLimit: 1500 },
+  server: { host: "127.0.0.1", headers: isolation },
+  preview: { host: "127.0.0.1", port: 4173, strictPort: false, headers: isolation },
+});

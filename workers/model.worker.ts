@@ -1,0 +1,69 @@
+/**
+ * The model worker: opens one package, keeps one world, hands frames out by transfer. Everything it does is in
+ * `src/model`; its top level only answers to the page. Being ended and started again is the client's (`worker-client.ts`).
+ */
+import { expose, transfer } from "comlink";
+import { ResetError, StateError } from "../src/errors";
+import { httpSource } from "../src/model/http-source";
+import { createNetworkWorld } from "../src/model/network-world";
+import { openPackage, type WorldPackage } from "../src/model/package";
+import { loadWebRuntime } from "../src/model/web-runtime";
+import type { Progress, WorkerApi } from "../src/model/worker-api";
+import type { Frame, World } from "../src/model/world";
+
+let opened: { readonly world: World; readonly files: WorldPackage["files"] } | null = null;
+
+function current(): World {
+  if (!opened) throw new StateError("The worker has no world yet. Call open first.");
+  return opened.world;
+}
+
+const handOver = (frame: Frame): Frame => transfer(frame, [frame.rgba.buffer]);
+
+const api: WorkerApi = {
+  async open({ url, backend, threads }, onProgress) {
+    const [runtime, contents] = await Promise.all([
+      loadWebRuntime({ backend, threads }),
+      openPackage(httpSource(url), { onProgress: everyPercent(onProgress) }),
+    ]);
+    const { manifest, sha256, files } = contents;
+    const total = Object.values(manifest.files).reduce((sum, { bytes }) => sum + bytes, 0);
+    onProgress({ loaded: total, total, phase: "session" });
+    const world = await createNetworkWorld(contents, runtime);
+    opened = { world, files };
+    return { manifest, backend: world.backend, packageSha256: sha256, files: [...files.keys()] };
+  },
+  reset: async (options) => handOver(await current().reset(options)),
+  step: async (action) => handOver(await current().step(action)),
+  rewind: async (ticks) => handOver(await current().rewind(ticks)),
+  status: () => current().status(),
+  async snapshot() {
+    const snapshot = await current().snapshot();
+    const slots = snapshot.slots.flatMap((slot) => (slot ? [slot.buffer as ArrayBuffer] : []));
+    return transfer(snapshot, [...new Set(slots)]);
+  },
+  restore: async (snapshot) => handOver(await current().restore(snapshot)),
+  async readStart(index) {
+    const { manifest } = current();
+    const start = manifest.starts[index];
+    const picture = start && opened?.files.get(start.picture);
+    if (!picture) {
+      throw new ResetError(`start: expected an integer from 0 to ${manifest.starts.length - 1}, got ${index}`);
+    }
+    const rgb = picture.slice();
+    return transfer({ ...manifest.picture, rgb }, [rgb.buffer]);
+  },
+  close: () => current().close(),
+};
+
+/** A package comes in hundreds of chunks; the page wants to know of a hundred. */
+function everyPercent(report: (progress: Progress) => void): (progress: Omit<Progress, "phase">) => void {
+  let told = 0;
+  return ({ loaded, total }) => {
+    if (loaded < total && loaded - told < total / 100) return;
+    told = loaded;
+    report({ loaded, total, phase: "download" });
+  };
+}
+
+expose(api);
