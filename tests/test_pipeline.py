@@ -1,6 +1,7 @@
 """The whole pipeline at its smallest, from the real environment to a judged package, and what it must refuse."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from training.data import load_episodes
 from training.errors import TrainingError
 from training.export import Tick, round_weights
 from training.onnx_world import OnnxWorld
+from training.package_weights import load_package
 from training.record import write_npz
 from training.rng import normals
 from training.run import main as run
@@ -58,8 +60,8 @@ def test_onnx_plays_what_torch_dreams_past_the_window(pipeline):
     with torch.no_grad():
         for t in range(context - 1 + ticks):
             dreaming = t - (context - 1)
-            shape = (1, c.tokens, c.token_channels)
-            noise = torch.from_numpy(normals(3, max(dreaming, 0), c.tokens * c.token_channels).reshape(shape))
+            shape = world.manifest["tick"]["inputs"]["noise"]["shape"]
+            noise = torch.from_numpy(normals(3, max(dreaming, 0), math.prod(shape)).reshape(shape))
             rgba, following, slot = tick(noise, torch.from_numpy(actions[t : t + 1]), latent, kv, age)
             latent = following if dreaming >= 0 else history[t + 1 : t + 2]
             kv[t % c.window] = slot
@@ -70,6 +72,17 @@ def test_onnx_plays_what_torch_dreams_past_the_window(pipeline):
                 np.testing.assert_allclose(world.latent, latent.numpy(), atol=1e-3)
                 assert np.abs(picture.astype(int) - rgba[..., :3].numpy()).max() <= 1
     assert world.passes == context - 1 + ticks
+
+
+def test_a_package_can_be_trained_on(pipeline):
+    data, out = pipeline
+    exported = (load_world_model(data / "world-model.pt", WORLD), load_tokenizer(data / "tokenizer.pt", WORLD))
+    for loaded, wanted in zip(load_package(out), exported, strict=True):
+        state = loaded.state_dict()
+        for name, weight in round_weights(wanted).state_dict().items():
+            assert torch.equal(state[name], weight), name
+    with np.load(out / "training.npz") as rest:
+        assert sum(rest[name].nbytes for name in rest.files) < 0.3 * (out / "tick.onnx").stat().st_size
 
 
 def test_all_frames_at_once_equal_one_after_the_other():

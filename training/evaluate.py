@@ -154,6 +154,10 @@ def write_card(folder: Path, metrics: dict, strip: np.ndarray) -> None:
     )
     d, facts = metrics["drive"], manifest["recordedFrom"]
     seconds = d["frames"] / manifest["frameRate"]
+    lost = d["on_road_last_100"] < 0.5
+    limits = (
+        "The road ahead dissolves after a few seconds of driving: what comes next is grass and scraps of road.\n" * lost
+    )
     (folder / "README.md").write_text(
         f"""# {manifest["title"]}
 
@@ -191,6 +195,7 @@ Squared error 8 frames ahead with another drive's actions, divided by that with 
 
 ## Limits
 
+{limits}
 What has left the picture isn't remembered: drive off and come back, and the road may lie elsewhere.
 
 Made by `python -m training.evaluate --world {manifest["name"]}`.

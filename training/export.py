@@ -17,6 +17,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from .package_weights import name_weights
 from .tokenizer import Tokenizer
 from .world_model import WorldModel, patchify, unpatchify
 
@@ -125,6 +126,7 @@ def _export(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str], pa
     buffer = io.BytesIO()
     program.save(buffer)
     model = onnx.load_from_string(buffer.getvalue())
+    name_weights(model, module.state_dict())
     _store_half(model.graph)
     for node in model.graph.node:  # the exporter's notes: sources, stack traces
         node.ClearField("metadata_props")

@@ -19,6 +19,7 @@ from .data import load_episodes
 from .environments import world_module
 from .errors import TrainingError
 from .export import export_encoder, export_tick, round_weights, tensors_of
+from .package_weights import write_rest
 from .record import Recording, record
 from .tokenizer import Tokenizer
 from .train_tokenizer import encode_all, load_tokenizer
@@ -49,6 +50,7 @@ def write_package(
     round_weights(tokenizer)
     export_tick(model, tokenizer, evaluations=evaluations, context_level=context_level, path=partial / "tick.onnx")
     export_encoder(model, tokenizer, path=partial / "encoder.onnx")
+    write_rest(partial, model, tokenizer)
 
     last = max(frame for _, frame in facts["starts"])
     spec = Recording(world=world, policy=facts["start_policy"], seed=START_SEED, frames=last + 1)
@@ -126,7 +128,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--world", required=True)
     parser.add_argument("--data", type=Path, help="folder of the checkpoints; default .data/WORLD")
     parser.add_argument("--out", type=Path, help="default assets/worlds/WORLD")
-    parser.add_argument("--evaluations", type=int, default=1, help="function evaluations per frame")
+    parser.add_argument("--evaluations", type=int, default=4, help="function evaluations per frame")
     parser.add_argument("--context-level", type=float, default=0.1, help="noise level the history is said to have")
     args = parser.parse_args(argv)
     data = args.data or Path(".data") / args.world

@@ -250,8 +250,14 @@ def _attend_all(layer: Layer, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | No
 
 
 def schedule(evaluations: int) -> list[float]:
-    """Noise levels at which the head is evaluated: 0 first, then evenly on."""
-    return [k / evaluations for k in range(evaluations)]
+    """Noise levels at which the head is evaluated: 0, then up to 0.3 in equal ratios.
+
+    What the network invents is decided at low levels; evenly spaced steps skip them and the road ahead dissolves into
+    its mean (`LOG.md`, 2026-11-21).
+    """
+    if evaluations <= 2:
+        return [0.0, 0.1][:evaluations]
+    return [0.0, *(0.03 * 10 ** (k / (evaluations - 2)) for k in range(evaluations - 1))]
 
 
 class WorldModel(nn.Module):
@@ -264,13 +270,18 @@ class WorldModel(nn.Module):
         self.register_buffer("high", torch.full((config.token_channels,), latent_limit))
 
     def denoise(self, features: Tensor, latent: Tensor, noise: Tensor) -> Tensor:
-        """noise [K, B, N, C], one draw per evaluation; gives the next latent [B, N, C], within bounds."""
+        """noise [K, B, N, C], K the number of evaluations; gives the next latent [B, N, C], within bounds.
+
+        Euler steps along the probability-flow ODE: the noise that the last prediction implies is kept, so only the
+        first draw is used; the others are there for stochastic samplers of the same contract.
+        """
         levels = schedule(len(noise))
-        clean = latent
-        for level, draw in zip(levels, noise, strict=True):
-            noised = (1 - level) * draw + level * clean if level > 0 else draw
+        noised, clean = noise[0], latent
+        for level, following in zip(levels, [*levels[1:], 1.0], strict=True):
             clean = self.head(features, latent, noised, torch.full((len(latent),), level))
             clean = torch.minimum(torch.maximum(clean, self.low), self.high)
+            implied = (noised - level * clean) / (1 - level)
+            noised = (1 - following) * implied + following * clean
         return clean
 
     def step(
