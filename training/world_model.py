@@ -252,8 +252,7 @@ def _attend_all(layer: Layer, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | No
 def schedule(evaluations: int) -> list[float]:
     """Noise levels at which the head is evaluated: 0, then up to 0.3 in equal ratios.
 
-    What the network invents is decided at low levels; evenly spaced steps skip them and the road ahead dissolves into
-    its mean (`LOG.md`, 2026-11-21).
+    Evenly spaced steps kept the road for less time in a handful of short drives; unproven (`LOG.md`, 2026-11-21).
     """
     if evaluations <= 2:
         return [0.0, 0.1][:evaluations]
