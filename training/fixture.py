@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .kv_window import ages_of, slot_of
+from .package import write_manifest
 from .rng import normals, philox
 
 SIDE, TOKENS, CHANNELS = 16, 4, 6  # px, N, C
@@ -183,18 +184,11 @@ def write_world(network: TinyNetwork, folder: Path) -> dict:
         "tick": tick,
         "encoder": encoder,
         "starts": starts,
-        "files": {
-            str(path.relative_to(folder)): {
-                "bytes": path.stat().st_size,
-                "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-            }
-            for path in sorted(folder.rglob("*"))
-            if path.is_file() and path.name != "world.json"
-        },
+        "files": {},
         "recordedFrom": {"environment": "none: random weights", "licence": "MIT", "frames": 0},
         "metrics": {},
     }
-    (folder / "world.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    write_manifest(folder, manifest)
     return manifest
 
 
