@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from worldloop.rng import normals
 
 from training import record as recorder
 from training.data import load_episodes
@@ -15,7 +16,6 @@ from training.export import Tick, round_weights
 from training.onnx_world import OnnxWorld
 from training.package_weights import load_package
 from training.record import write_npz
-from training.rng import normals
 from training.run import main as run
 from training.train_tokenizer import encode_all, load_tokenizer
 from training.train_world_model import load_world_model
@@ -44,7 +44,7 @@ def test_package_lists_every_file_and_is_evaluated(pipeline):
 
 def test_onnx_plays_what_torch_dreams_past_the_window(pipeline):
     data, out = pipeline
-    model = round_weights(load_world_model(data / "world-model.pt", WORLD))
+    model = round_weights(load_world_model(data, WORLD, "self-forcing", "world-model"))
     tokenizer = round_weights(load_tokenizer(data / "tokenizer.pt", WORLD))
     held = load_episodes(sorted(data.glob("held-*.npz")))
     c, context, ticks = model.config, 4, 2 * model.config.window
@@ -76,7 +76,10 @@ def test_onnx_plays_what_torch_dreams_past_the_window(pipeline):
 
 def test_a_package_can_be_trained_on(pipeline):
     data, out = pipeline
-    exported = (load_world_model(data / "world-model.pt", WORLD), load_tokenizer(data / "tokenizer.pt", WORLD))
+    exported = (
+        load_world_model(data, WORLD, "self-forcing", "world-model"),
+        load_tokenizer(data / "tokenizer.pt", WORLD),
+    )
     for loaded, wanted in zip(load_package(out), exported, strict=True):
         state = loaded.state_dict()
         for name, weight in round_weights(wanted).state_dict().items():
@@ -93,7 +96,7 @@ def test_all_frames_at_once_equal_one_after_the_other():
         weight.data.add_(0.1 * torch.randn_like(weight))
     latent, action = torch.randn(2, 14, c.tokens, c.token_channels), torch.rand(2, 14, 3)
     level = torch.rand(2, 14)
-    together = model.trunk(latent, action, level)
+    together, _ = model.trunk(latent, action, level)
     kv = torch.zeros(2, c.window, 2, 2, c.tokens, c.kv_width)
     age = torch.full((c.window,), -1, dtype=torch.int32)
     for t in range(14):

@@ -13,6 +13,8 @@ import numpy as np
 import pygame
 from gymnasium.envs.box2d.car_racing import STATE_H, STATE_W, CarRacing
 
+from .picture_driver import player as player  # steers dreams in training
+
 PHYSICS_STEPS_PER_FRAME = 2  # the environment runs at 50 Hz, a world at 25
 ZOOM_IN_STEPS = 50  # the camera zooms for the first second of every episode; recording starts after it
 MIRROR = (-1.0, 1.0, 1.0)  # what the actions are multiplied by when the picture is mirrored left to right

@@ -128,7 +128,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--world", required=True)
     parser.add_argument("--data", type=Path, help="folder of the checkpoints; default .data/WORLD")
     parser.add_argument("--out", type=Path, help="default assets/worlds/WORLD")
-    parser.add_argument("--evaluations", type=int, default=4, help="function evaluations per frame")
+    parser.add_argument("--evaluations", type=int, default=1, help="function evaluations per frame")
     parser.add_argument("--context-level", type=float, default=0.1, help="noise level the history is said to have")
     args = parser.parse_args(argv)
     data = args.data or Path(".data") / args.world
@@ -137,7 +137,7 @@ def main(argv: list[str] | None = None) -> int:
         folder = write_package(
             args.out or Path("assets/worlds") / args.world,
             world=args.world,
-            model=load_world_model(data / "world-model.pt", args.world),
+            model=load_world_model(data, args.world, "self-forcing", "world-model"),
             tokenizer=load_tokenizer(data / "tokenizer.pt", args.world),
             evaluations=args.evaluations,
             context_level=args.context_level,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 CAR_ROW, CAR_COLUMN = 70, 48  # where the car is in the 96 x 96 picture
@@ -56,3 +58,24 @@ class PictureDriver:
         gas = float(np.clip(0.25 * (wanted - self.pace), 0, 0.5))
         brake = float(np.clip(0.2 * (self.pace - wanted - 0.5), 0, 0.5))
         return np.array([np.clip(steer, -1, 1), gas, brake], np.float32)
+
+
+def player(rng: np.random.Generator) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """A driver of dreams in training, called with two consecutive pictures: off the line by chance, sometimes wild."""
+    driver, drift, wild, held = PictureDriver(), 0.0, 0, np.zeros(3, np.float32)
+    pace, noise = rng.uniform(0.7, 1.4), rng.uniform(0.02, 0.2)
+
+    def act(before: np.ndarray, picture: np.ndarray) -> np.ndarray:
+        nonlocal drift, wild, held
+        driver.before = before.astype(np.int16)
+        action = driver(picture)
+        drift += -0.2 * drift + noise * rng.normal()
+        if wild > 0:
+            wild -= 1
+            return held
+        if rng.random() < 0.02:
+            wild = int(rng.integers(2, 10))
+            held = np.array([rng.choice([-1, 0, 1]), rng.random() < 0.6, rng.random() < 0.15], np.float32)
+        return np.clip(action * [1, pace, 1] + [drift, 0, 0], [-1, 0, 0], 1).astype(np.float32)
+
+    return act

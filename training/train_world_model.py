@@ -2,9 +2,9 @@
 
     python -m training.train_world_model --world car-racing --steps 3200
 
-Two phases in one run. First, history augmentation: noise on the history, its level an input. Then, from
-`resample_from` on, resampled history as well: in half of the steps the last frames of the history are the model's own
-dreams, made as in play, with the real frames still the target. Resumes from its checkpoint.
+Diffusion forcing with history augmentation: noise on the history, its level an input. Resampled history (the last
+frames of the history are the model's own dreams, the real frames still the target) is there for comparison and off: it
+teaches that what was dreamed doesn't last (`LOG.md`, 2026-11-21). Resumes from its checkpoint.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 import copy
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,7 @@ class WorldModelTraining:
     decay_from: float = 0.5  # share of the steps after which the rates fall linearly
     ema: float = 0.998
     noise_scale: float = 0.4  # largest noise on the history, in standard deviations of the latent
-    resample_from: float = 0.6  # share of the steps after which histories are dreamed
+    resample_from: float = 1.0  # share of the steps after which histories are dreamed; 1: never
     dreamed: int = 8  # dreamed frames at the end of such a history
     seed: int = 0
     compile: bool = True
@@ -99,10 +99,13 @@ def resample(model: WorldModel, latents: Tensor, actions: Tensor, dreamed: int, 
 
 
 def train(args: WorldModelTraining, config: WorldModelConfig) -> WorldModel:
+    """Trains, or trains on from the checkpoint; the world's table says how many actions there are."""
     torch.manual_seed(args.seed)
-    path = args.data / "world-model.pt"
+    path = args.data / f"{STAGE}.pt"
     tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world)
-    rows = LatentRows(args.data, "train-*", args.length + 1, world_module(args.world).MIRROR)
+    module = world_module(args.world)
+    config = replace(config, actions=len(module.ACTIONS))
+    rows = LatentRows(args.data, "train-*", args.length + 1, module.MIRROR)
     held = LatentRows(args.data, "held-*", 4 + HORIZONS[-1], None)
     model = WorldModel(config)
     set_bounds(model, tokenizer)
@@ -191,9 +194,11 @@ def held_out(model: WorldModel, tokenizer: Tokenizer, rows: LatentRows, *, count
     return scores
 
 
-def load_world_model(path: Path, world: str) -> WorldModel:
-    """The averaged weights."""
-    state = checkpoint.load(path, world=world, stage=STAGE)
+def load_world_model(folder: Path, world: str, *stages: str) -> WorldModel:
+    """The averaged weights of the first of `stages` that has a checkpoint in `folder`."""
+    stages = stages or (STAGE,)
+    stage = next((s for s in stages if (folder / f"{s}.pt").is_file()), stages[-1])
+    state = checkpoint.load(folder / f"{stage}.pt", world=world, stage=stage)
     model = WorldModel(WorldModelConfig(**state["meta"]["config"]))
     model.load_state_dict(state["average"])
     return model.eval()

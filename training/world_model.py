@@ -163,17 +163,22 @@ class Trunk(nn.Module):
         """action [..., A] and the noise level of the history [...] to [..., condition]."""
         return F.silu(self.action(action) + self.level(level_embedding(level, 16)))
 
-    def forward(self, latent: Tensor, action: Tensor, level: Tensor) -> Tensor:
-        """All frames at once. latent [B, T, N, C], action [B, T, A], level [B, T] to features [B, T, N, width]."""
+    def forward(self, latent: Tensor, action: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
+        """All frames at once. latent [B, T, N, C], action [B, T, A], level [B, T].
+
+        Gives features [B, T, N, width] and the slots to cache [B, T, L, 2, N, D], as `step` would frame by frame.
+        """
         batch, time, tokens, _ = latent.shape
         x = self.embed(latent) + self.position
         condition = self.condition(action, level)
         age = torch.arange(time)[:, None] - torch.arange(time)[None, :]  # [query frame, key frame]
         outside = (age < 0) | (age > self.c.window)
+        written = []
         for layer in self.layers:
             shift1, scale1, gate1, *rest = layer.modulate(condition)
             q, k, v = layer.project(layer.norm1(x) * (1 + scale1) + shift1)
             if layer.windowed:
+                written.append(torch.stack([k, v], 2))
                 bias = layer.age_bias[:, age.clamp(0, self.c.window)].masked_fill(outside, EMPTY)
                 bias = bias.repeat_interleave(tokens, 1).repeat_interleave(tokens, 2)  # [heads, T N, T N]
                 mixed = _attend_all(layer, q.flatten(1, 2), k.flatten(1, 2), v.flatten(1, 2), bias)
@@ -182,7 +187,7 @@ class Trunk(nn.Module):
                 mixed = _attend_all(layer, q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), None)
                 mixed = mixed.reshape(batch, time, tokens, -1)
             x = layer.feed_forward(x + gate1 * layer.out(mixed), *rest)
-        return x
+        return x, torch.stack(written, 2)
 
     def step(self, latent: Tensor, action: Tensor, level: Tensor, kv: Tensor, age: Tensor) -> tuple[Tensor, Tensor]:
         """One frame after the cache. latent [B, N, C], action [B, A], level [B], kv [B, S, L, 2, N, D], age [S].
@@ -290,25 +295,28 @@ class WorldModel(nn.Module):
         features, slot = self.trunk.step(latent, action, level, kv, age)
         return self.denoise(features, latent, noise), slot
 
-    def loss(self, history: Tensor, target: Tensor, action: Tensor, noise_scale: float) -> tuple[Tensor, dict]:
+    def loss(
+        self, history: Tensor, target: Tensor, action: Tensor, noise_scale: float, first_weight: float = 1.0
+    ) -> tuple[Tensor, dict]:
         """Diffusion forcing with history augmentation.
 
         history [B, T, N, C]: the latent before each frame (real or dreamed); target [B, T, N, C]: the frame after it;
-        action [B, T, A]. `noise_scale` bounds the noise on the history. Half of the frames are denoised from pure
-        noise, as the first evaluation in play does, the rest from a uniform level.
+        action [B, T, A]. `noise_scale` bounds the noise on the history, `first_weight` weighs frames at pure noise.
+        Half of the frames are denoised from pure noise, as the first evaluation in play does, the rest mostly from low
+        levels, where what is new is decided.
         """
         batch, time = history.shape[:2]
         history_level = torch.rand(batch, time) * noise_scale * (torch.rand(batch, 1) < 0.75)
         noisy = history + history_level[..., None, None] * torch.randn_like(history)
-        features = self.trunk(noisy, action, history_level)
-        level = torch.rand(batch * time) * (torch.rand(batch * time) < 0.5)
+        features, _ = self.trunk(noisy, action, history_level)
+        level = torch.rand(batch * time).square() * (torch.rand(batch * time) < 0.5)
         clean = target.flatten(0, 1)
         at = level[:, None, None]
         noised = (1 - at) * torch.randn_like(clean) + at * clean
         predicted = self.head(features.flatten(0, 1), noisy.flatten(0, 1), noised, level)
         error = (predicted - clean).square().mean((1, 2))
         copy = (history - target).square().mean((2, 3)).mean()
-        loss = error.mean()
+        loss = torch.where(level == 0, first_weight * error, error).mean()
         first = (error * (level == 0)).sum() / (level == 0).sum().clamp(min=1)
         return loss, {"loss": loss.detach(), "first_to_copy": (first / copy).detach()}
 
