@@ -1,7 +1,8 @@
 """The environments that worlds are recorded from, by the name of their world.
 
 A world's module offers `Source` (reset, step, close, done), `POLICIES`, `MIRROR` and `FACTS` (what its package says
-about itself); `car_racing.py` is the example.
+about itself); `car_racing.py` is the example. Where it makes sense also `player` (steers by sight), `POSE` (what
+`Source.pose()` holds, see `pose.py`) and `LOOPS` (ways that lead back to the first view, see `revisit.py`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from types import ModuleType
 
 from .errors import TrainingError
 
-WORLDS = {"car-racing": "car_racing"}
+WORLDS = {"car-racing": "car_racing", "push-t": "push_t", "doom-hall": "doom_hall"}
 
 
 def world_module(world: str) -> ModuleType:

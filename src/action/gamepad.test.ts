@@ -46,6 +46,15 @@ it("feeds sticks through the dead zone and triggers as they are", () => {
   expect([...source.sample().action]).toEqual([0, 0, 1]);
 });
 
+it("turns an axis round whose action is positive upwards", () => {
+  const walk = { ...carActions[0], name: "walk", gamepad: "leftYUp" } as (typeof carActions)[number];
+  const source = createGamepad({ actions: [walk], deadZone: 0.2, now: () => 123 });
+  pads[0] = pad([0, -0.6, 0, 0]);
+  expect([...source.sample().action]).toEqual([0.5]);
+  pads[0] = pad([0, 0, 0, 0]);
+  expect([...source.sample().action]).toEqual([0]);
+});
+
 it("reads values that were held when the pad was connected, with the time they were seen", () => {
   const source = make();
   pads[0] = pad([-1, 0, 0, 0], { 7: 1 });

@@ -10,7 +10,14 @@ import { radialDeadZone } from "./dead-zone";
 import { atRest, deflect, type InputSource } from "./source";
 
 /** Places in the W3C "standard" layout. */
-const STICKS = { leftX: [0, 1, 0], leftY: [0, 1, 1], rightX: [2, 3, 0], rightY: [2, 3, 1] } as const;
+const STICKS = {
+  leftX: [0, 1, 0, 1],
+  leftY: [0, 1, 1, 1],
+  leftYUp: [0, 1, 1, -1],
+  rightX: [2, 3, 0, 1],
+  rightY: [2, 3, 1, 1],
+  rightYUp: [2, 3, 1, -1],
+} as const; // x axis, y axis, which of the two, sign
 const BUTTONS = { a: 0, b: 1, x: 2, y: 3, leftTrigger: 6, rightTrigger: 7 } as const;
 
 export interface GamepadOptions {
@@ -39,8 +46,8 @@ export function createGamepad(options: GamepadOptions): GamepadSource {
     if (!pad) return spec.rest;
     const control = spec.gamepad;
     if (control in STICKS) {
-      const [x, y, axis] = STICKS[control as keyof typeof STICKS];
-      return deflect(spec, radialDeadZone(pad.axes[x] ?? 0, pad.axes[y] ?? 0, deadZone)[axis]);
+      const [x, y, axis, sign] = STICKS[control as keyof typeof STICKS];
+      return deflect(spec, sign * radialDeadZone(pad.axes[x] ?? 0, pad.axes[y] ?? 0, deadZone)[axis] || 0);
     }
     const button = BUTTONS[control as keyof typeof BUTTONS];
     return deflect(spec, (pad.buttons[button] || tapped.get(button)) ?? 0);

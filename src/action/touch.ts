@@ -19,13 +19,14 @@ export function createTouch(container: HTMLElement, actions: readonly ActionSpec
 
   for (const side of ["left", "right"] as const) {
     const x = actions.findIndex((spec) => spec.gamepad === `${side}X`);
-    const y = actions.findIndex((spec) => spec.gamepad === `${side}Y`);
+    const y = actions.findIndex((spec) => spec.gamepad === `${side}Y` || spec.gamepad === `${side}YUp`);
+    const down = actions[y]?.gamepad === `${side}YUp` ? -1 : 1; // what down gives
     if (x < 0 && y < 0) continue;
     const stick = addControl(container, "stick", [x, y].flatMap((i) => actions[i]?.name ?? []).join(" and "));
     const knob = stick.appendChild(document.createElement("span"));
     const move = (dx: number, dy: number, time: number) => {
       set(x, dx, time);
-      set(y, dy, time);
+      set(y, down * dy, time);
       knob.style.translate = `${(x < 0 ? 0 : dx) * 50}% ${(y < 0 ? 0 : dy) * 50}%`;
     };
     const release = followPointer(stick, {
@@ -34,7 +35,7 @@ export function createTouch(container: HTMLElement, actions: readonly ActionSpec
     });
     releases.push(release);
   }
-  const pedals = actions.flatMap((spec, index) => (/[XY]$/.test(spec.gamepad) ? [] : [{ spec, index }]));
+  const pedals = actions.flatMap((spec, index) => (/(X|Y|YUp)$/.test(spec.gamepad) ? [] : [{ spec, index }]));
   for (const { spec, index } of pedals) {
     const pedal = addControl(container, "pedal", spec.name);
     pedal.textContent = spec.name;

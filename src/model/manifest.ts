@@ -24,8 +24,21 @@ const actionSchema = z
     unit: z.string(),
     /** Default keys: `KeyboardEvent.code` → value while held; several held keys of one action add up, then clamp. */
     keys: z.record(z.string(), z.number()),
-    /** Default control of a pad: a stick's axis gives [-1, 1], a trigger [0, 1]. */
-    gamepad: z.enum(["leftX", "leftY", "rightX", "rightY", "leftTrigger", "rightTrigger", "a", "b", "x", "y"]),
+    /** Default control of a pad: a stick's axis gives [-1, 1] (`Y`: down is positive; `YUp`: up is), a trigger [0, 1]. */
+    gamepad: z.enum([
+      "leftX",
+      "leftY",
+      "leftYUp",
+      "rightX",
+      "rightY",
+      "rightYUp",
+      "leftTrigger",
+      "rightTrigger",
+      "a",
+      "b",
+      "x",
+      "y",
+    ]),
   })
   .refine((a) => a.min < a.max && a.min <= a.rest && a.rest <= a.max, {
     message: "expected min < max and rest between them",
@@ -71,6 +84,8 @@ export const manifestSchema = z
     tick: graph,
     /** In: picture uint8 [H, W, 3]. Out: latent [tokens, channels]. */
     encoder: graph,
+    /** Optional. In: latent, action, latent_next. Out: reward and done (probability) of that step, each [1]. */
+    reward: graph.optional(),
     /** Histories to begin from: `frames` latents [frames, tokens, channels], the actions between, the last picture. */
     starts: z
       .array(

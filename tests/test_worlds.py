@@ -1,0 +1,188 @@
+"""push-t and doom-hall as sources: shapes, repeatability, and that input does what the action table says."""
+
+import math
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from training.environments import world_module
+from training.package import START_FRAMES, START_SEED
+from training.record import Recording, record
+
+WORLDS = ("push-t", "doom-hall")
+GAMEPAD = {"leftX", "leftY", "leftYUp", "rightX", "rightY", "leftTrigger", "rightTrigger", "a", "b", "x", "y"}
+FIELDS = {"name", "min", "max", "rest", "unit", "keys", "gamepad"}  # of an action in `src/model/manifest.ts`
+
+
+@pytest.fixture(params=WORLDS)
+def module(request) -> ModuleType:
+    return world_module(request.param)
+
+
+def act(module: ModuleType, **values: float) -> np.ndarray:
+    """An action by name, at rest where nothing is said."""
+    return np.array([values.get(spec["name"], spec["rest"]) for spec in module.ACTIONS], np.float32)
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("policy", ["mixed", "sticky-random"])
+def test_a_recording_repeats_itself(world, policy):
+    spec = Recording(world=world, policy=policy, seed=3, frames=50, episode=25)
+    once, again = record(spec, progress=False), record(spec, progress=False)
+    for name in once:
+        np.testing.assert_array_equal(once[name], again[name])
+    assert once["frames"].shape == (50, 96, 96, 3) and once["frames"].dtype == np.uint8
+    assert once["starts"].sum() >= 2
+    other = record(Recording(world=world, policy=policy, seed=4, frames=50, episode=25), progress=False)
+    assert (other["frames"] != once["frames"]).any()
+
+
+def test_an_episode_does_not_depend_on_those_before_it(module):
+    source = module.Source()
+    first = source.reset(1).copy()
+    source.reset(2)
+    moved = source.step(act(module, **{module.ACTIONS[0]["name"]: 1.0})).copy()
+    assert (source.reset(2) != moved).any()
+    np.testing.assert_array_equal(source.reset(1), first)
+    source.close()
+
+
+def test_every_policy_stays_within_the_table(module):
+    low, high = (np.array([spec[end] for spec in module.ACTIONS]) for end in ("min", "max"))
+    source = module.Source()
+    for name, policy in module.POLICIES.items():
+        driver = policy(np.random.default_rng(5))
+        source.reset(5)
+        actions = []
+        while len(actions) < 60 and not source.done:
+            actions.append(driver(source))
+            source.step(actions[-1])
+        actions = np.stack(actions)
+        assert actions.dtype == np.float32 and actions.shape[1] == len(module.ACTIONS)
+        assert (actions >= low).all() and (actions <= high).all(), name
+        assert (actions.std(0) > 0.05).any(), name
+    source.close()
+
+
+def test_the_action_table_is_one_the_manifest_takes(module):
+    keys = [code for spec in module.ACTIONS for code in spec["keys"]]
+    assert len(keys) == len(set(keys))
+    for spec in module.ACTIONS:
+        assert set(spec) == FIELDS and spec["gamepad"] in GAMEPAD
+        assert spec["min"] < spec["max"] and spec["min"] <= spec["rest"] <= spec["max"]
+        assert {spec["min"], spec["max"]} <= set(spec["keys"].values())
+    controls = [spec["gamepad"] for spec in module.ACTIONS]
+    assert len(controls) == len(set(controls))
+
+
+def test_starts_have_a_history(module):
+    starts = module.FACTS["starts"]
+    last = max(frame for _, frame in starts)
+    world = module.__name__.rsplit(".", 1)[-1].replace("_", "-")
+    spec = Recording(world, module.FACTS["start_policy"], START_SEED, last + 1)
+    begins = np.flatnonzero(record(spec, progress=False)["starts"])
+    for title, frame in starts:
+        begin = begins[begins <= frame].max()
+        assert frame - begin >= START_FRAMES - 1, title
+
+
+def test_pusher_goes_where_the_keys_say_and_stays_without():
+    module = world_module("push-t")
+    source = module.Source()
+    source.reset(1)
+    for name, axis in (("x", 0), ("y", 1)):
+        for sign in (1, -1):
+            before = source.pose()
+            for _ in range(4):
+                source.step(act(module, **{name: sign}))
+            way = (source.pose() - before)[:2]
+            assert sign * way[axis] > 40 and abs(way[1 - axis]) < 5
+            for _ in range(4):
+                source.step(act(module))
+            before = source.pose()
+            source.step(act(module))
+            np.testing.assert_allclose(source.pose()[:2], before[:2], atol=0.1)
+    source.close()
+
+
+def test_pusher_moves_the_block_and_reward_is_its_share_of_the_goal():
+    module = world_module("push-t")
+    source = module.Source()
+    driver = module.POLICIES["scripted"](np.random.default_rng(1))
+    source.reset(1)
+    poses, rewards = [source.pose()], []
+    while len(poses) < 150 and not source.done:
+        source.step(driver(source))
+        poses.append(source.pose())
+        rewards.append(source.reward)
+    poses = np.array(poses)
+    moving = np.linalg.norm(np.diff(poses[:, 2:4], axis=0), axis=1) > 1
+    assert moving.mean() > 0.15
+    assert np.ptp(poses[:, 4]) > math.radians(20)
+    assert 0 <= min(rewards) < max(rewards) <= 1
+    source.env.block.angle = float(source.env.goal_pose[2])
+    source.env.block.position = source.env.goal_pose[:2].tolist()
+    source.env.agent.position = (60, 60)
+    source.step(act(module))
+    assert source.reward == 1 and not source.done
+    source.env.block.position = (-20, 256)
+    source.step(act(module))
+    assert source.done
+    source.close()
+
+
+def test_the_outline_is_the_block_of_the_environment():
+    module = world_module("push-t")
+    source = module.Source()
+    source.reset(8)
+    block = source.env.block
+    theirs = {tuple(np.round(block.local_to_world(v), 6)) for shape in block.shapes for v in shape.get_vertices()}
+    assert {tuple(np.round(corner, 6)) for corner in source.outline()} == theirs
+    source.close()
+
+
+def test_the_view_turns_and_the_player_walks_as_the_table_says():
+    module = world_module("doom-hall")
+    source = module.Source()
+    first = source.reset(1).copy()
+    heading = source.pose()[2]
+    turned = source.step(act(module, turn=1.0))
+    assert np.abs(turned.astype(int) - first).mean() > 2
+    assert (heading - source.pose()[2]) % 360 == pytest.approx(module.TURN * module.TICS_PER_FRAME, abs=0.1)
+    for name, side in (("walk", 0.0), ("strafe", -math.pi / 2)):
+        source.reset(1)
+        before = source.pose()
+        for _ in range(8):
+            source.step(act(module, **{name: 1.0}))
+        way = (source.pose() - before)[:2]
+        course = math.atan2(way[1], way[0]) - math.radians(before[2])
+        assert np.linalg.norm(way) > 40
+        assert math.cos(course - side) > 0.95
+    source.close()
+
+
+def test_loops_lead_back_to_the_first_heading():
+    module = world_module("doom-hall")
+    source = module.Source()
+    for name, actions in module.LOOPS.items():
+        source.reset(2)
+        before = source.pose()
+        headings = []
+        for action in actions:
+            source.step(action)
+            headings.append(source.pose()[2])
+        np.testing.assert_allclose(source.pose()[:2], before[:2], atol=1, err_msg=name)
+        assert math.cos(math.radians(source.pose()[2] - before[2])) > 0.999, name
+        assert min(math.cos(math.radians(heading - before[2])) for heading in headings) < 0.1, name
+    source.close()
+
+
+def test_the_player_dies_of_acid_but_not_in_the_recording():
+    module = world_module("doom-hall")
+    source = module.Source()
+    picture = source.reset(3).copy()
+    while not source.done:
+        last, picture = picture, source.step(act(module)).copy()
+    np.testing.assert_array_equal(picture, last)  # no picture of the fall
+    source.close()
