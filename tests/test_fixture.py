@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
+from worldloop.kv_window import ages_of, slot_of
+from worldloop.rng import normals
 
 from training.fixture import EVALUATIONS, KV, SLOTS, make_network, world_goldens
-from training.kv_window import ages_of, slot_of
-from training.rng import normals
 
 GOLDENS = Path(__file__).parent / "goldens"
 WORLD = GOLDENS / "tiny-world"

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from training.kv_window import ages_of, slot_of
+from worldloop.kv_window import ages_of, slot_of
 
 GOLDENS = json.loads((Path(__file__).parent / "goldens" / "kv-window.json").read_text())
 

@@ -5,8 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-
-from training.rng import normals, philox
+from worldloop.rng import normals, philox
 
 GOLDENS = json.loads((Path(__file__).parent / "goldens" / "rng.json").read_text())
 

@@ -20,10 +20,10 @@ import onnx
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from worldloop.kv_window import ages_of, slot_of
+from worldloop.rng import normals, philox
 
-from .kv_window import ages_of, slot_of
 from .package import write_manifest
-from .rng import normals, philox
 
 SIDE, TOKENS, CHANNELS = 16, 4, 6  # px, N, C
 LAYERS, WIDTH = 2, 8  # L, D

@@ -1,4 +1,4 @@
-"""Plays a world package in Python, exactly as the TypeScript runtime does: same ring, same noise, same graphs."""
+"""A world package as it lies on disk, while it is being made: no hashes are checked, `worldloop` plays it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from worldloop.package import Package
+from worldloop.world import Beginning, Dream, World
 
 from .errors import TrainingError
-from .kv_window import ages_of, slot_of
-from .rng import normals
 
 
 class OnnxWorld:
@@ -24,43 +24,28 @@ class OnnxWorld:
         if not (folder / "world.json").is_file():
             raise TrainingError(f"expected a world package, got '{folder}', which has no world.json.")
         self.manifest = json.loads((folder / "world.json").read_text())
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        self._tick = onnxruntime.InferenceSession(str(folder / (tick or self.manifest["tick"]["file"])), options)
-        self._encoder = onnxruntime.InferenceSession(str(folder / self.manifest["encoder"]["file"]), options)
-        self._shapes = {i.name: i.shape for i in self._tick.get_inputs()}
+        graphs = self.manifest
+        if tick:
+            inputs = onnxruntime.InferenceSession(folder / tick, providers=["CPUExecutionProvider"]).get_inputs()
+            evaluations = next(i.shape[0] for i in inputs if i.name == "noise")  # its own number
+            graphs = {**graphs, "tick": {**graphs["tick"], "file": tick}, "evaluations": evaluations}
+        files = {graphs[graph]["file"] for graph in ("tick", "encoder", "reward") if graph in graphs}
+        contents = {file: (folder / file).read_bytes() for file in files}
+        self._world = World(Dream(Package(manifest=graphs, sha256="", files=contents), threads=threads))
 
     def reset(self, *, seed: int, frames: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """History of n pictures uint8 [n, H, W, 3] and the n - 1 actions between them; gives the last picture."""
-        self.seed, self.tick, self.passes = seed, 0, 0
-        self.kv = np.zeros(self._shapes["kv"], np.float32)
-        self.written = [-1] * len(self.kv)
-        latents = [self._encoder.run(["latent"], {"picture": frame})[0] for frame in frames]
-        for latent, action in zip(latents[:-1], actions, strict=True):
-            self.latent = latent
-            self._run(np.zeros(self._shapes["noise"], np.float32), action)
-        self.latent = latents[-1]
-        return frames[-1]
+        return self._world.reset(Beginning(seed=seed, frames=frames, actions=actions))
 
     def step(self, action: np.ndarray) -> np.ndarray:
-        shape = self._shapes["noise"]
-        rgba, self.latent = self._run(normals(self.seed, self.tick, int(np.prod(shape))).reshape(shape), action)
-        self.tick += 1
-        return rgba[..., :3]
+        return self._world.step(action).picture
 
-    def _run(self, noise: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        feeds = {
-            "noise": noise,
-            "action": np.asarray(action, np.float32)[None],
-            "latent": self.latent,
-            "kv": self.kv,
-            "age": ages_of(self.written, self.passes),
-        }
-        rgba, latent, slot = self._tick.run(["rgba", "latent_next", "slot"], feeds)
-        kv = self.manifest["kv"]
-        index = slot_of(self.passes, sink=kv["sink"], memory=kv["memory"], window=kv["window"])
-        self.kv[index] = slot
-        self.written[index] = self.passes
-        self.passes += 1
-        return rgba, latent
+    @property
+    def latent(self) -> np.ndarray:
+        """float32 [1, N, C], the newest."""
+        return self._world.latent
+
+    @property
+    def passes(self) -> int:
+        """Runs of the tick graph since `reset`; those over the history count."""
+        return self._world.passes

@@ -7,9 +7,10 @@ import { slotCount } from "./kv-window";
 import type { GraphSpec, Manifest } from "./manifest";
 
 type Tensors = GraphSpec["inputs"];
+type Graph = "tick" | "encoder" | "reward";
 
-/** The tensors that the two graphs of a world with these sizes take and give. */
-export function contractOf(manifest: Manifest): Record<"tick" | "encoder", Pick<GraphSpec, "inputs" | "outputs">> {
+/** The tensors that the graphs of a world with these sizes take and give; not every world has the last. */
+export function contractOf(manifest: Manifest): Record<Graph, Pick<GraphSpec, "inputs" | "outputs">> {
   const { picture, kv, evaluations } = manifest;
   const { tokens, channels } = manifest.latent;
   const float = (...shape: number[]) => ({ dtype: "float32", shape }) as const;
@@ -35,6 +36,14 @@ export function contractOf(manifest: Manifest): Record<"tick" | "encoder", Pick<
       inputs: { picture: bytes(picture.height, picture.width, 3) },
       outputs: { latent: float(1, tokens, channels) },
     },
+    reward: {
+      inputs: {
+        latent: float(1, tokens, channels),
+        action: float(1, manifest.actions.length),
+        latent_next: float(1, tokens, channels),
+      },
+      outputs: { reward: float(1), done: float(1) },
+    },
   };
 }
 
@@ -55,9 +64,11 @@ export function checkContract(manifest: Manifest): void {
     throw new ManifestError(`world.json, actions: expected every name once, got "${twice}" twice.`);
   }
   const contract = contractOf(manifest);
-  for (const graph of ["tick", "encoder"] as const) {
+  for (const graph of ["tick", "encoder", "reward"] as const) {
+    const spec = manifest[graph];
+    if (!spec) continue;
     for (const side of ["inputs", "outputs"] as const) {
-      checkTensors(`world.json, ${graph}.${side}`, contract[graph][side], manifest[graph][side]);
+      checkTensors(`world.json, ${graph}.${side}`, contract[graph][side], spec[side]);
     }
   }
   manifest.starts.forEach((start, index) => {

@@ -111,7 +111,7 @@ export function createWorld(dream: Dream, options: DreamOptions = {}): World {
 const copyFrame = (frame: Frame): Frame => ({ ...frame, rgba: frame.rgba.slice() });
 
 /** @throws ResetError */
-function checkReset({ seed, start, context }: ResetOptions, manifest: Manifest): Beginning {
+export function checkReset({ seed, start, context }: ResetOptions, manifest: Manifest): Beginning {
   if (!Number.isSafeInteger(seed) || seed < 0) {
     throw new ResetError(`seed: expected an integer from 0 to ${Number.MAX_SAFE_INTEGER}, got ${seed}`);
   }

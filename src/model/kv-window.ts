@@ -2,7 +2,7 @@
  * The rolling window over past frames: which slot a pass writes, how old each slot is, and the state that holds them.
  * Slots are ordered sink | memory | window. The first passes stay in the sink for ever, later ones go round the window;
  * memory slots are reserved and stay empty. A position is a slot's age, so nothing shifts and a session has no last
- * tick. Everything is pure: states share their slots, which nobody writes to. `training/kv_window.py` mirrors the rules.
+ * tick. Everything is pure: states share their slots, which nobody writes to. `python/worldloop/kv_window.py` mirrors the rules.
  */
 export interface KvLayout {
   readonly sink: number;

@@ -29,7 +29,11 @@ interface History {
   readonly picture: Uint8Array;
 }
 
-async function createNetworkDream({ manifest, sha256, files }: WorldPackage, runtime: Runtime): Promise<Dream> {
+/**
+ * The pure function behind the world, for those who hold many states of one network (`src/serve`): one call at a time.
+ * @throws BackendError, ShapeError
+ */
+export async function createNetworkDream({ manifest, sha256, files }: WorldPackage, runtime: Runtime): Promise<Dream> {
   const { tokens, channels } = manifest.latent;
   const { layers, width, tokens: kvTokens } = manifest.kv;
   const noiseLength = manifest.evaluations * tokens * channels;

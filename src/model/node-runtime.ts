@@ -71,7 +71,8 @@ export function findWorld(nameOrFolder: string, worldsFolder = WORLDS_FOLDER): s
 /** Whether this is the name of a world of `assets/worlds`. */
 export const isShippedWorld = (name: string): boolean => listWorlds(WORLDS_FOLDER).includes(name);
 
-function listWorlds(folder: string): string[] {
+/** Names of the worlds in a folder of packages. */
+export function listWorlds(folder = WORLDS_FOLDER): string[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
     .filter((name) => existsSync(join(folder, name, "world.json")))

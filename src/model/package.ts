@@ -70,7 +70,7 @@ export async function openPackage(source: PackageSource, options: OpenPackageOpt
     );
     signal?.throwIfAborted();
     const opened = { manifest, sha256: await sha256Hex(manifestBytes), files: new Map(files) };
-    for (const { file } of [manifest.tick, manifest.encoder]) checkOnnx(file, opened.files.get(file) as Bytes);
+    for (const file of graphFiles(manifest)) checkOnnx(file, opened.files.get(file) as Bytes);
     return opened;
   } catch (error) {
     if (signal?.aborted) throw new AbortedError("Opening the world was called off.", { cause: error });
@@ -78,12 +78,17 @@ export async function openPackage(source: PackageSource, options: OpenPackageOpt
   }
 }
 
+const graphFiles = ({ tick, encoder, reward }: Manifest): string[] => [
+  tick.file,
+  encoder.file,
+  ...(reward ? [reward.file] : []),
+];
+
 /** Every path is a plain one, and every file that the manifest speaks of is in its list. */
 function checkFileList(manifest: Manifest): void {
   for (const path of Object.keys(manifest.files)) checkPath(path);
   const used = [
-    manifest.tick.file,
-    manifest.encoder.file,
+    ...graphFiles(manifest),
     ...manifest.starts.flatMap((start) => [start.latents, start.actions, start.picture]),
   ];
   for (const path of used) {

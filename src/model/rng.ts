@@ -1,6 +1,6 @@
 /**
  * The one source of randomness: Philox4x32-10, a counter-based generator without state, and normals made from it.
- * What a tick draws depends on seed and tick alone, so rewinding and branching need no care. `training/rng.py` gives the
+ * What a tick draws depends on seed and tick alone, so rewinding and branching need no care. `python/worldloop/rng.py` gives the
  * same bits: logarithm, sine and cosine are built here from IEEE +, -, *, / and sqrt, because those of a platform differ.
  * Sources: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"; Box and Muller 1958.
  */

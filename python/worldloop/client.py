@@ -1,0 +1,120 @@
+"""Worlds on a server (`worldloop serve`), with the methods of `local.py`; docs/serve.md is the protocol."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.sync.client import connect
+
+from .errors import ServerError, error_named
+from .world import Beginning, Tick, check_action, check_beginning
+
+ANSWER_SECONDS = 120  # the first message may have to wait until the server has opened the world
+MAX_ANSWER_BYTES = 1 << 28  # pictures of many worlds
+
+
+class RemoteWorlds:
+    """`count` worlds of the server's world `name`, stepped by one message each time."""
+
+    def __init__(self, server: str, name: str, *, count: int, token: str | None = None, samples: int = 0) -> None:
+        """`token` is printed when the server starts; by default it is taken from `WORLDLOOP_TOKEN`.
+
+        Raises ServerError, UnknownWorldError.
+        """
+        token = token or os.environ.get("WORLDLOOP_TOKEN", "")
+        self._server, self._samples = server, samples
+        self._open = ExitStack()  # holds the connection until close()
+        try:
+            connection = connect(
+                server,
+                additional_headers={"Authorization": f"Bearer {token}"},
+                compression=None,
+                proxy=None,
+                max_size=MAX_ANSWER_BYTES,
+            )
+            self._socket = self._open.enter_context(connection)
+        except InvalidStatus as error:
+            body = (error.response.body or b"").decode("utf-8", "replace").strip()
+            raise ServerError(f"{server}: refused with {error.response.status_code}: {body}") from error
+        except (OSError, WebSocketException) as error:
+            raise ServerError(f"{server}: expected a server that answers, got {error}. Is it running?") from error
+        try:
+            opened = self._ask({"type": "open", "world": name, "count": count})
+        except Exception:
+            self.close()
+            raise
+        self.manifest, self.sha256 = opened["manifest"], opened["sha256"]
+        self.reward_source = self.manifest["reward"]["file"] if "reward" in self.manifest else "none"
+        self._side = (self.manifest["picture"]["height"], self.manifest["picture"]["width"], 3)
+
+    def reset(self, beginnings: dict[int, Beginning]) -> dict[int, np.ndarray]:
+        """World index: its beginning, to its first picture. Raises ResetError, and then no world has changed."""
+        for beginning in beginnings.values():
+            check_beginning(beginning, self.manifest)
+        worlds = [{"index": index, **_as_json(beginning)} for index, beginning in beginnings.items()]
+        return {entry["index"]: picture for entry, picture in self._frames({"type": "reset", "worlds": worlds})}
+
+    def step(self, actions: dict[int, np.ndarray]) -> dict[int, Tick]:
+        """World index: its action, to what follows. Raises ActionError, and then no world has changed; StateError."""
+        checked = {index: check_action(action, self.manifest) for index, action in actions.items()}
+        worlds = [{"index": index, "action": action.tolist()} for index, action in checked.items()]
+        message = {"type": "step", "worlds": worlds, "samples": self._samples}
+        return {
+            entry["index"]: Tick(
+                picture=picture,
+                ms=entry["ms"],
+                uncertainty=entry.get("uncertainty"),
+                reward=entry.get("reward", 0.0),
+                done=entry.get("done", False),
+            )
+            for entry, picture in self._frames(message)
+        }
+
+    def close(self) -> None:
+        """Leaves the server; calling it again does nothing."""
+        self._open.close()
+
+    def _frames(self, message: dict) -> list[tuple[dict, np.ndarray]]:
+        """An answer in bytes: the length of its JSON as uint32, the JSON, the pictures uint8 [n, H, W, 3]."""
+        if not message["worlds"]:
+            return []
+        answer, contents = self._ask(message, binary=True)
+        pictures = np.frombuffer(contents, np.uint8).reshape(-1, *self._side)
+        return [(entry, picture.copy()) for entry, picture in zip(answer["worlds"], pictures, strict=True)]
+
+    def _ask(self, message: dict, *, binary: bool = False) -> Any:
+        try:
+            self._socket.send(json.dumps(message))
+            answer = self._socket.recv(timeout=ANSWER_SECONDS)
+        except TimeoutError as error:
+            raise ServerError(f"{self._server}: expected an answer in {ANSWER_SECONDS} s, got none.") from error
+        except (ConnectionClosed, OSError) as error:
+            raise ServerError(
+                f"{self._server}: the server has ended the connection ({error}). Connect again."
+            ) from error
+        if isinstance(answer, str):
+            parsed = json.loads(answer)
+            if parsed["type"] == "error":
+                raise error_named(parsed["name"], parsed["message"])
+            return parsed
+        if not binary:
+            raise ServerError(f"{self._server}: expected JSON, got {len(answer)} bytes. Another protocol's server?")
+        end = 4 + int.from_bytes(answer[:4], "little")
+        return json.loads(answer[4:end]), answer[end:]
+
+
+def _as_json(beginning: Beginning) -> dict:
+    if beginning.frames is None:
+        return {"seed": int(beginning.seed), "start": int(beginning.start or 0)}
+    frames = np.ascontiguousarray(beginning.frames)
+    actions = [] if beginning.actions is None else np.asarray(beginning.actions, np.float32).ravel().tolist()
+    return {
+        "seed": int(beginning.seed),
+        "context": {"frames": base64.b64encode(frames.tobytes()).decode(), "actions": actions},
+    }

@@ -1,0 +1,91 @@
+"""Reads just enough of an ONNX file to know that it is data: all weights inside, all operators of known domains.
+
+A walk over the protobuf wire format, the same as `src/model/onnx-check.ts`; what the file computes is left to
+onnxruntime.
+"""
+
+from __future__ import annotations
+
+from .errors import UnsafeGraphError
+
+DOMAINS = ("", "ai.onnx", "com.microsoft")  # the first two are the same; the last is onnxruntime's own
+MAX_DEPTH = 64  # a branch inside a branch takes four levels; nobody nests deeper by accident
+
+# Field numbers of onnx.proto that lead to a domain or to a tensor; all others are skipped.
+FIELDS = {
+    "model": {7: "graph", 8: "opset", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 9: "opset", 10: "domain", 11: "attribute"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "node": {5: "attribute", 7: "domain"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {13: "external", 14: "location"},
+    "opset": {1: "domain"},
+}
+
+
+def check_onnx(file: str, contents: bytes) -> None:
+    """Raises UnsafeGraphError when it isn't ONNX, keeps weights in other files, or uses an unknown domain."""
+    graphs = _walk(file, contents, "model", 0, len(contents), 0)
+    if graphs != 1:
+        raise _malformed(file)
+
+
+def _walk(file: str, contents: bytes, message: str, at: int, end: int, depth: int) -> int:
+    """Gives how many graphs this message holds itself."""
+    if depth > MAX_DEPTH:
+        raise _malformed(file)
+    graphs = 0
+    while at < end:
+        tag, at = _varint(file, contents, at, end)
+        field, wire = FIELDS[message].get(tag >> 3), tag & 7
+        if wire == 0:
+            value, at = _varint(file, contents, at, end)
+            if field == "location" and value != 0:
+                raise _external(file)
+            continue
+        if wire == 2:
+            length, at = _varint(file, contents, at, end)
+        elif wire in (1, 5):
+            length = 8 if wire == 1 else 4
+        else:
+            raise _malformed(file)
+        if at + length > end or (field is not None and wire != 2) or field == "location":
+            raise _malformed(file)
+        if field == "external":
+            raise _external(file)
+        if field == "domain":
+            domain = contents[at : at + length].decode("utf-8", "replace")
+            if domain not in DOMAINS:
+                raise UnsafeGraphError(
+                    f"{file}: expected operators of {' or '.join(DOMAINS[1:])}, got the domain {domain!r}."
+                )
+        elif field is not None:
+            _walk(file, contents, field, at, at + length, depth + 1)
+        graphs += field == "graph"
+        at += length
+    return graphs
+
+
+def _varint(file: str, contents: bytes, at: int, end: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= end:
+            break
+        byte = contents[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise _malformed(file)
+
+
+def _malformed(file: str) -> UnsafeGraphError:
+    return UnsafeGraphError(f"{file}: expected an ONNX model, got malformed bytes. Export it again.")
+
+
+def _external(file: str) -> UnsafeGraphError:
+    return UnsafeGraphError(
+        f"{file}: expected all weights inside the file, got external data. Export it with the weights embedded."
+    )

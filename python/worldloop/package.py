@@ -1,0 +1,133 @@
+"""Opens a world package: reads the manifest, then every file it lists, and believes none of them before size, sha256,
+shapes and graphs are checked, as `src/model/package.ts` does. Making sessions of them is `world.py`'s.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .errors import FileMismatchError, ManifestError, MissingFileError, PathError, ShapeError, UnknownWorldError
+from .manifest import parse_manifest
+from .onnx_check import check_onnx
+
+REPOSITORY_WORLDS = Path(__file__).resolve().parents[2] / "assets" / "worlds"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package whose every file has been checked."""
+
+    manifest: dict
+    sha256: str  # of world.json: it holds the hashes of all other files, so it stands for the whole package
+    files: dict[str, bytes]  # path: contents, of every file that the manifest lists
+
+
+def find_worlds() -> dict[str, Path]:
+    """Name: folder of the packages in the folder `WORLDLOOP_WORLDS` and in the repository's `assets/worlds`."""
+    folders = [REPOSITORY_WORLDS]
+    if os.environ.get("WORLDLOOP_WORLDS"):
+        folders.append(Path(os.environ["WORLDLOOP_WORLDS"]))  # later ones win
+    return {path.parent.name: path.parent for folder in folders for path in sorted(folder.glob("*/world.json"))}
+
+
+def find_package(name_or_folder: str | Path) -> Path:
+    """The folder of a world. A name wins over a folder of the same name. Raises UnknownWorldError."""
+    worlds = find_worlds()
+    if str(name_or_folder) in worlds:
+        return worlds[str(name_or_folder)]
+    if (Path(name_or_folder) / "world.json").is_file():
+        return Path(name_or_folder)
+    near = difflib.get_close_matches(str(name_or_folder), worlds, n=1)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    known = f"one of {', '.join(worlds)} or " if worlds else ""
+    raise UnknownWorldError(f"world: expected {known}a folder with a world.json, got '{name_or_folder}'.{hint}")
+
+
+def open_package(folder: Path) -> Package:
+    """Raises ManifestError, ManifestVersionError, PathError, MissingFileError, FileMismatchError, ShapeError,
+    UnsafeGraphError.
+    """
+    contents = _read(folder, "world.json", limit=1 << 20)  # a manifest is a few kilobytes
+    manifest = parse_manifest(contents)
+    starts = manifest["starts"]
+    graphs = [manifest[graph]["file"] for graph in ("tick", "encoder", "reward") if graph in manifest]
+    for path in [
+        *manifest["files"],
+        *graphs,
+        *(start[key] for start in starts for key in _start_bytes(manifest, start)),
+    ]:
+        _check_path(path)
+        if path not in manifest["files"]:
+            raise ManifestError(f"world.json, files: expected {path} with its size and sha256, got no such entry.")
+    for start in starts:
+        for key, size in _start_bytes(manifest, start).items():
+            if manifest["files"][start[key]]["bytes"] != size:
+                raise ShapeError(
+                    f"{start[key]}: expected {size} bytes for {start['frames']} frames, "
+                    f"got {manifest['files'][start[key]]['bytes']}. Export the world again."
+                )
+    files = {}
+    for path, expected in manifest["files"].items():
+        files[path] = _read(folder, path, limit=expected["bytes"])
+        if len(files[path]) != expected["bytes"]:
+            raise FileMismatchError(
+                f"{path}: expected {expected['bytes']} bytes, got {len(files[path])}. "
+                "Download or export the world again."
+            )
+        found = hashlib.sha256(files[path]).hexdigest()
+        if found != expected["sha256"]:
+            raise FileMismatchError(
+                f"{path}: expected sha256 {expected['sha256']}, got {found}. Download or export the world again."
+            )
+    for path in graphs:
+        check_onnx(path, files[path])
+    return Package(manifest=manifest, sha256=hashlib.sha256(contents).hexdigest(), files=files)
+
+
+def read_start(package: Package, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Latents float32 [n, 1, N, C], actions float32 [n - 1, A], the last picture uint8 [H, W, 3]; all copies."""
+    manifest, start = package.manifest, package.manifest["starts"][index]
+    sizes = manifest["latent"]["tokens"], manifest["latent"]["channels"]
+    latents = np.frombuffer(package.files[start["latents"]], "<f4").reshape(-1, 1, *sizes)
+    actions = np.frombuffer(package.files[start["actions"]], "<f4").reshape(-1, len(manifest["actions"]))
+    side = manifest["picture"]["height"], manifest["picture"]["width"]
+    picture = np.frombuffer(package.files[start["picture"]], np.uint8).reshape(*side, 3)
+    return latents.copy(), actions.copy(), picture.copy()
+
+
+def _start_bytes(manifest: dict, start: dict) -> dict[str, int]:
+    latent, picture = manifest["latent"], manifest["picture"]
+    return {
+        "latents": 4 * start["frames"] * latent["tokens"] * latent["channels"],
+        "actions": 4 * (start["frames"] - 1) * len(manifest["actions"]),
+        "picture": 3 * picture["width"] * picture["height"],
+    }
+
+
+def _check_path(path: str) -> None:
+    """Letters, digits, ".", "_" and "-" between single slashes: no absolute path, "..", backslash or scheme."""
+    if all(re.fullmatch(r"[A-Za-z0-9._-]+", part) and part not in (".", "..") for part in path.split("/")):
+        return
+    raise PathError(f"world.json: expected a path inside the package such as starts/0.bin, got {path!r}.")
+
+
+def _read(folder: Path, path: str, *, limit: int) -> bytes:
+    file = (folder / path).resolve()
+    if not file.is_relative_to(folder.resolve()):
+        raise PathError(f"{path}: expected a file inside the package, got a link that leads out of it.")
+    if not file.is_file():
+        raise MissingFileError(f"{path}: expected the file in {folder}, got nothing. Copy or export the world again.")
+    with file.open("rb") as stream:
+        contents = stream.read(limit + 1)
+    if len(contents) > limit:
+        raise FileMismatchError(
+            f"{path}: expected at most {limit} bytes, got {file.stat().st_size}. Export the world again."
+        )
+    return contents

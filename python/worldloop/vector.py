@@ -1,0 +1,109 @@
+"""Many dreamed worlds as one `gymnasium.vector.VectorEnv`: one set of weights, one message a step to a server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from .episode import Episode, Settings, draw_beginning, spaces_of
+from .errors import ResetError, StateError
+
+
+class WorldVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
+    """`num_envs` worlds, each like a `WorldEnv` of its own: observations uint8 [n, H, W, 3], actions float32 [n, A]."""
+
+    metadata = {"render_modes": ["rgb_array"]}
+
+    def __init__(
+        self,
+        *,
+        num_envs: int = 1,
+        render_mode: str | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        **settings: Any,
+    ) -> None:
+        """Takes the fields of `Settings` too. Raises what opening a package or reaching a server raises."""
+        self.num_envs, self.render_mode = num_envs, render_mode
+        self._mode = AutoresetMode(autoreset_mode)
+        self._settings = Settings(**settings)
+        self._worlds = self._settings.open(num_envs)
+        self.metadata = {
+            **self.metadata,
+            "render_fps": self._worlds.manifest["frameRate"],
+            "autoreset_mode": self._mode,
+        }
+        self.single_observation_space, self.single_action_space = spaces_of(self._worlds.manifest)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._rngs = [seeding.np_random()[0] for _ in range(num_envs)]
+        self._episodes: list[Episode | None] = [None] * num_envs
+        self._over = np.zeros(num_envs, np.bool_)  # episodes that have ended and not begun again
+        self._pictures = np.zeros(self.observation_space.shape, np.uint8)
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """`seed` s gives the worlds s, s + 1, …; a list one each. The options are those of `WorldEnv`, for all worlds,
+        and `reset_mask` bool [n] resets some and leaves the others. Raises ResetError.
+        """
+        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed or [None] * self.num_envs
+        if len(seeds) != self.num_envs:
+            raise ResetError(f"seed: expected {self.num_envs} seeds, got {len(seeds)}")
+        options = dict(options or {})
+        mask = np.asarray(options.pop("reset_mask", np.ones(self.num_envs, np.bool_)))
+        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
+            raise ResetError(f"reset_mask: expected bool [{self.num_envs}] with a True, got {mask.dtype} {mask.shape}")
+        infos: dict[str, Any] = {}
+        self._begin({i: seeds[i] for i in np.flatnonzero(mask).tolist()}, options, infos)
+        return self._pictures.copy(), infos
+
+    def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+        """Raises ActionError, and StateError before `reset` or, without autoreset, after an episode's end."""
+        if None in self._episodes:
+            raise StateError("The environment has no state yet. Call reset first.")
+        if self._mode == AutoresetMode.DISABLED and self._over.any():
+            raise StateError(f"worlds {np.flatnonzero(self._over).tolist()} have ended; reset them with reset_mask.")
+        rewards = np.zeros(self.num_envs, np.float64)
+        terminated, truncated = np.zeros(self.num_envs, np.bool_), np.zeros(self.num_envs, np.bool_)
+        infos: dict[str, Any] = {}
+        ended = np.flatnonzero(self._over).tolist()  # these begin again now, whatever their action
+        ticks = self._worlds.step({i: actions[i] for i in range(self.num_envs) if not self._over[i]})
+        if ended:
+            self._begin(dict.fromkeys(ended), {}, infos)
+        finished = {}
+        for i, tick in ticks.items():
+            self._pictures[i] = tick.picture
+            rewards[i], terminated[i], truncated[i], info = self._episodes[i].count(tick)
+            self._over[i] = terminated[i] or truncated[i]
+            if self._over[i] and self._mode == AutoresetMode.SAME_STEP:
+                finished[i] = {"final_obs": tick.picture, "final_info": info}
+            else:
+                infos = self._add_info(infos, info, i)
+        for i, final in finished.items():
+            infos = self._add_info(infos, final, i)
+        if finished:
+            self._begin(dict.fromkeys(finished), {}, infos)
+        return self._pictures.copy(), rewards, terminated, truncated, infos
+
+    def render(self) -> tuple[np.ndarray, ...] | None:
+        """The latest pictures, with `render_mode="rgb_array"`."""
+        return tuple(self._pictures.copy()) if self.render_mode == "rgb_array" else None
+
+    def close_extras(self, **_: Any) -> None:
+        self._worlds.close()
+
+    def _begin(self, seeds: dict[int, int | None], options: dict[str, Any], infos: dict[str, Any]) -> None:
+        """Begins episodes, by world and seed; fills `infos`."""
+        rngs = {i: seeding.np_random(seed)[0] if seed is not None else self._rngs[i] for i, seed in seeds.items()}
+        beginnings = {
+            i: draw_beginning(rngs[i], seed=seed, options=options, manifest=self._worlds.manifest)
+            for i, seed in seeds.items()
+        }
+        for i, picture in self._worlds.reset(beginnings).items():
+            self._pictures[i], self._rngs[i], self._over[i] = picture, rngs[i], False
+            self._episodes[i] = Episode(self._settings, self._worlds, beginnings[i])
+            self._add_info(infos, self._episodes[i].info(), i)

@@ -1,0 +1,212 @@
+"""One tick of a dreamed world in Python: the same window, noise and graphs as the TypeScript runtime.
+
+A `Dream` holds the sessions of one package; any number of `World`s share it, from any number of threads. What an agent
+sees of it (episodes, rewards, spaces) is `env.py`'s.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime
+
+from .errors import ActionError, ResetError, ShapeError, StateError
+from .kv_window import ages_of, slot_of
+from .manifest import check_tensors, contract_of
+from .package import Package, read_start
+from .rng import normals
+
+MAX_SEED = 2**53 - 1  # the largest whole number that TypeScript holds exactly
+DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(uint8)": "uint8"}
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Where a session begins: at a start of the package, or after pictures of one's own."""
+
+    seed: int  # of every random number of the session, in [0, 2^53)
+    start: int | None = None  # index into the manifest's starts; excludes frames and actions
+    frames: np.ndarray | None = None  # uint8 [n, H, W, 3]
+    actions: np.ndarray | None = None  # float32 [n - 1, A], those between the frames
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What follows an action. The receiver owns the picture."""
+
+    picture: np.ndarray  # uint8 [H, W, 3]
+    ms: float = 0.0  # how long the step took
+    uncertainty: float | None = None  # see World.step; None when no samples were asked for
+    reward: float = 0.0  # of the package's reward head, 0 without one
+    done: bool = False  # the reward head says that the episode is over
+
+
+class Dream:
+    """The graphs of a package, ready to run. Running them changes nothing here: worlds may share a dream."""
+
+    def __init__(self, package: Package, *, threads: int = 1) -> None:
+        """`threads` work inside one operator. Raises ShapeError when a graph isn't what the manifest says."""
+        self.package, self.manifest = package, package.manifest
+        self._options = onnxruntime.SessionOptions()
+        self._options.intra_op_num_threads = threads
+        self._options.inter_op_num_threads = 1
+        self._options.log_severity_level = 3
+        contract = contract_of(self.manifest)
+        self._sessions = {graph: self._session(graph, sides) for graph, sides in contract.items()}
+        self.noise_shape = contract["tick"]["inputs"]["noise"][1]  # [K, N, C]
+        self.kv_shape = contract["tick"]["inputs"]["kv"][1]  # [S, L, 2, N, D]
+
+    def run(self, graph: str, feeds: dict[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
+        """One run of "tick", "encoder" or "reward"."""
+        return self._sessions[graph].run(outputs, feeds)
+
+    @property
+    def has_reward(self) -> bool:
+        return "reward" in self._sessions
+
+    def _session(self, graph: str, sides: dict) -> onnxruntime.InferenceSession:
+        file = self.manifest[graph]["file"]
+        try:
+            session = onnxruntime.InferenceSession(
+                self.package.files[file], self._options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's own have no common base
+            raise ShapeError(f"{file}: onnxruntime can't load the graph ({error}). Export the world again.") from error
+        for side, tensors in (("inputs", session.get_inputs()), ("outputs", session.get_outputs())):
+            found = {t.name: {"dtype": DTYPES.get(t.type, t.type), "shape": t.shape} for t in tensors}
+            check_tensors(f"{file}, {side}", sides[side], found)
+        return session
+
+
+class World:
+    """`reset`, then `step` for ever."""
+
+    def __init__(self, dream: Dream) -> None:
+        self.dream, self.manifest = dream, dream.manifest
+        self.latent: np.ndarray | None = None  # [1, N, C], the newest; None before reset
+        self.passes = 0  # of the network so far; those over the history count
+
+    def reset(self, beginning: Beginning) -> np.ndarray:
+        """Forgets everything, then begins; gives the last picture of the history. Raises ResetError, StateError."""
+        check_beginning(beginning, self.manifest)
+        if beginning.frames is None:
+            latents, actions, picture = read_start(self.dream.package, beginning.start or 0)
+        else:
+            frames = np.ascontiguousarray(beginning.frames)
+            latents = [self.dream.run("encoder", {"picture": frame}, ["latent"])[0] for frame in frames]
+            actions, picture = beginning.actions, frames[-1].copy()
+        self._seed, self._tick, self.passes = beginning.seed, 0, 0
+        self._kv = np.zeros(self.dream.kv_shape, np.float32)
+        self._written = [-1] * len(self._kv)
+        silence = np.zeros(self.dream.noise_shape, np.float32)  # context passes draw no noise
+        for latent, action in zip(latents[:-1], actions if actions is not None else (), strict=True):
+            self._write(self._pass(latent, np.float32(action), silence)[2])
+        self.latent = self._finite(latents[-1])
+        return picture
+
+    def step(self, action: np.ndarray, *, samples: int = 0) -> Tick:
+        """One action, one frame.
+
+        With `samples` of 1 or more the same tick is dreamed as often again, with the noise of the seeds that follow;
+        `uncertainty` is then the standard deviation over these pictures and the frame itself, as a share of the full
+        range, averaged over pixels and channels: 0 where all agree, at most 0.5.
+
+        Raises StateError before `reset`, ActionError.
+        """
+        if self.latent is None:
+            raise StateError("The world has no state yet. Call reset first.")
+        action = check_action(action, self.manifest)
+        began = time.perf_counter()
+        rgba, latent, slot = self._pass(self.latent, action, self._noise(self._seed))
+        ms = 1000 * (time.perf_counter() - began)
+        picture = np.ascontiguousarray(rgba[..., :3])
+        uncertainty = None
+        if samples > 0:
+            seeds = [(self._seed + number) % (MAX_SEED + 1) for number in range(1, samples + 1)]
+            others = [self._pass(self.latent, action, self._noise(seed))[0][..., :3] for seed in seeds]
+            uncertainty = float(np.std(np.stack([picture, *others]).astype(np.float64), axis=0).mean() / 255)
+        reward, done = 0.0, False
+        if self.dream.has_reward:
+            feeds = {"latent": self.latent, "action": action[None], "latent_next": latent}
+            values = self.dream.run("reward", feeds, ["reward", "done"])
+            reward, done = float(values[0][0]), bool(values[1][0] > 0.5)
+        self.latent = self._finite(latent)
+        self._write(slot)
+        self._tick += 1
+        return Tick(picture=picture, ms=ms, uncertainty=uncertainty, reward=reward, done=done)
+
+    def _noise(self, seed: int) -> np.ndarray:
+        return normals(seed, self._tick, math.prod(self.dream.noise_shape)).reshape(self.dream.noise_shape)
+
+    def _pass(self, latent: np.ndarray, action: np.ndarray, noise: np.ndarray) -> list[np.ndarray]:
+        """rgba uint8 [H, W, 4], latent [1, N, C], slot [L, 2, N, D]; changes nothing."""
+        age = ages_of(self._written, self.passes)
+        feeds = {"noise": noise, "action": action[None], "latent": latent, "kv": self._kv, "age": age}
+        return self.dream.run("tick", feeds, ["rgba", "latent_next", "slot"])
+
+    def _write(self, slot: np.ndarray) -> None:
+        kv = self.manifest["kv"]
+        index = slot_of(self.passes, sink=kv["sink"], memory=kv["memory"], window=kv["window"])
+        self._kv[index], self._written[index] = slot, self.passes
+        self.passes += 1
+
+    def _finite(self, latent: np.ndarray) -> np.ndarray:
+        if np.isfinite(latent).all():
+            return latent
+        raise StateError(
+            f"Tick {self._tick}: expected finite latents from the network, got NaN or infinity. "
+            "Reset; if it comes back, the package is broken."
+        )
+
+
+def check_beginning(beginning: Beginning, manifest: dict) -> None:
+    """Raises ResetError."""
+    seed, start, frames = beginning.seed, beginning.start, beginning.frames
+    if not _whole(seed) or not 0 <= seed <= MAX_SEED:
+        raise ResetError(f"seed: expected an integer from 0 to {MAX_SEED}, got {seed}")
+    if frames is None:
+        last = len(manifest["starts"]) - 1
+        if start is not None and (not _whole(start) or not 0 <= start <= last):
+            raise ResetError(f"start: expected an integer from 0 to {last}, got {start}")
+        if beginning.actions is not None:
+            raise ResetError("actions: expected frames with them, got none")
+        return
+    if start is not None:
+        raise ResetError("expected a start or frames, got both")
+    side = (manifest["picture"]["height"], manifest["picture"]["width"], 3)
+    frames = np.asarray(frames)
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != side or len(frames) == 0:
+        raise ResetError(f"frames: expected uint8 [n, {', '.join(map(str, side))}], got {frames.dtype} {frames.shape}")
+    wanted = (len(frames) - 1, len(manifest["actions"]))
+    actions = np.zeros(wanted, np.float32) if beginning.actions is None and len(frames) == 1 else beginning.actions
+    found = np.shape(actions) if actions is not None else "none"
+    if found != wanted and not (wanted[0] == 0 and np.size(actions) == 0):
+        raise ResetError(f"actions: expected {wanted} between {len(frames)} frames, got {found}")
+    for number, action in enumerate(actions):
+        try:
+            check_action(action, manifest)
+        except ActionError as error:
+            raise ResetError(f"actions, {number}: {error}") from error
+
+
+def check_action(action: np.ndarray, manifest: dict) -> np.ndarray:
+    """float32 [A], a copy. Bounds are compared as float32, as everywhere. Raises ActionError."""
+    specs = manifest["actions"]
+    values = np.array(action, np.float32)
+    if values.shape != (len(specs),):
+        names = ", ".join(spec["name"] for spec in specs)
+        raise ActionError(f"action: expected {len(specs)} values ({names}), got an array of shape {values.shape}")
+    for value, spec in zip(values, specs, strict=True):
+        if not np.float32(spec["min"]) <= value <= np.float32(spec["max"]):
+            raise ActionError(
+                f"{spec['name']}: expected a number in [{spec['min']}, {spec['max']}], got {value}; "
+                "gymnasium.wrappers.ClipAction clips"
+            )
+    return values
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -1,0 +1,91 @@
+/**
+ * The worlds of one client: a state for each, stepped together. A call that is refused or fails changes none of them.
+ */
+import { checkAction } from "../action/action";
+import { ProtocolError, StateError } from "../errors";
+import { checkReset } from "../model/dream";
+import type { Action, Frame, ResetOptions, Snapshot } from "../model/world";
+import type { Judgement, Offer } from "./offer";
+
+export interface Told extends Partial<Judgement> {
+  readonly index: number;
+  readonly tick: number;
+  /** How long the step took, waiting for others included; 0 after a reset. */
+  readonly ms: number;
+  /** Disagreement over noise seeds, see `uncertaintyOf`; only when samples were asked for. */
+  readonly uncertainty?: number;
+  readonly frame: Frame;
+}
+
+export interface Batch {
+  /** @throws ProtocolError, ResetError */
+  reset(entries: readonly { readonly index: number; readonly options: ResetOptions }[]): Promise<Told[]>;
+  /** @param samples extra samples behind `uncertainty`, 0 for none. @throws ProtocolError, ActionError, StateError */
+  step(entries: readonly { readonly index: number; readonly action: Action }[], samples: number): Promise<Told[]>;
+}
+
+export function createBatch(offer: Offer, count: number): Batch {
+  const states: (Snapshot | null)[] = Array(count).fill(null);
+
+  function checkIndices(entries: readonly { readonly index: number }[]): void {
+    const indices = new Set(entries.map(({ index }) => index));
+    const wrong = entries.find(({ index }) => index >= count);
+    if (wrong) throw new ProtocolError(`index: expected an integer from 0 to ${count - 1}, got ${wrong.index}`);
+    if (indices.size !== entries.length) throw new ProtocolError("worlds: expected every index once, got one twice");
+  }
+
+  async function advance(index: number, action: Action, samples: number): Promise<readonly [Snapshot, Told]> {
+    const before = states[index] as Snapshot;
+    const began = performance.now();
+    const after = await offer.advance(before, action);
+    const ms = performance.now() - began;
+    const uncertainty = samples > 0 ? { uncertainty: await uncertaintyOf(offer, before, action, after, samples) } : {};
+    const judgement = (await offer.judge?.(before, action, after)) ?? {};
+    return [after, { index, tick: after.tick, ms, ...uncertainty, ...judgement, frame: after.frame }];
+  }
+
+  return {
+    async reset(entries) {
+      checkIndices(entries);
+      const beginnings = entries.map(({ options }) => checkReset(options, offer.manifest));
+      const begun: Snapshot[] = [];
+      for (const beginning of beginnings) begun.push(await offer.begin(beginning)); // others take turns in between
+      return entries.map(({ index }, i) => {
+        const state = begun[i] as Snapshot;
+        states[index] = state;
+        return { index, tick: 0, ms: 0, frame: state.frame };
+      });
+    },
+    async step(entries, samples) {
+      checkIndices(entries);
+      for (const { index, action } of entries) {
+        if (!states[index]) throw new StateError(`World ${index} has no state yet. Reset it first.`);
+        checkAction(action, offer.manifest.actions);
+      }
+      const results: (readonly [Snapshot, Told])[] = [];
+      for (const { index, action } of entries) results.push(await advance(index, action, samples));
+      for (const [state, { index }] of results) states[index] = state;
+      return results.map(([, told]) => told);
+    },
+  };
+}
+
+/**
+ * The standard deviation over the frame and as many others of the same tick, dreamed with the noise of the seeds that
+ * follow; as a share of the full range, averaged over pixels and channels. `World.step` in Python does the same.
+ */
+async function uncertaintyOf(offer: Offer, before: Snapshot, action: Action, after: Snapshot, samples: number) {
+  const pictures = [after.frame.rgba];
+  for (let i = 1; i <= samples; i++) {
+    const seed = (before.seed + i) % (Number.MAX_SAFE_INTEGER + 1);
+    pictures.push((await offer.advance({ ...before, seed }, action)).frame.rgba);
+  }
+  let sum = 0;
+  for (let at = 0; at < after.frame.rgba.length; at++) {
+    if (at % 4 === 3) continue; // alpha
+    const values = pictures.map((picture) => picture[at] as number);
+    const mean = values.reduce((a, b) => a + b, 0) / values.length;
+    sum += Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length);
+  }
+  return sum / (after.frame.rgba.length * 0.75) / 255;
+}

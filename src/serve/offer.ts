@@ -1,0 +1,68 @@
+/** A world that the server offers: one network, from which any number of sessions dream. */
+import { basename } from "node:path";
+import { UnknownWorldError } from "../errors";
+import { contractOf } from "../model/contract";
+import type { Dream } from "../model/dream";
+import { folderSource } from "../model/folder-source";
+import { createNetworkDream } from "../model/network-world";
+import { findWorld, loadNodeRuntime } from "../model/node-runtime";
+import { openPackage } from "../model/package";
+import { createGraphSession } from "../model/session";
+import { takeTurns } from "../model/turns";
+import type { Action, Snapshot } from "../model/world";
+
+/** What a reward head says of a step. */
+export interface Judgement {
+  readonly reward: number;
+  /** The episode is over. */
+  readonly done: boolean;
+}
+
+export interface Offer extends Dream {
+  /** Null when the world has no reward head. */
+  readonly judge: ((before: Snapshot, action: Action, after: Snapshot) => Promise<Judgement>) | null;
+}
+
+/**
+ * Opens worlds by name or folder; a client asks for one by the folder's name.
+ * @throws UnknownWorldError when two have one name or there is none, and all that opening a package throws
+ */
+export async function openOffers(worlds: readonly string[], threads: number): Promise<ReadonlyMap<string, Offer>> {
+  const offers = new Map<string, Offer>();
+  for (const folder of worlds.map((world) => findWorld(world))) {
+    const name = basename(folder);
+    if (offers.has(name)) throw new UnknownWorldError(`--world: expected every name once, got "${name}" twice`);
+    offers.set(name, await openOffer(folder, threads));
+  }
+  return offers;
+}
+
+async function openOffer(folder: string, threads: number): Promise<Offer> {
+  const opened = await openPackage(folderSource(folder));
+  const runtime = await loadNodeRuntime(threads);
+  const dream = await createNetworkDream(opened, runtime);
+  const { reward } = opened.manifest;
+  const file = reward && opened.files.get(reward.file);
+  const head = file
+    ? await createGraphSession(file, { ...reward, ...contractOf(opened.manifest).reward }, runtime)
+    : null;
+  const inTurn = takeTurns(); // a turn is one tick or one beginning, so that many sessions share the network fairly
+  return {
+    ...dream,
+    begin: (beginning) => inTurn(() => dream.begin(beginning)),
+    advance: (state, action) => inTurn(() => dream.advance(state, action)),
+    judge: head
+      ? (before, action, after) =>
+          inTurn(async () => {
+            const { reward, done } = await head.run({ latent: before.latent, action, latent_next: after.latent });
+            return { reward: reward?.[0] ?? 0, done: (done?.[0] ?? 0) > 0.5 };
+          })
+      : null,
+    async close() {
+      await inTurn(async () => {
+        await dream.close();
+        await head?.close();
+      });
+    },
+  };
+}

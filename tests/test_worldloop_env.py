@@ -1,0 +1,180 @@
+"""Dreamed worlds as Gymnasium environments, in this process."""
+
+import base64
+import json
+import warnings
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from gymnasium.vector import AutoresetMode
+from tiny_world import TINY_WORLD, copy_world, copy_world_with_reward
+from worldloop import Beginning, Dream, World, open_package, register_worlds
+from worldloop.errors import ActionError, ResetError, StateError
+
+GOLDENS = json.loads((TINY_WORLD.parent / "tiny-world.json").read_text())
+
+
+def make(**kwargs) -> gymnasium.Env:
+    return gymnasium.make("worldloop/World-v0", **{"package": TINY_WORLD, **kwargs})
+
+
+def make_vec(count: int, **kwargs) -> gymnasium.vector.VectorEnv:
+    return gymnasium.make_vec("worldloop/World-v0", num_envs=count, **{"package": TINY_WORLD, **kwargs})
+
+
+def play(env: gymnasium.Env, steps: int, **reset) -> list[np.ndarray]:
+    """The pictures that follow `reset` and actions of seed 0."""
+    pictures = [env.reset(**reset)[0]]
+    env.action_space.seed(0)
+    for _ in range(steps):
+        pictures.append(env.step(env.action_space.sample())[0])
+    return pictures
+
+
+def same(a: list[np.ndarray], b: list[np.ndarray]) -> bool:
+    return np.array_equal(a, b)
+
+
+def context() -> dict:
+    frames = np.frombuffer(base64.b64decode(GOLDENS["context"]["frames"]), np.uint8).reshape(-1, 16, 16, 3)
+    actions = np.array(GOLDENS["context"]["actions"], np.float32).reshape(len(frames) - 1, 2)
+    return {"frames": frames, "actions": actions}
+
+
+@pytest.mark.parametrize("history", ["fromStart", "fromContext"])
+def test_a_world_dreams_what_torch_dreams(history: str) -> None:
+    world = World(Dream(open_package(TINY_WORLD)))
+    world.reset(Beginning(GOLDENS["seed"], **({"start": 0} if history == "fromStart" else context())))
+    for golden in GOLDENS[history]:
+        picture = world.step(golden["action"]).picture
+        expected = np.frombuffer(base64.b64decode(golden["rgba"]), np.uint8).reshape(16, 16, 4)[..., :3]
+        assert np.abs(picture.astype(int) - expected).max() <= 1
+
+
+def test_the_environment_passes_the_checker_of_gymnasium_without_a_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(make(render_mode="rgb_array").unwrapped)
+
+
+def test_a_found_package_has_an_id_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy_world(tmp_path / "my-small-world")
+    monkeypatch.setenv("WORLDLOOP_WORLDS", str(tmp_path))
+    register_worlds()
+    env = gymnasium.make("worldloop/MySmallWorld-v0", max_frames=3)
+    assert env.observation_space == gymnasium.spaces.Box(0, 255, (16, 16, 3), np.uint8)
+    assert env.action_space == gymnasium.spaces.Box(np.float32([-1, 0]), np.float32([1, 1]))
+    env.reset()
+    ends = [env.step(env.action_space.sample())[2:4] for _ in range(3)]
+    assert ends == [(False, False), (False, False), (False, True)]
+
+
+def test_seed_start_and_history_fix_every_frame() -> None:
+    env = make(render_mode="rgb_array")
+    first = play(env, 8, seed=7)
+    assert same(first, play(env, 8, seed=7))
+    assert np.array_equal(env.render(), first[-1])
+    assert not same(first, play(env, 8, seed=8))
+    assert not same(play(env, 8), play(env, 8))  # without a seed the next episode is another one
+    starts = [play(env, 4, seed=7, options={"start": index}) for index in (0, 1)]
+    assert not same(*starts)
+    assert same(play(env, 4, seed=7, options=context()), play(env, 4, seed=7, options=context()))
+    assert {env.reset(seed=seed)[1]["start"] for seed in range(20)} == {0, 1}
+
+
+def test_info_tells_model_uncertainty_and_where_the_reward_comes_from() -> None:
+    env = make(uncertainty=3, timing=True)
+    env.reset(seed=7, options={"start": 1})
+    _, reward, _, _, info = env.step(np.float32([0, 0]))
+    assert reward == 0
+    assert info.pop("tick_ms") > 0
+    assert 0 < info.pop("uncertainty") < 0.5
+    sha256 = open_package(TINY_WORLD).sha256
+    assert info == {"model": sha256, "tick": 1, "seed": 7, "start": 1, "reward_source": "none"}
+    assert same(play(env, 5, seed=7), play(make(), 5, seed=7))  # the samples change no frame
+    with pytest.raises(ValueError, match="max_frames: expected 2 or more, got 1"):
+        make(max_frames=1)
+
+
+@pytest.mark.parametrize(
+    ("reset", "message"),
+    [
+        ({"seed": 2**53}, "seed: expected an integer from 0 to 9007199254740991"),
+        ({"options": {"start": 2}}, "start: expected an integer from 0 to 1, got 2"),
+        ({"options": {"begin": 0}}, "options: expected start, frames, actions, got 'begin'"),
+        ({"options": {**context(), "start": 0}}, "expected a start or frames, got both"),
+        ({"options": {"frames": context()["frames"]}}, r"actions: expected \(1, 2\) between 2 frames, got none"),
+        ({"options": {"frames": np.zeros((1, 8, 8, 3), np.uint8)}}, r"frames: expected uint8 \[n, 16, 16, 3\]"),
+        ({"options": {**context(), "actions": np.float32([[5, 0]])}}, "actions, 0: steer: expected a number in"),
+    ],
+)
+def test_reset_refuses_what_the_world_cannot_take(reset: dict, message: str) -> None:
+    with pytest.raises(ResetError, match=message):
+        make().reset(**reset)
+
+
+def test_step_refuses_wrong_actions_and_keeps_its_state() -> None:
+    env = make(disable_env_checker=True).unwrapped
+    with pytest.raises(StateError, match="Call reset first"):
+        env.step(np.float32([0, 0]))
+    env.reset(seed=7)
+    for action in ([2, 0], [np.nan, 0], [np.inf, 0], [0], [[0, 0]]):
+        with pytest.raises(ActionError, match="expected"):
+            env.step(np.float32(action))
+    kept = env.step(np.float32([0, 0]))[0]
+    env.reset(seed=7)
+    assert np.array_equal(kept, env.step(np.float32([0, 0]))[0])
+
+
+@pytest.mark.parametrize("mode", list(AutoresetMode)[:2])
+def test_many_worlds_in_one_give_what_each_gives_alone(mode: AutoresetMode) -> None:
+    ours = make_vec(3, max_frames=5, uncertainty=2, autoreset_mode=mode, threads=2)
+    theirs = gymnasium.vector.SyncVectorEnv([lambda: make(max_frames=5, uncertainty=2)] * 3, autoreset_mode=mode)
+    assert ours.metadata["autoreset_mode"] == mode
+    results = [(env.reset(seed=3), env.action_space.seed(1))[0] for env in (ours, theirs)]
+    for _ in range(13):
+        assert_equal(*results)
+        actions = ours.action_space.sample()
+        results = [ours.step(actions), theirs.step(actions)]
+    assert_equal(*results)
+
+
+def assert_equal(a: object, b: object) -> None:
+    """Of observations, rewards, ends and infos, however nested."""
+    if isinstance(a, dict):
+        assert a.keys() == b.keys()
+        for key in a:
+            assert_equal(a[key], b[key])
+    elif isinstance(a, (tuple, list)) or (isinstance(a, np.ndarray) and a.dtype == object):
+        for x, y in zip(a, b, strict=True):
+            assert_equal(x, y)
+    else:
+        np.testing.assert_array_equal(a, b)
+
+
+def test_without_autoreset_worlds_wait_for_a_reset_of_their_own() -> None:
+    env = make_vec(2, max_frames=3, autoreset_mode=AutoresetMode.DISABLED)
+    with pytest.raises(StateError, match="Call reset first"):
+        env.step(env.action_space.sample())
+    env.reset(seed=1)
+    env.step(env.action_space.sample())
+    kept = env.step(env.action_space.sample())[0]
+    after, info = env.reset(seed=[5, None], options={"reset_mask": np.array([True, False])})
+    assert info["_seed"].tolist() == [True, False]
+    assert np.array_equal(after[1], kept[1])
+    assert env.step(env.action_space.sample())[3].tolist() == [False, True]
+    with pytest.raises(StateError, match=r"worlds \[1\] have ended"):
+        env.step(env.action_space.sample())
+    with pytest.raises(ResetError, match="reset_mask: expected bool"):
+        env.reset(options={"reset_mask": np.zeros(2, np.bool_)})
+
+
+def test_a_reward_head_gives_rewards_and_ends(tmp_path: Path) -> None:
+    env = make(package=copy_world_with_reward(tmp_path / "world"))
+    env.reset(seed=0)
+    _, reward, terminated, _, info = env.step(np.float32([0.25, 0.5]))
+    assert (reward, terminated, info["reward_source"]) == (0.75, False, "reward.onnx")
+    assert env.step(np.float32([0.75, 0.75]))[1:3] == (1.5, True)

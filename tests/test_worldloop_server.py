@@ -1,0 +1,109 @@
+"""The same environments as clients of `worldloop serve`: a real server, the same frames as in this process."""
+
+import os
+import re
+import subprocess
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from tiny_world import TINY_WORLD, copy_world_with_reward
+from worldloop.errors import CapacityError, ServerError, UnknownWorldError
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict]:
+    """`server` and `token` of a server of the tiny world and of one with a reward head, `rewarding`."""
+    rewarding = copy_world_with_reward(tmp_path_factory.mktemp("worlds") / "rewarding")
+    worlds = [str(TINY_WORLD), str(rewarding)]
+    command = ["node", "--import", "tsx", "src/cli/main.ts", "serve", "--port", "0", "--max-sessions", "8"]
+    process = subprocess.Popen([*command, "--world", *worlds], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        lines = [process.stdout.readline() for _ in range(2)]
+        url = re.search(r"ws://\S+", lines[0])
+        token = re.search(r": (\S+)$", lines[1])
+        assert url and token, lines
+        yield {"server": url[0], "token": token[1]}
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+def make(**kwargs) -> gymnasium.Env:
+    return gymnasium.make("worldloop/World-v0", **{"package": TINY_WORLD, **kwargs})
+
+
+def test_it_gives_the_frames_and_infos_of_this_process(server: dict) -> None:
+    rng = np.random.default_rng(0)
+    history = {
+        "frames": rng.integers(0, 256, (3, 16, 16, 3), dtype=np.uint8),
+        "actions": np.float32([[0, 1], [-0.3, 0.1]]),
+    }
+    with make(uncertainty=2, **server) as far, make(uncertainty=2) as near:
+        for options in ({}, {"start": 1}, history):
+            assert_same(far.reset(seed=7, options=options), near.reset(seed=7, options=options))
+            for _ in range(12):
+                action = near.action_space.sample()
+                assert_same(far.step(action), near.step(action))
+
+
+def test_a_batch_is_stepped_by_one_message_and_gives_the_same(server: dict) -> None:
+    kwargs = {"num_envs": 3, "package": TINY_WORLD, "max_frames": 4}
+    far = gymnasium.make_vec("worldloop/World-v0", **kwargs, **server)
+    near = gymnasium.make_vec("worldloop/World-v0", **kwargs)
+    assert_same(far.reset(seed=3), near.reset(seed=3))
+    for _ in range(10):
+        actions = near.action_space.sample()
+        assert_same(far.step(actions), near.step(actions))
+    far.close()
+    near.close()
+
+
+def assert_same(far: tuple, near: tuple) -> None:
+    """Observation, numbers and info; only uncertainties may differ, by the order of summation."""
+    for a, b in zip(far[:-1], near[:-1], strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert far[-1].keys() == near[-1].keys()
+    for key, value in far[-1].items():
+        if key == "uncertainty":
+            np.testing.assert_allclose(value, near[-1][key], rtol=1e-9)
+        else:
+            np.testing.assert_array_equal(value, near[-1][key])
+
+
+def test_rewards_of_a_head_come_over_the_wire(server: dict) -> None:
+    with make(package="rewarding", **server) as env:
+        env.reset(seed=0)
+        assert env.step(np.float32([0.25, 0.5]))[1:3] == (0.75, False)
+        assert env.step(np.float32([0.75, 0.75]))[1:3] == (1.5, True)
+
+
+def test_it_passes_the_checker_of_gymnasium_without_a_warning(server: dict) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with make(render_mode="rgb_array", **server) as env:
+            check_env(env.unwrapped)
+
+
+def test_refusals_are_named_errors(server: dict) -> None:
+    with pytest.raises(ServerError, match="refused with 401: expected the token"):
+        make(server=server["server"], token="wrong")
+    with pytest.raises(ServerError, match="expected a server that answers"):
+        make(server="ws://127.0.0.1:1", token="any")
+    with pytest.raises(UnknownWorldError, match="expected one of tiny-world, rewarding, got"):
+        make(package="nowhere", **server)
+    with pytest.raises(CapacityError, match="expected at most"):
+        gymnasium.make_vec("worldloop/World-v0", num_envs=9, package=TINY_WORLD, **server)
+
+
+def test_the_token_may_come_from_the_environment(server: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "WORLDLOOP_TOKEN", server["token"])
+    with make(server=server["server"]) as env:
+        assert env.reset(seed=1)[0].shape == (16, 16, 3)

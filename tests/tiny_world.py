@@ -1,0 +1,62 @@
+"""Copies of the tiny world for tests of the Python package: with a manifest changed, or with a reward head."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+from onnx import TensorProto, helper
+
+TINY_WORLD = Path(__file__).parent / "goldens" / "tiny-world"
+
+
+def copy_world(folder: Path, change: Callable[[dict], None] = lambda manifest: None) -> Path:
+    """A copy in `folder` whose manifest `change` has edited."""
+    shutil.copytree(TINY_WORLD, folder)
+    manifest = json.loads((folder / "world.json").read_text())
+    change(manifest)
+    (folder / "world.json").write_text(json.dumps(manifest))
+    return folder
+
+
+def add_file(folder: Path, manifest: dict, path: str, contents: bytes) -> None:
+    """Writes a file of the package and its entry in the manifest."""
+    (folder / path).write_bytes(contents)
+    manifest["files"][path] = {"bytes": len(contents), "sha256": hashlib.sha256(contents).hexdigest()}
+
+
+def copy_world_with_reward(folder: Path) -> Path:
+    """Its reward is the sum of the action's values; an episode is over when that reaches 1.5."""
+    latent, action = ["latent", [1, 4, 6]], ["action", [1, 2]]
+    inputs = [latent, action, ["latent_next", [1, 4, 6]]]
+    nodes = [
+        helper.make_node("ReduceSum", ["action", "axis"], ["reward"], keepdims=0),
+        helper.make_node("GreaterOrEqual", ["reward", "limit"], ["over"]),
+        helper.make_node("Cast", ["over"], ["done"], to=TensorProto.FLOAT),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "reward",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("reward", "done")],
+        [
+            helper.make_tensor("axis", TensorProto.INT64, [1], [1]),
+            helper.make_tensor("limit", TensorProto.FLOAT, [1], [1.5]),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    onnx.checker.check_model(model)
+
+    def change(manifest: dict) -> None:
+        add_file(folder, manifest, "reward.onnx", model.SerializeToString())
+        manifest["reward"] = {
+            "file": "reward.onnx",
+            "inputs": {name: {"dtype": "float32", "shape": shape} for name, shape in inputs},
+            "outputs": {name: {"dtype": "float32", "shape": [1]} for name in ("reward", "done")},
+        }
+
+    return copy_world(folder, change)
