@@ -66,3 +66,23 @@ export class AbortedError extends WorldloopError {
 export class RecordingError extends WorldloopError {
   override readonly name = "RecordingError";
 }
+/** A policy isn't there, doesn't fit the world, or gave something else than an action. */
+export class PolicyError extends WorldloopError {
+  override readonly name = "PolicyError";
+}
+/** A dataset can't be written, read, resumed or merged. */
+export class DatasetError extends WorldloopError {
+  override readonly name = "DatasetError";
+}
+/** Collecting stopped: a worker couldn't play an episode, or the queue is out of reach. */
+export class CollectError extends WorldloopError {
+  override readonly name = "CollectError";
+}
+/** A message to the server is none of its protocol (`docs/serve.md`). */
+export class ProtocolError extends WorldloopError {
+  override readonly name = "ProtocolError";
+}
+/** The server has no room for so many worlds. */
+export class CapacityError extends WorldloopError {
+  override readonly name = "CapacityError";
+}

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { npyHeader, parseNpy } from "./npy";
+import { npyHeader, parseNpy } from "../dataset/npy";
+import type { Rollout } from "../dataset/rollout-file";
 import { run } from "./program";
-import type { Rollout } from "./rollout-file";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const world = join(root, "tests/goldens/tiny-world");

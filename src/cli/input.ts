@@ -1,10 +1,10 @@
 /** What the command line takes in: files and numbers, each refused with one line that says what was expected. */
 import { readFile } from "node:fs/promises";
+import { type Npy, parseNpy } from "../dataset/npy";
 import { RecordingError, ResetError, WorldloopError } from "../errors";
 import type { Manifest } from "../model/manifest";
 import type { Action } from "../model/world";
 import { parseActionLog } from "../record/action-log";
-import { type Npy, parseNpy } from "./npy";
 
 /** @throws RecordingError when it can't be read */
 export async function readInput(path: string): Promise<Uint8Array<ArrayBuffer>> {

@@ -2,7 +2,8 @@
 import { run } from "./program";
 
 const interrupt = new AbortController();
-process.once("SIGINT", () => interrupt.abort()); // the folder under way is removed; a second one ends at once
+// Ctrl-C, or a cluster that wants its machine back: a command ends what it has begun, or undoes it; a second one kills.
+for (const name of ["SIGINT", "SIGTERM"]) process.once(name, () => interrupt.abort());
 
 process.exitCode = await run(process.argv.slice(2), {
   out: (text) => process.stdout.write(text),

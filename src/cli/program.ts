@@ -4,8 +4,14 @@
  */
 import { Command, CommanderError } from "commander";
 import { AbortedError, WorldloopError } from "../errors";
+import { type CollectOptions, runCollect } from "./collect";
+import { type ExportOptions, exportSession } from "./export-session";
+import { type MergeOptions, merge } from "./merge";
+import { createProgress } from "./progress";
 import { type RolloutOptions, rollout } from "./rollout";
+import { type ServeOptions, serve } from "./serve";
 import { type VerifyOptions, verify } from "./verify";
+import { runWorker, type WorkerOptions } from "./worker";
 
 export interface Terminal {
   readonly out: (text: string) => void;
@@ -52,6 +58,79 @@ export async function run(parameters: readonly string[], { out, error, signal }:
       const { same, line } = await verify(path, options, signal);
       out(`${line}\n`);
       code = same ? 0 : 1;
+    });
+
+  program
+    .command("serve")
+    .description("Let other programs play over a WebSocket (docs/serve.md); Ctrl-C ends it.")
+    .option("--world <names...>", "worlds of assets/worlds, or folders of packages (default: all of assets/worlds)")
+    .option("--host <address>", "where to listen", "127.0.0.1")
+    .option("--port <integer>", "0 takes a free one", "8787")
+    .option("--max-sessions <integer>", "worlds of all clients together", "64")
+    .option("--idle <seconds>", "silence after which a client is sent away", "300")
+    .option("--threads <integer>", "threads of onnxruntime", "1")
+    .option("--allow-host <names...>", "further Host headers to accept, as name:port")
+    .option("--allow-origin <origins...>", "pages to accept, such as http://localhost:5173")
+    .action((options: ServeOptions) => serve(options, { out, error, signal }));
+
+  const progressOf = (what: string) =>
+    createProgress(what, { write: error, terminal: process.stderr.isTTY, now: () => performance.now() });
+
+  program
+    .command("collect")
+    .description("Have a policy play episodes; write a dataset of them. Ctrl-C ends the episodes under way first.")
+    .requiredOption("--world <name>", "a world of assets/worlds, or the folder of a package")
+    .option("--policy <policy>", "random, scripted, onnx:FILE or ws://…", "random")
+    .requiredOption("--episodes <integer>", "how many, all shards together")
+    .requiredOption("--frames <integer>", "frames of an episode")
+    .option("--seed <integer>", "with an episode's number it fixes the episode", "0")
+    .option("--format <format>", "lerobot (lossless), mp4 (LeRobot with videos) or npz (training data)", "lerobot")
+    .requiredOption("--out <folder>", "gets the dataset")
+    .option("--resume", "go on with what was begun in that folder")
+    .option("--workers <integer>", "episodes played at once (default: one per core)")
+    .option("--shard <i/n>", "only every n-th episode, from the i-th on; `merge` joins the shards")
+    .option(
+      "--executor <executor>",
+      "pool (threads of this machine) or bullmq (`worldloop worker` on any machine)",
+      "pool",
+    )
+    .option("--redis <url>", "where the workers of bullmq are met", "redis://127.0.0.1:6379")
+    .action(async (options: CollectOptions) => {
+      const { line, complete } = await runCollect(options, signal, progressOf("episodes"));
+      out(`${line}\n`);
+      code = complete ? 0 : 130;
+    });
+
+  program
+    .command("worker")
+    .description("Play episodes for `collect --executor bullmq` until Ctrl-C.")
+    .option("--redis <url>", "where the work is found", "redis://127.0.0.1:6379")
+    .option("--workers <integer>", "episodes played at once (default: one per core)")
+    .action(async (options: WorkerOptions) => {
+      out(`${await runWorker(options, signal, out)}\n`);
+    });
+
+  program
+    .command("merge")
+    .description("Make one dataset of the shards of a plan.")
+    .argument("<folders...>", "datasets of collect --shard")
+    .requiredOption("--out <folder>", "gets the dataset")
+    .option("--partial", "though episodes are missing")
+    .action(async (folders: string[], options: MergeOptions) => {
+      out(`${await merge(folders, options, progressOf("episodes"))}\n`);
+    });
+
+  program
+    .command("export-session")
+    .description("Make a dataset of a session that a person played.")
+    .argument("<log>", "actions.jsonl, a rollout.json, or a share link with the drive in it")
+    .option("--world <name>", "of an actions.jsonl: the world it was played in")
+    .option("--seed <integer>", "of an actions.jsonl: the seed it was played with")
+    .option("--start <integer>", "of an actions.jsonl: the start it began at (default: 0)")
+    .option("--format <format>", "npz (training data), lerobot or mp4", "npz")
+    .requiredOption("--out <folder>", "gets the dataset")
+    .action(async (log: string, options: ExportOptions) => {
+      out(`${await exportSession(log, options, signal, progressOf("frames"))}\n`);
     });
 
   try {

@@ -2,6 +2,8 @@
 import { open, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { type NamedAction, nameAction } from "../action/action";
+import { npyHeader } from "../dataset/npy";
+import { CONTEXT_FILE, type Rollout } from "../dataset/rollout-file";
 import { RecordingError, ResetError } from "../errors";
 import { percentile } from "../loop/stats";
 import { sha256Hex } from "../model/hash";
@@ -9,10 +11,8 @@ import type { Manifest } from "../model/manifest";
 import { isShippedWorld, openWorldNode } from "../model/node-runtime";
 import type { Action, ResetOptions } from "../model/world";
 import { parsePictures, parseWhole, readActions, readInput } from "./input";
-import { npyHeader } from "./npy";
 import { checkOutFolder, writeFolder } from "./out-folder";
 import { replay } from "./replay";
-import { CONTEXT_FILE, type Rollout } from "./rollout-file";
 
 /** As typed. */
 export interface RolloutOptions {

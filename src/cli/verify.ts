@@ -1,6 +1,7 @@
 /** `worldloop verify`: plays a rollout again and compares every frame with the hash that was recorded. */
 import { dirname, join } from "node:path";
 import { type NamedAction, parseAction } from "../action/action";
+import { parseRollout, type Rollout } from "../dataset/rollout-file";
 import { ActionError, RecordingError } from "../errors";
 import { sha256Hex } from "../model/hash";
 import type { Manifest } from "../model/manifest";
@@ -9,7 +10,6 @@ import type { Action, ResetOptions } from "../model/world";
 import { parsePictures, parseWhole, readInput } from "./input";
 import { replay } from "./replay";
 import { flatten } from "./rollout";
-import { type Rollout, readRollout } from "./rollout-file";
 
 export interface VerifyOptions {
   /** Name or folder; default: the one that the rollout names. */
@@ -26,7 +26,7 @@ export interface Verdict {
 
 /** @throws RecordingError when the file is damaged or of another package, and what opening a world throws */
 export async function verify(path: string, options: VerifyOptions, signal: AbortSignal): Promise<Verdict> {
-  const log = await readRollout(path);
+  const log = parseRollout(path, new TextDecoder().decode(await readInput(path)));
   const threads = options.threads === undefined ? log.threads : parseWhole("--threads", options.threads, 1, 64);
   const opened = await openWorldNode(options.world ?? log.folder ?? log.world, { threads, timelineCapacity: 0 });
   const { world, runtime } = opened;

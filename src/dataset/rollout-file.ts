@@ -1,7 +1,6 @@
 /** `rollout.json`: all that is needed to play a rollout again, and the hashes to compare it with. */
 import { z } from "zod";
 import { RecordingError } from "../errors";
-import { readInput } from "./input";
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "expected a sha256 in hex");
 const count = z.int().nonnegative();
@@ -30,17 +29,28 @@ const rolloutSchema = z.strictObject({
   actions: z.array(namedAction).min(1),
   /** sha256 of the RGB bytes of the frame that follows each action. */
   frameHashes: z.array(sha256),
-  tickMs: z.strictObject({ p50: milliseconds, p95: milliseconds, p99: milliseconds }),
+  /** Left out of datasets: the same seeds give the same bytes there. */
+  tickMs: z.strictObject({ p50: milliseconds, p95: milliseconds, p99: milliseconds }).optional(),
   backend: z.string(),
   threads: z.int().positive(),
   ortVersion: z.string(),
+  /** What a dataset keeps of an episode beside its rollout. */
+  episode: z
+    .strictObject({
+      number: count,
+      task: z.string(),
+      /** Answers the last frame; it leads to none. */
+      lastAction: namedAction,
+      /** Pixels of each value 0 … 255, for red, green and blue: [3][256]. Statistics are made from it. */
+      histogram: z.array(z.array(count).length(256)).length(3),
+    })
+    .optional(),
 });
 
 export type Rollout = z.infer<typeof rolloutSchema>;
 
-/** @throws RecordingError */
-export async function readRollout(path: string): Promise<Rollout> {
-  const text = new TextDecoder().decode(await readInput(path));
+/** @param path for messages. @throws RecordingError */
+export function parseRollout(path: string, text: string): Rollout {
   let json: unknown;
   try {
     json = JSON.parse(text);

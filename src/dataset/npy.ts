@@ -1,10 +1,10 @@
 /**
- * NumPy's .npy files, as far as the command line needs them: uint8 and float32, C order, little-endian.
+ * NumPy's .npy files, as far as rollouts and datasets need them: C order, little-endian; bool is written only.
  * Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
 import { RecordingError } from "../errors";
 
-const DESCRIPTIONS = { uint8: "|u1", float32: "<f4" } as const;
+const DESCRIPTIONS = { uint8: "|u1", float32: "<f4", bool: "|b1" } as const;
 const BYTES = { uint8: 1, float32: 4 } as const;
 const MAGIC = [0x93, ...new TextEncoder().encode("NUMPY")];
 const ALIGNMENT = 64; // bytes; data begin at a multiple of it
@@ -14,7 +14,7 @@ export type Npy =
   | { readonly dtype: "float32"; readonly shape: readonly number[]; readonly data: Float32Array };
 
 /** Everything before the data, which follow row by row. */
-export function npyHeader(dtype: Npy["dtype"], shape: readonly number[]): Uint8Array {
+export function npyHeader(dtype: Npy["dtype"] | "bool", shape: readonly number[]): Uint8Array {
   const tuple = shape.length === 1 ? `${shape[0]},` : shape.join(", ");
   const dictionary = `{'descr': '${DESCRIPTIONS[dtype]}', 'fortran_order': False, 'shape': (${tuple}), }`;
   const padding = ALIGNMENT - ((MAGIC.length + 4 + dictionary.length + 1) % ALIGNMENT);

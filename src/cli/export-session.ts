@@ -1,0 +1,119 @@
+/**
+ * `worldloop export-session`: a session that a person played, as a dataset of one episode. The page's action log, its
+ * share link with the drive in it, or a `rollout.json` is played again to get the pictures.
+ */
+import { resolve } from "node:path";
+import { parseAction } from "../action/action";
+import { playEpisode } from "../collect/player";
+import { writeDataset } from "../dataset/dataset";
+import { packEpisode, unpackEpisode } from "../dataset/episode";
+import { parseRollout } from "../dataset/rollout-file";
+import { checkVideo } from "../dataset/video";
+import { AbortedError, RecordingError, ResetError } from "../errors";
+import type { Manifest } from "../model/manifest";
+import { isShippedWorld, openWorldNode } from "../model/node-runtime";
+import type { Action } from "../model/world";
+import { parseActionLog } from "../record/action-log";
+import { parseHash, unpackActions } from "../record/share-link";
+import { parseFormat } from "./collect";
+import { parseWhole, readInput } from "./input";
+import { checkOutFolder, writeFolder } from "./out-folder";
+import type { Progress } from "./progress";
+
+/** As typed. World, seed and start are wanted for an action log only: links and rollouts hold them. */
+export interface ExportOptions {
+  readonly world?: string;
+  readonly seed?: string;
+  readonly start?: string;
+  readonly format: string;
+  readonly out: string;
+}
+
+interface Source {
+  readonly world: string;
+  readonly seed: number;
+  readonly start: number;
+  readonly packageSha256?: string;
+  readonly actions: (manifest: Manifest) => Action[] | Promise<Action[]>;
+}
+
+/** @returns the line to print. @throws a named error, having written nothing */
+export async function exportSession(log: string, options: ExportOptions, signal: AbortSignal, progress: Progress) {
+  const format = parseFormat(options.format);
+  await checkOutFolder(options.out, false);
+  const source = await readSource(log, options);
+  const opened = await openWorldNode(source.world, { threads: 1, timelineCapacity: 0 });
+  try {
+    const { manifest } = opened.world;
+    if (source.packageSha256 && source.packageSha256 !== opened.package.sha256) {
+      throw new RecordingError(`${log}: expected the package ${source.packageSha256}, got ${opened.package.sha256}`);
+    }
+    if (format === "mp4") checkVideo(manifest.picture);
+    const actions = await source.actions(manifest);
+    if (actions.length === 0) throw new RecordingError(`${log}: expected one or more actions, got none`);
+    const rest = Float32Array.from(manifest.actions, (action) => action.rest);
+    const queue = [...actions, rest].values(); // after the last frame nobody pressed anything
+    let done = 0;
+    const onFrame = () => {
+      if (signal.aborted) throw new AbortedError("interrupted");
+      done += 1;
+      progress.show(done, actions.length + 1);
+    };
+    const episode = await playEpisode(
+      opened,
+      { act: () => queue.next().value ?? rest },
+      {
+        ...{ number: 0, seed: source.seed, start: source.start, frames: actions.length + 1, onFrame },
+        folder: isShippedWorld(source.world) ? undefined : resolve(source.world),
+      },
+    );
+    const { rollout, pictures } = unpackEpisode(log, packEpisode(episode)); // as every episode was
+    await writeFolder(options.out, (folder) =>
+      writeDataset(folder, { format, manifest, episodes: [{ rollout, pictures: async () => pictures }] }),
+    );
+    return `${pictures.length} frames of ${manifest.name} in ${options.out} (${format})`;
+  } finally {
+    progress.end();
+    await opened.world.close();
+  }
+}
+
+/** @throws RecordingError, ResetError */
+async function readSource(log: string, options: ExportOptions): Promise<Source> {
+  if (log.includes("#")) return fromLink(log, options);
+  const text = new TextDecoder().decode(await readInput(log));
+  if (log.endsWith(".json")) return fromRollout(log, text, options);
+  if (options.world === undefined)
+    throw new ResetError("--world: expected the world that the log was played in, got none");
+  return {
+    world: options.world,
+    seed: parseWhole("--seed", options.seed ?? "none", 0, Number.MAX_SAFE_INTEGER),
+    start: parseWhole("--start", options.start ?? "0", 0, Number.MAX_SAFE_INTEGER),
+    actions: ({ actions }) => {
+      try {
+        return parseActionLog(actions, text);
+      } catch (error) {
+        if (error instanceof RecordingError) throw new RecordingError(`${log}, ${error.message}`, { cause: error });
+        throw error;
+      }
+    },
+  };
+}
+
+function fromLink(link: string, options: ExportOptions): Source {
+  const { world, seed, start, replay } = parseHash(link.slice(link.indexOf("#")));
+  if (replay === undefined)
+    throw new RecordingError("link: expected one with the drive in it, got none; share it again");
+  if (world === undefined || seed === undefined) throw new RecordingError("link: expected a world and a seed in it");
+  return {
+    ...{ world: options.world ?? world, seed, start: start ?? 0 },
+    actions: ({ actions }) => unpackActions(replay, actions),
+  };
+}
+
+function fromRollout(path: string, text: string, options: ExportOptions): Source {
+  const { world, folder, seed, start, packageSha256, actions } = parseRollout(path, text);
+  if (start === undefined) throw new RecordingError(`${path}: expected a rollout from a start, got one from pictures`);
+  const named = (manifest: Manifest) => actions.map((action) => parseAction(action, manifest.actions));
+  return { world: options.world ?? folder ?? world, seed, start, packageSha256, actions: named };
+}

@@ -1,0 +1,102 @@
+/** Plays episodes of one plan, one after another, on a model session of its own. Where they go is the caller's. */
+import { createHash } from "node:crypto";
+import { nameAction } from "../action/action";
+import { type Episode, packEpisode } from "../dataset/episode";
+import { countValues, emptyHistogram, encodePicture, rgbOf } from "../dataset/picture";
+import { CollectError } from "../errors";
+import { type OpenedNodeWorld, openWorldNode } from "../model/node-runtime";
+import { beginningOf, type Plan } from "./plan";
+import { openPolicy, type Policy } from "./policy";
+
+/** Of onnxruntime: sessions run side by side, one a core. */
+const THREADS = 1;
+
+export interface Player {
+  /** @returns a packed episode (`dataset/episode.ts`). @throws PolicyError, StateError */
+  play(episode: number): Promise<Uint8Array<ArrayBuffer>>;
+  close(): Promise<void>;
+}
+
+/** @throws CollectError when the world here isn't the plan's, PolicyError, and what opening a world throws */
+export async function openPlayer(plan: Plan): Promise<Player> {
+  const where = plan.folder ?? plan.world;
+  const opened = await openWorldNode(where, { threads: THREADS, timelineCapacity: 0 });
+  let policy: Policy;
+  try {
+    const found = opened.package.sha256;
+    if (found !== plan.packageSha256) {
+      throw new CollectError(
+        `${where}: expected the package ${plan.packageSha256}, got ${found}; copy the same version`,
+      );
+    }
+    policy = await openPolicy(plan.policy, opened.world.manifest, plan.policySha256);
+  } catch (error) {
+    await opened.world.close();
+    throw error;
+  }
+  return {
+    async play(number) {
+      const beginning = beginningOf(plan, number, opened.world.manifest.starts.length);
+      await policy.begin({ number, seed: beginning.seed });
+      const episode = await playEpisode(opened, policy, {
+        ...beginning,
+        number,
+        frames: plan.frames,
+        folder: plan.folder,
+      });
+      return packEpisode(episode);
+    },
+    async close() {
+      await policy.close();
+      await opened.world.close();
+    },
+  };
+}
+
+export interface EpisodeSpec {
+  readonly number: number;
+  readonly seed: number;
+  readonly start: number;
+  /** The start's picture included. */
+  readonly frames: number;
+  /** Of the package, when it isn't one of assets/worlds. */
+  readonly folder: string | undefined;
+  /** Called after each frame. @throws what it throws ends the episode */
+  readonly onFrame?: () => void;
+}
+
+/** The policy sees frame t and gives action t, which leads to frame t + 1; the last action leads nowhere. */
+export async function playEpisode(
+  { world, package: opened, runtime }: OpenedNodeWorld,
+  policy: Pick<Policy, "act">,
+  { number, seed, start, frames, folder, onFrame }: EpisodeSpec,
+): Promise<Episode> {
+  const { manifest } = world;
+  const pictures: Uint8Array[] = [];
+  const actions = [];
+  const frameHashes: string[] = [];
+  const histogram = emptyHistogram();
+  let frame = await world.reset({ seed, start });
+  for (;;) {
+    const rgb = rgbOf(frame);
+    pictures.push(encodePicture(rgb, manifest.picture));
+    countValues(rgb, histogram);
+    if (frame.tick > 0) frameHashes.push(createHash("sha256").update(rgb).digest("hex"));
+    const action = await policy.act(rgb);
+    onFrame?.();
+    const named = nameAction(action, manifest.actions);
+    if (pictures.length < frames) {
+      actions.push(named);
+      frame = await world.step(action);
+      continue;
+    }
+    const { name: backend, threads } = world.backend;
+    const rollout = {
+      ...{ schema: 1 as const, world: manifest.name, ...(folder === undefined ? {} : { folder }) },
+      ...{ packageSha256: opened.sha256, seed, start, actions, frameHashes, backend, threads },
+      ortVersion: runtime.version,
+      episode: { number, task: manifest.title, lastAction: named, histogram },
+    };
+    return { rollout, pictures };
+  }
+}

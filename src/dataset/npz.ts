@@ -1,0 +1,35 @@
+/** One episode as the recorder of `training.record` writes it, so that it is training data: an .npz of three arrays. */
+import { writeFile } from "node:fs/promises";
+import { zipSync } from "fflate";
+import type { Manifest } from "../model/manifest";
+import { actionsOf, type Episode, type EpisodeRollout, lengthOf } from "./episode";
+import { npyHeader } from "./npy";
+import { decodePicture } from "./picture";
+
+/** Training looks for train-*.npz. The episode's own seed keeps files of several runs apart. */
+export const npzName = ({ episode, seed }: EpisodeRollout): string =>
+  `train-${String(episode.number).padStart(6, "0")}-${seed}.npz`;
+
+/** `frames` uint8 [T, H, W, 3], `actions` float32 [T, A], `starts` bool [T]. The same episode gives the same bytes. */
+export async function writeNpz(path: string, { rollout, pictures }: Episode, manifest: Manifest): Promise<void> {
+  const { picture, actions } = manifest;
+  const length = lengthOf(rollout);
+  const rows = pictures.map((png) => decodePicture(png, picture));
+  const values = actionsOf(rollout, actions);
+  const files = {
+    "frames.npy": join([npyHeader("uint8", [length, picture.height, picture.width, 3]), ...rows]),
+    "actions.npy": join([npyHeader("float32", [length, actions.length]), new Uint8Array(values.buffer)]),
+    "starts.npy": join([npyHeader("bool", [length]), Uint8Array.from({ length }, (_, i) => (i === 0 ? 1 : 0))]),
+  };
+  await writeFile(path, zipSync(files, { level: 0, mtime: new Date(1980, 0, 1) }));
+}
+
+function join(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,46 @@
+/** Pictures to an mp4 (H.264), by the ffmpeg on the PATH. Smaller than PNG and not exact. */
+import { spawn, spawnSync } from "node:child_process";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { DatasetError } from "../errors";
+import type { Size } from "./picture";
+
+const KEY_FRAME_EVERY = 2; // pictures, as LeRobot does: training reads frames in any order
+const QUALITY = 18; // H.264's constant rate factor; by most accounts without visible loss
+
+/** @throws DatasetError when ffmpeg isn't there, or the picture's sides aren't even */
+export function checkVideo({ width, height }: Size): void {
+  const { error } = spawnSync("ffmpeg", ["-version"], { stdio: "ignore" });
+  if (error) {
+    throw new DatasetError(
+      `mp4: expected ffmpeg on the PATH, got none (${error.message}); install it or choose --format lerobot`,
+    );
+  }
+  if (width % 2 || height % 2) {
+    throw new DatasetError(`mp4: expected pictures with even sides, got ${width} x ${height}; choose --format lerobot`);
+  }
+}
+
+/** One PNG a frame. @throws DatasetError with ffmpeg's last words, the file system's errors */
+export async function encodeVideo(path: string, pictures: readonly Uint8Array[], frameRate: number): Promise<void> {
+  const input = ["-f", "image2pipe", "-framerate", String(frameRate), "-c:v", "png", "-i", "-"];
+  const codec = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", String(KEY_FRAME_EVERY), "-crf", String(QUALITY)];
+  const exact = ["-threads", "1", "-fflags", "+bitexact", "-flags:v", "+bitexact"]; // the same bytes every time
+  const ffmpeg = spawn("ffmpeg", ["-v", "error", "-y", ...input, ...codec, ...exact, path], {
+    stdio: ["pipe", "ignore", "pipe"],
+    detached: true, // Ctrl-C is for us: the videos of what was finished are still to be made
+  });
+  let words = "";
+  ffmpeg.stderr.on("data", (chunk: Buffer) => {
+    words += chunk;
+  });
+  const ended = new Promise<number | null>((resolve, reject) => {
+    ffmpeg.once("error", reject);
+    ffmpeg.once("close", resolve);
+  });
+  const [fed, code] = await Promise.allSettled([pipeline(Readable.from(pictures), ffmpeg.stdin), ended]);
+  if (code.status === "rejected") throw code.reason;
+  if (code.value !== 0 || fed.status === "rejected") {
+    throw new DatasetError(`${path}: ffmpeg could not write the video (${words.trim().split("\n").at(-1)})`);
+  }
+}
