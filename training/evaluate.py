@@ -1,9 +1,11 @@
 """Judges an exported package against the real environment on held-out seeds, and writes what it found into the package.
 
-    python -m training.evaluate --world car-racing
+    python -m training.evaluate --world car-racing --frames 10000
 
-What runs is the package's own ONNX, as users get it. Writes `metrics.json`, `strip.png` (real above dreamed) and the
-card `README.md` into the package, and the headline figures into its manifest.
+    prediction -> action following -> drift -> poses -> revisit -> invention -> card
+
+What runs is the package's own ONNX, as users get it; a deterministic twin and copy-last-frame are judged by the same
+functions. `docs/evaluation.md` says what each number means. `quick` is for comparisons while training.
 """
 
 from __future__ import annotations
@@ -11,222 +13,194 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
-from .data import Episodes, load_episodes
+from .card import write_card
+from .copy_last import CopyLast
+from .data import Episodes
+from .drift import WINDOW, Reference, drift, real_windows
 from .environments import world_module
 from .errors import TrainingError
+from .following import follow
+from .held_out import CONTEXT, held_out_episodes, long_episodes, random_episodes
+from .invention import Drive, invent, real_drives
+from .inverse_dynamics import ActionReader, action_reader
 from .onnx_world import OnnxWorld
-from .package import write_manifest
-from .record import HELD_OUT_FROM, Recording, record, write_npz
+from .pose import EPISODE, TEST_SEED, TRAIN_SEED, Posed, PoseReader, PoseTraining, poses, record_poses
+from .pose import train_pose_reader as train_poses
+from .prediction import HORIZONS, predict, reconstruction
+from .revisit import real_loops, revisit
 
-CONTEXT = 8  # real frames before the dream
-HORIZONS = (1, 4, 8, 16, 32, 64)
-STRIP = (1, 4, 8, 16, 32, 64)
-
-
-def psnr(a: np.ndarray, b: np.ndarray) -> float:
-    """dB between uint8 pictures, mean squared error in [0, 1]."""
-    mse = np.square((a.astype(np.float64) - b) / 255).mean()
-    return float(-10 * np.log10(max(mse, 1e-10)))
+LONG = 1_000  # frames of the real runs that drift is compared with
+QUICK = {"starts": 8, "horizons": (1, 8, 16), "frames": 100, "runs": 2}
 
 
-def median_interval(values: np.ndarray, rng: np.random.Generator) -> tuple[float, float, float]:
-    """Median and its bootstrap 95 % interval."""
-    draws = np.median(rng.choice(values, (2000, len(values))), 1)
-    return float(np.median(values)), float(np.quantile(draws, 0.025)), float(np.quantile(draws, 0.975))
+@dataclass
+class Evaluation:
+    """How much is played."""
+
+    world: str  # name of the world
+    package: Path  # what is judged
+    data: Path  # folder of recordings; what is missing there is recorded
+    twin: Path | None = None  # package of the deterministic twin, judged the same way
+    starts: int = 64  # held-out starts of prediction, following, poses and loops
+    runs: int = 8  # drives, and runs of drift of full length; three times as many go on for 1,000 frames
+    frames: int = 1_500  # of a drive and of a full run
+    open_loop: bool = False  # drift under recorded actions even where the world can be steered by sight
 
 
-def held_out_episodes(world: str, data: Path, frames: int = 8000) -> Episodes:
-    """The held-out recording, made now if it isn't there."""
-    path = data / f"held-{HELD_OUT_FROM}.npz"
-    if not path.is_file():
-        data.mkdir(parents=True, exist_ok=True)
-        write_npz(path, record(Recording(world=world, policy="mixed", seed=HELD_OUT_FROM, frames=frames)))
-    return load_episodes([path])
+@dataclass
+class Real:
+    """What the real environment gave: made once, shared by all that are judged."""
+
+    module: ModuleType
+    held: Episodes
+    random: Episodes
+    long: Episodes
+    reader: ActionReader
+    reference: Reference
+    drives: list[Drive] | None  # None where there is no road
+    loops: dict | None  # None where a world offers no loops
+    posed: Posed | None  # None where a world doesn't say where things are
+    pose_reader: PoseReader | None
 
 
-def predict(world: OnnxWorld, held: Episodes, starts: int) -> tuple[dict, np.ndarray]:
-    """PSNR at each horizon, of the dream and of the last real frame kept, and the strip's pictures."""
-    length = CONTEXT + HORIZONS[-1]
-    windows = held.windows(length)
-    chosen = windows[np.linspace(0, len(windows) - 1, starts).astype(int)]
-    dreamed = {h: [] for h in HORIZONS}
-    copied = {h: [] for h in HORIZONS}
-    shuffled = []
-    strip = []
-    for number, first in enumerate(tqdm(chosen, unit="start", file=sys.stderr, disable=not sys.stderr.isatty())):
-        frames = held.frames[first : first + length]
-        actions = held.actions[first : first + length]
-        row = []
-        last = world.reset(seed=number, frames=frames[:CONTEXT], actions=actions[: CONTEXT - 1])
-        for h in range(1, HORIZONS[-1] + 1):
-            picture = world.step(actions[CONTEXT - 2 + h])
-            if h in HORIZONS:
-                dreamed[h].append(psnr(picture, frames[CONTEXT - 1 + h]))
-                copied[h].append(psnr(last, frames[CONTEXT - 1 + h]))
-            if h in STRIP:
-                row.append(np.concatenate([frames[CONTEXT - 1 + h], picture]))
-        if number % max(1, starts // 8) == 0 and len(strip) < 8:
-            strip.append(np.concatenate(row, 1))
-        # The same start under another start's actions: how much the picture depends on them.
-        other = held.actions[chosen[(number + starts // 2) % starts] :][:length]
-        world.reset(seed=number, frames=frames[:CONTEXT], actions=actions[: CONTEXT - 1])
-        for h in range(1, 9):
-            picture = world.step(other[CONTEXT - 2 + h])
-        shuffled.append(psnr(picture, frames[CONTEXT + 7]))
-    rng = np.random.default_rng(0)
-    table = {
-        h: {
-            "psnr": median_interval(np.array(dreamed[h]), rng),
-            "copy": median_interval(np.array(copied[h]), rng),
-            "mse_to_copy": float(np.median(10 ** ((np.array(copied[h]) - np.array(dreamed[h])) / 10))),
-        }
-        for h in HORIZONS
-    }
-    sensitivity = float(np.median(10 ** ((np.array(dreamed[8]) - np.array(shuffled)) / 10)))
-    return {"prediction": table, "action_sensitivity_h8": sensitivity}, np.concatenate(strip)
+def gather(e: Evaluation) -> Real:
+    """Records, drives and trains readers on the real environment, as far as it isn't in the data folder."""
+    module, long = world_module(e.world), min(e.frames, LONG)
+    held = held_out_episodes(e.world, e.data)
+    reader = action_reader(e.world, e.data)
+    runs = long_episodes(e.world, module, e.data, runs=e.runs, frames=long + CONTEXT)
+    posed = pose_reader = None
+    if hasattr(module, "POSE"):
+        training = PoseTraining(frames=min(PoseTraining.frames, 100 * e.starts))
+        episodes = max(1, training.frames // EPISODE)
+        pose_reader = train_poses(record_poses(module, episodes=episodes, seed=TRAIN_SEED), training)
+        posed = record_poses(module, episodes=e.starts, seed=TEST_SEED)
+    return Real(
+        module=module,
+        held=held,
+        random=random_episodes(e.world, module, e.data, 75 * e.starts),
+        long=runs,
+        reader=reader,
+        reference=real_windows(runs, reader, min(WINDOW, e.frames)),
+        drives=real_drives(module, runs=e.runs, frames=e.frames) if hasattr(module, "player") else None,
+        loops=real_loops(module, min(e.starts, 16)) if hasattr(module, "LOOPS") else None,
+        posed=posed,
+        pose_reader=pose_reader,
+    )
 
 
-def drive(world: OnnxWorld, module, held: Episodes, *, runs: int, frames: int) -> dict:
-    """A driver that sees only the picture, in the dream and on real tracks: does the dream stay a road?
+def judge(
+    make: Callable[[], OnnxWorld | CopyLast], real: Real, e: Evaluation, *, lengths: list[int], window: int, name: str
+) -> tuple[dict, np.ndarray]:
+    """All that applies to a world, but for prediction; gives the figures and the strip."""
+    world, module = make(), real.module
+    names = [action["name"] for action in module.FACTS["actions"]]
+    metrics: dict = {"action_following": follow(world, real.reader, real.random, names, starts=e.starts)}
+    by_sight = hasattr(module, "player") and not e.open_loop
+    with _bar(sum(lengths), f"drift, {name}", "frame") as bar:
+        metrics["drift"], strip = drift(
+            make, module if by_sight else None, real.reader, real.long, real.reference, lengths=lengths, bar=bar
+        )
+    metrics["drift"]["policy"] = "steered by sight" if by_sight else "recorded actions"
+    if real.posed is not None and real.pose_reader is not None:
+        with _bar(e.starts, f"poses, {name}", "start") as bar:
+            metrics["pose"] = poses(world, module, real.pose_reader, real.posed, bar=bar)
+    if real.loops is not None:
+        with _bar(sum(map(len, real.loops.values())), f"loops, {name}", "loop") as bar:
+            metrics["revisit"] = revisit(world, module, real.loops, window=window, bar=bar)
+    return metrics, strip
 
-    Sharpness is the mean absolute horizontal and vertical difference, motion the mean absolute change between frames,
-    both as ratios to the real drives.
+
+def judge_package(folder: Path, real: Real, e: Evaluation) -> tuple[dict, np.ndarray]:
+    """Everything about one package."""
+    world = OnnxWorld(folder)
+    with _bar(e.starts, "prediction", "start") as bar:
+        metrics = predict(world, real.held, e.starts, horizons=HORIZONS, bar=bar)
+    metrics["reconstruction"] = reconstruction(folder, real.held, e.starts)
+    lengths = [e.frames] * e.runs + [min(e.frames, LONG)] * (3 * e.runs)
+    window = world.manifest["kv"]["window"]
+    more, strip = judge(lambda: OnnxWorld(folder), real, e, lengths=lengths, window=window, name=folder.name)
+    if real.drives is not None:
+        with _bar(e.runs, "drives", "drive") as bar:
+            more["drive"] = invent(world, real.held, real.drives, frames=e.frames, bar=bar)
+    return metrics | more, strip
+
+
+def evaluate(e: Evaluation) -> tuple[dict, np.ndarray]:
+    """The figures of a package, its twin's and copy-last-frame's beside them, and the strip.
+
+    Raises TrainingError when a package or a recording can't be used.
     """
-    from .picture_driver import PictureDriver, on_road
-
-    def measure(step, picture) -> dict:
-        driver, road, sharp, motion, turns, heading = PictureDriver(), [], [], [], [], []
-        for _ in range(frames):
-            before = picture
-            action = driver(picture)
-            picture = step(action)
-            road.append(on_road(picture))
-            p = picture.astype(np.float32)
-            sharp.append(np.abs(np.diff(p, axis=0)).mean() + np.abs(np.diff(p, axis=1)).mean())
-            motion.append(np.abs(p - before).mean())
-            heading.append(float(action[0]))
-        smooth = np.convolve(heading, np.ones(12) / 12, "valid")
-        turning = np.abs(smooth) > 0.2  # a bend: half a second of steering one way
-        turns = float((turning[1:] & ~turning[:-1]).sum() * 100 / frames)
-        return {"road": np.array(road), "sharp": np.array(sharp), "motion": np.array(motion), "turns": turns}
-
-    windows = held.windows(CONTEXT)
-    windows = [w for w in windows if all(on_road(f) for f in held.frames[w : w + CONTEXT])]
-    chosen = np.array(windows)[np.linspace(0, len(windows) - 1, runs).astype(int)]
-    source = module.Source()
-    dreams, reals = [], []
-    for number, first in enumerate(tqdm(chosen, unit="drive", file=sys.stderr, disable=not sys.stderr.isatty())):
-        rows = slice(first, first + CONTEXT)
-        picture = world.reset(seed=number, frames=held.frames[rows], actions=held.actions[rows][:-1])
-        dreams.append(measure(world.step, picture))
-        reals.append(measure(source.step, source.reset(HELD_OUT_FROM + number)))
-    source.close()
-    sharp, motion = (np.mean([r[k].mean() for r in reals]) for k in ("sharp", "motion"))
-    ends = slice(frames - min(100, frames), frames)
-    return {
-        "frames": frames,
-        "runs": runs,
-        "on_road": float(np.mean([d["road"].mean() for d in dreams])),
-        "on_road_real": float(np.mean([r["road"].mean() for r in reals])),
-        "on_road_last_100": float(np.mean([d["road"][ends].mean() for d in dreams])),
-        "sharpness_ratio_last_100": float(np.mean([d["sharp"][ends].mean() for d in dreams]) / sharp),
-        "motion_ratio_last_100": float(np.mean([d["motion"][ends].mean() for d in dreams]) / motion),
-        "turns_per_100": float(np.mean([d["turns"] for d in dreams])),
-        "turns_per_100_real": float(np.mean([r["turns"] for r in reals])),
-    }
+    window = OnnxWorld(e.package).manifest["kv"]["window"]  # refuses before hours of work, not after
+    if e.twin is not None:
+        OnnxWorld(e.twin)
+    real = gather(e)
+    metrics, strip = judge_package(e.package, real, e)
+    metrics = {"starts": e.starts, **metrics}
+    if e.twin is not None:
+        metrics["twin"] = judge_package(e.twin, real, e)[0]
+    lengths = [min(e.frames, LONG)] * e.runs
+    metrics["copy_last"] = judge(CopyLast, real, e, lengths=lengths, window=window, name="copy-last")[0]
+    return metrics, strip
 
 
-def write_card(folder: Path, metrics: dict, strip: np.ndarray) -> None:
-    """metrics.json, strip.png, README.md and the manifest's figures."""
-    manifest = json.loads((folder / "world.json").read_text())
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
-    Image.fromarray(strip).save(folder / "strip.png", optimize=True)
-    rows = "\n".join(
-        f"| {h} | {m['psnr'][0]:.2f} ({m['psnr'][1]:.2f} to {m['psnr'][2]:.2f}) | {m['copy'][0]:.2f} | "
-        f"{m['mse_to_copy']:.2f} |"
-        for h, m in metrics["prediction"].items()
-    )
-    d, facts = metrics["drive"], manifest["recordedFrom"]
-    seconds = d["frames"] / manifest["frameRate"]
-    lost = d["on_road_last_100"] < 0.5
-    limits = (
-        "The road ahead dissolves after a few seconds of driving: what comes next is grass and scraps of road.\n" * lost
-    )
-    (folder / "README.md").write_text(
-        f"""# {manifest["title"]}
+def quick(world: str, package: Path, data: Path) -> dict:
+    """A few starts and frames, for comparisons while training: prediction, following, a short drive.
 
-{manifest["description"]}
+    Writes nothing. Following needs the action reader that a full evaluation leaves in the data folder; without it that
+    part is None. Raises TrainingError as `evaluate` does.
+    """
+    module, dream, held = world_module(world), OnnxWorld(package), held_out_episodes(world, data)
+    metrics = predict(dream, held, QUICK["starts"], horizons=QUICK["horizons"])
+    reader = action_reader(world, data, train=False)
+    names = [action["name"] for action in module.FACTS["actions"]]
+    follows = None if reader is None else follow(dream, reader, held, names, starts=QUICK["starts"], ahead=32)
+    metrics["action_following"] = follows
+    if hasattr(module, "player"):
+        drives = real_drives(module, runs=QUICK["runs"], frames=QUICK["frames"])
+        metrics["drive"] = invent(dream, held, drives, frames=QUICK["frames"])
+    return metrics
 
-Every picture is dreamed by a neural network; no game engine runs. Trained on {facts["frames"]:,} frames recorded from
-{facts["environment"]} ({facts["licence"]}). {manifest["evaluations"]} function evaluation(s) per frame.
 
-## Prediction
-
-{metrics["starts"]} held-out starts, {CONTEXT} real frames of history, then the same actions in the dream and in the
-real environment. Median PSNR in dB with bootstrap 95 % interval; beside it the last real frame kept, and the median
-ratio of squared errors (below 1: the dream is nearer to the truth than a still picture).
-
-| frames ahead | dream | copy-last-frame | MSE ratio |
-|---|---|---|---|
-{rows}
-
-Squared error 8 frames ahead with another drive's actions, divided by that with the true ones:
-{metrics["action_sensitivity_h8"]:.2f}.
-
-## A driver that sees only the dreamed picture
-
-{d["runs"]} drives of {d["frames"]} frames ({seconds:.0f} s), and the same driver on real tracks.
-
-| | dream | real |
-|---|---|---|
-| share of frames on the road | {d["on_road"]:.3f} | {d["on_road_real"]:.3f} |
-| turns per 100 frames | {d["turns_per_100"]:.2f} | {d["turns_per_100_real"]:.2f} |
-| in the last 100 frames: on the road | {d["on_road_last_100"]:.3f} | |
-| sharpness, ratio to real | {d["sharpness_ratio_last_100"]:.2f} | 1 |
-| motion, ratio to real | {d["motion_ratio_last_100"]:.2f} | 1 |
-
-`strip.png`: real above dreamed, {", ".join(map(str, STRIP))} frames ahead.
-
-## Limits
-
-{limits}
-What has left the picture isn't remembered: drive off and come back, and the road may lie elsewhere.
-
-Made by `python -m training.evaluate --world {manifest["name"]}`.
-"""
-    )
-    manifest["metrics"] = {
-        **{f"PSNR {h} frames ahead, dB": round(m["psnr"][0], 2) for h, m in metrics["prediction"].items()},
-        **{f"copy-last-frame, {h} ahead, dB": round(m["copy"][0], 2) for h, m in metrics["prediction"].items()},
-        f"on the road over {d['frames']} frames, picture driver": round(d["on_road"], 3),
-    }
-    write_manifest(folder, manifest)
+def _bar(total: int, name: str, unit: str) -> tqdm:
+    return tqdm(total=total, desc=name, unit=unit, file=sys.stderr, disable=not sys.stderr.isatty())
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--world", required=True)
     parser.add_argument("--package", type=Path, help="default assets/worlds/WORLD")
-    parser.add_argument("--data", type=Path, help="folder of the held-out recording; default .data/WORLD")
-    parser.add_argument("--starts", type=int, default=64)
-    parser.add_argument("--runs", type=int, default=8, help="drives")
-    parser.add_argument("--frames", type=int, default=1500, help="frames of a drive")
-    parser.add_argument("--dry", action="store_true", help="print the figures, write nothing")
+    parser.add_argument("--data", type=Path, help="folder of the recordings; default .data/WORLD")
+    parser.add_argument("--twin", type=Path, help="package of the deterministic twin, to put beside")
+    parser.add_argument("--starts", type=int, default=Evaluation.starts)
+    parser.add_argument("--runs", type=int, default=Evaluation.runs, help="drives, and runs of drift of full length")
+    parser.add_argument("--frames", type=int, default=Evaluation.frames, help="frames of a drive and of a full run")
+    parser.add_argument("--open-loop", action="store_true", help="drift under recorded actions, even with a driver")
+    parser.add_argument("--dry", action="store_true", help="print the figures, write nothing into the package")
+    parser.add_argument("--quick", action="store_true", help="a few starts and frames; prints, writes nothing")
     args = parser.parse_args(argv)
-    folder = args.package or Path("assets/worlds") / args.world
+    folder, data = args.package or Path("assets/worlds") / args.world, args.data or Path(".data") / args.world
     try:
-        module = world_module(args.world)
-        world = OnnxWorld(folder)
-        held = held_out_episodes(args.world, args.data or Path(".data") / args.world)
-        metrics, strip = predict(world, held, args.starts)
-        metrics = {"starts": args.starts, **metrics}
-        metrics["drive"] = drive(world, module, held, runs=args.runs, frames=args.frames)
+        if min(args.starts, args.runs) < 1 or args.frames < CONTEXT:
+            raise TrainingError(
+                f"expected --starts and --runs of at least 1 and --frames of at least {CONTEXT}, "
+                f"got {args.starts}, {args.runs} and {args.frames}."
+            )
+        if args.quick:
+            print(json.dumps(quick(args.world, folder, data), indent=1))
+            return 0
+        plan = Evaluation(
+            args.world, folder, data, args.twin, args.starts, args.runs, args.frames, open_loop=args.open_loop
+        )
+        metrics, strip = evaluate(plan)
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,0 +1,255 @@
+"""What the evaluation leaves in a package: metrics.json, strip.png, drift.png, the card, the manifest's figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from .curves import draw_curves
+from .drift import FRECHET_LIMIT, MEASURES, MOTION_LIMIT, READER_LIMIT, STRIP
+from .held_out import CONTEXT
+from .package import write_manifest
+
+TITLES = {
+    "frechet": "Fréchet distance of the action reader's features",
+    "colours": "distance of colour histograms",
+    "sharpness": "sharpness, ratio to real",
+    "motion": "motion, ratio to real",
+    "reader": "share of the actions that can be read",
+}
+
+
+def write_card(folder: Path, metrics: dict, strip: np.ndarray) -> None:
+    """Writes all five. Raises nothing of its own; the package is one that `OnnxWorld` has opened."""
+    manifest = json.loads((folder / "world.json").read_text())
+    columns = subjects(metrics)
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
+    Image.fromarray(strip).save(folder / "strip.png", optimize=True)
+    measures = {name: m["drift"]["measures"] for name, m in columns.items()}
+    panels = {TITLES[k]: {name: m[k]["course"] for name, m in measures.items()} for k in MEASURES}
+    levels = {TITLES[k]: measures["dream"][k]["real"] for k in MEASURES}
+    draw_curves(panels, levels=levels, step=metrics["drift"]["window"]).save(folder / "drift.png", optimize=True)
+    (folder / "README.md").write_text(card(manifest, metrics))
+    manifest["metrics"] = headlines(metrics)
+    write_manifest(folder, manifest)
+
+
+def subjects(metrics: dict) -> dict[str, dict]:
+    """Who was judged, in the order of the columns: the dream, its deterministic twin if it has one, copy-last-frame."""
+    columns = {"dream": metrics, "deterministic twin": metrics.get("twin"), "copy-last": metrics["copy_last"]}
+    return {name: values for name, values in columns.items() if values is not None}
+
+
+def headlines(metrics: dict) -> dict[str, float]:
+    """The figures of the manifest, name to number."""
+    figures = {}
+    for name, key in (("PSNR {} frames ahead, dB", "psnr"), ("copy-last-frame, {} ahead, dB", "copy")):
+        figures |= {name.format(h): round(m[key][0], 2) for h, m in metrics["prediction"].items()}
+    follow, drift = metrics["action_following"], metrics["drift"]
+    if follow["ratio"] is not None:
+        figures |= {"action following, ratio to real": round(follow["ratio"][0], 3), "lag, frames": follow["lag"]}
+    figures |= {f"share alive at {m} frames": round(s[0], 3) for m, s in drift["alive"].items() if s is not None}
+    for name, pose in metrics.get("pose", {}).get("poses", {}).items():
+        figures[f"{name}, error {metrics['pose']['frames_ahead']} frames ahead, {pose['unit']}"] = round(
+            pose["dream"][0], 2
+        )
+    if "drive" in metrics:
+        d = metrics["drive"]
+        figures[f"on the road over {d['frames']} frames, picture driver"] = round(d["on_road"], 3)
+        figures["turns per 100 frames"] = round(d["turns_per_100"], 2)
+        figures["turns per 100 frames, real"] = round(d["turns_per_100_real"], 2)
+    return figures
+
+
+def card(manifest: dict, metrics: dict) -> str:
+    """The card in Markdown."""
+    facts = manifest["recordedFrom"]
+    parts = [
+        f"""# {manifest["title"]}
+
+{manifest["description"]}
+
+Every picture is dreamed by a neural network; no engine runs. Trained on {facts["frames"]:,} frames recorded from
+{facts["environment"]} ({facts["licence"]}). {manifest["evaluations"]} function evaluation(s) per frame.
+
+What each number means: `docs/evaluation.md`. All of them come from seeds that training never saw.""",
+        _prediction(metrics),
+        _following(metrics),
+        _drift(metrics),
+    ]
+    parts += [_pose(metrics)] if "pose" in metrics else []
+    parts += [_revisit(metrics)] if "revisit" in metrics else []
+    parts += [_drive(metrics["drive"], manifest)] if "drive" in metrics else []
+    parts += [_limits(metrics), f"Made by `python -m training.evaluate --world {manifest['name']}`."]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _spread(values: tuple[float, float, float] | None, digits: int = 2) -> str:
+    if values is None:
+        return ""
+    return f"{values[0]:.{digits}f} ({values[1]:.{digits}f} to {values[2]:.{digits}f})"
+
+
+def _prediction(metrics: dict) -> str:
+    twin, ceiling = metrics.get("twin"), metrics["reconstruction"]
+    head = ["frames ahead", "PSNR, dB", *["twin"] * bool(twin), "copy-last", "MSE ratio", "SSIM", "copy-last SSIM"]
+    rows = [
+        [str(h), _spread(m["psnr"])]
+        + ([f"{twin['prediction'][h]['psnr'][0]:.2f}"] if twin else [])
+        + [f"{m['copy'][0]:.2f}", f"{m['mse_to_copy']:.2f}", f"{m['ssim'][0]:.3f}", f"{m['copy_ssim'][0]:.3f}"]
+        for h, m in metrics["prediction"].items()
+    ]
+    best = (
+        f"\nThe ceiling, real frames encoded and decoded: {_spread(ceiling['psnr'])} dB, SSIM {ceiling['ssim'][0]:.3f}."
+        if ceiling
+        else ""
+    )
+    return f"""## Prediction
+
+{metrics["starts"]} held-out starts, {CONTEXT} real frames of history, then the same actions in the dream and in the
+real environment. Medians with bootstrap 95 % interval; beside them the last real frame kept. The MSE ratio is the
+median ratio of squared errors to that (below 1: the dream is nearer to the truth than a still picture).
+
+{_table(head, rows)}
+{best}
+Squared error 8 frames ahead with another start's actions, divided by that with the true ones:
+{metrics["action_sensitivity_h8"]:.2f}."""
+
+
+def _following(metrics: dict) -> str:
+    follow, columns = metrics["action_following"], subjects(metrics)
+    head = ["axis", "read by", *columns, "real frames"]
+    rows = [
+        [axis, f["kind"], *(f"{c['action_following']['axes'][axis]['dream']:.2f}" for c in columns.values())]
+        + [f"{f['real']:.2f}" + " (can't be judged)" * (f["ratio"] is None)]
+        for axis, f in follow["axes"].items()
+    ]
+    told = (
+        f"Mean ratio to real: {_spread(follow['ratio'])}. Agreement is best at a delay of {follow['lag']} extra frames."
+        if follow["ratio"] is not None
+        else "Not even real frames show the actions well enough to judge by."
+    )
+    return f"""## Action following
+
+Random action scripts, {follow["starts"]} starts of {follow["frames"]} frames: how well a network trained on real frames
+reads the actions off the dream, and off the real frames that the same actions gave.
+
+{_table(head, rows)}
+
+{told}"""
+
+
+def _drift(metrics: dict) -> str:
+    drift, columns = metrics["drift"], subjects(metrics)
+    alive = [
+        [f"share alive at {int(m):,} frames", *(_spread(c["drift"]["alive"].get(m)) for c in columns.values())]
+        + [_spread(drift["alive_real"].get(m))]
+        for m in drift["alive"]
+    ]
+    measured = [
+        [TITLES[k]]
+        + ["{first:.2f}, {last:.2f}, {worst:.2f}".format(**c["drift"]["measures"][k]) for c in columns.values()]
+        + [f"{drift['measures'][k]['real']:.2f}"]
+        for k in MEASURES
+    ]
+    return f"""## Drift
+
+{drift["runs"]} runs, in windows of {drift["window"]} frames against real ones under the same policy
+({drift["policy"]}). A run is alive until the first window with a Fréchet distance over {FRECHET_LIMIT:g} times that of
+real against real, less than {MOTION_LIMIT:g} of the real motion, or actions read less than {READER_LIMIT:g} as well as
+off real frames. The measures are those of the first, the last and the worst window (means over runs).
+
+{_table(["", *columns, "real"], alive + measured)}
+
+![Drift](drift.png)
+
+`strip.png`: real above dreamed, {", ".join(f"{h:,}" for h in STRIP)} frames ahead; the real and the dreamed driver each
+steer by what they see."""
+
+
+def _pose(metrics: dict) -> str:
+    pose, columns = metrics["pose"], subjects(metrics)
+    rows = [
+        [f"{name}, {p['unit']}", *(_spread(c["pose"]["poses"][name]["dream"]) for c in columns.values())]
+        + [_spread(p["real"])]
+        for name, p in pose["poses"].items()
+    ]
+    return f"""## Poses
+
+Median error {pose["frames_ahead"]} frames ahead over {pose["starts"]} starts, read by a network trained on real frames;
+the last column is that network's own error on the real frames.
+
+{_table(["", *columns, "real frames"], rows)}"""
+
+
+def _revisit(metrics: dict) -> str:
+    columns = subjects(metrics)
+    rows = [
+        [name, f"{r['frames']}", f"{r['windows_away']:.1f}"]
+        + [_spread(c["revisit"][name]["dream"], 3) for c in columns.values()]
+        + [_spread(r["real"], 3)]
+        for name, r in metrics["revisit"].items()
+    ]
+    return f"""## Coming back
+
+Loops that lead away and back. SSIM of the return to the start, less its mean SSIM to other frames of the run, gated by
+motion: above 0 is better than chance.
+
+{_table(["loop", "frames", "windows away", *columns, "real"], rows)}"""
+
+
+def _drive(d: dict, manifest: dict) -> str:
+    def number(value: float | None, digits: int) -> str:
+        return "" if value is None else f"{value:.{digits}f}"
+
+    rows = [
+        ["share of frames on the road", _spread((d["on_road"], *d["on_road_interval"]), 3), f"{d['on_road_real']:.3f}"],
+        ["turns per 100 frames", f"{d['turns_per_100']:.2f}", f"{d['turns_per_100_real']:.2f}"],
+        ["in the last 100 frames: on the road", f"{d['on_road_last_100']:.3f}", ""],
+        ["sharpness, ratio to real", f"{d['sharpness_ratio_last_100']:.2f}", "1"],
+        ["motion, ratio to real", f"{d['motion_ratio_last_100']:.2f}", "1"],
+        [
+            "bends of the road: Wasserstein distance to real, 1/px",
+            number(d["curvature_distance"], 5),
+            f"{number(d['curvature_distance_real'], 5)} (halves of real)",
+        ],
+        [
+            "two seeds from one state, mean difference after 100 frames, of 255",
+            number(d["two_seeds_difference"], 1),
+            f"{number(d['two_real_tracks_difference'], 1)} (two tracks)",
+        ],
+    ]
+    return f"""## A driver that sees only the dreamed picture
+
+{d["runs"]} drives of {d["frames"]} frames ({d["frames"] / manifest["frameRate"]:.0f} s), and the same driver on real
+tracks. Both seeds stayed on the road from {d["two_seeds_both_on_road"]} of {d["runs"]} states.
+
+{_table(["", "dream", "real"], rows)}"""
+
+
+def _limits(metrics: dict) -> str:
+    limits = []
+    drift = metrics["drift"]
+    for mark, share in drift["alive"].items():
+        if share is not None and share[0] < 0.8:
+            limits.append(f"{1 - share[0]:.0%} of the runs don't hold for {int(mark):,} frames.")
+    if "drive" in metrics:
+        d = metrics["drive"]
+        if d["on_road_last_100"] < 0.5:
+            limits.append("The road ahead dissolves as one drives: what comes next is grass and scraps of road.")
+        elif d["turns_per_100"] < 0.7 * d["turns_per_100_real"]:
+            limits.append("Few bends are invented: past those that it was shown, the road goes straight on.")
+    if "revisit" not in metrics:
+        limits.append("Whether a place looks the same when one comes back isn't measured here.")
+    follow = metrics["action_following"]
+    if follow["ratio"] is not None and follow["ratio"][0] < 0.9:
+        limits.append(f"It obeys less than the real thing does: {follow['ratio'][0]:.2f} of what can be read there.")
+    return "## Limits\n\n" + ("\n".join(limits) or "None of the measures above fell below what was asked of them.")

@@ -1,0 +1,81 @@
+"""What worlds are judged on: real episodes of seeds that nobody trained on, recorded once and kept in the data folder.
+
+Three kinds: the mixture that training saw, random action scripts, and long runs of the policy that drift is judged
+under.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from tqdm import tqdm
+
+from .data import Episodes, load_episodes
+from .errors import TrainingError
+from .record import HELD_OUT_FROM, Recording, record, write_npz
+
+CONTEXT = 8  # real frames before a dream
+RANDOM_SEED, LONG_SEED = HELD_OUT_FROM + 1, HELD_OUT_FROM + 2
+RANDOM_EPISODE = 240  # frames
+
+
+def held_out_episodes(world: str, data: Path, frames: int = 8000) -> Episodes:
+    """Real episodes of the policy that the training data was made with."""
+    return _kept(data / f"held-{HELD_OUT_FROM}.npz", Recording(world, "mixed", HELD_OUT_FROM, frames))
+
+
+def random_episodes(world: str, module: ModuleType, data: Path, frames: int) -> Episodes:
+    """Real episodes under random action scripts; those of `held_out_episodes` where a world has no such policy."""
+    if "sticky-random" not in module.POLICIES:
+        return held_out_episodes(world, data)
+    path = data / f"random-{RANDOM_SEED}-{frames}.npz"
+    return _kept(path, Recording(world, "sticky-random", RANDOM_SEED, frames, RANDOM_EPISODE))
+
+
+def long_episodes(world: str, module: ModuleType, data: Path, *, runs: int, frames: int) -> Episodes:
+    """`runs` real episodes of up to `frames` frames: steered by sight where the world has a `player`, else `mixed`."""
+    path = data / f"long-{LONG_SEED}-{runs}x{frames}.npz"
+    if not hasattr(module, "player"):
+        return _kept(path, Recording(world, "mixed", LONG_SEED, runs * frames, frames))
+    if not path.is_file():
+        write_npz(path, played(module, runs=runs, frames=frames))
+    return load_episodes([path])
+
+
+def played(module: ModuleType, *, runs: int, frames: int) -> dict[str, np.ndarray]:
+    """The real environment steered by the world's `player`, which sees pictures only; arrays as `record` gives them."""
+    source = module.Source()
+    pictures, actions, starts = [], [], []
+    bar = tqdm(total=runs * frames, unit="frame", desc="real runs", file=sys.stderr, disable=not sys.stderr.isatty())
+    for run in range(runs):
+        act = module.player(np.random.default_rng([LONG_SEED, run]))
+        before = picture = source.reset(LONG_SEED + run)
+        for age in range(frames):
+            action = act(before, picture)
+            pictures.append(picture)
+            actions.append(action)
+            starts.append(age == 0)
+            before, picture = picture, source.step(action)
+            bar.update()
+    bar.close()
+    source.close()
+    return {"frames": np.stack(pictures), "actions": np.stack(actions), "starts": np.array(starts, bool)}
+
+
+def _kept(path: Path, spec: Recording) -> Episodes:
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_npz(path, record(spec, progress=sys.stderr.isatty()))
+    return load_episodes([path])
+
+
+def spread(episodes: Episodes, length: int, count: int) -> np.ndarray:
+    """First rows of `count` stretches of `length` frames, spread evenly over the episodes. int64 [count]."""
+    windows = episodes.windows(length)
+    if len(windows) == 0:
+        longest = int(np.diff(np.flatnonzero(np.append(episodes.starts, True))).max())
+        raise TrainingError(f"expected a held-out episode of {length} frames, the longest has {longest}; record more.")
+    return windows[np.linspace(0, len(windows) - 1, count).astype(int)]

@@ -1,0 +1,168 @@
+"""Where things are in a dream: a small network, trained on real pictures, reads poses off it, held to the true ones.
+
+A world's module says what `Source.pose()` holds as `POSE`, in order: a name and a number for a place (x and y, in units
+of which that many make the picture's width), a name and `"radians"` or `"degrees"` for an angle.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from .errors import TrainingError
+from .held_out import CONTEXT
+from .measures import interval
+from .onnx_world import OnnxWorld
+from .record import HELD_OUT_FROM
+
+TRAIN_SEED, TEST_SEED = 3_000_000, HELD_OUT_FROM + 4
+EPISODE = 80  # frames; poses are compared up to 72 frames in
+
+
+@dataclass
+class PoseTraining:
+    """How the reader of poses is trained."""
+
+    frames: int = 6_000  # real ones
+    passes: float = 12.0
+    batch: int = 64
+    rate: float = 2e-3
+
+
+@dataclass
+class Posed:
+    """Real episodes of `EPISODE` frames with their poses."""
+
+    frames: np.ndarray  # uint8 [E, T, H, W, 3]
+    actions: np.ndarray  # float32 [E, T, A]
+    poses: np.ndarray  # float64 [E, T, P], as `normalise` gives them
+
+
+def normalise(pose: np.ndarray, layout: dict[str, float | str]) -> np.ndarray:
+    """`Source.pose()` to numbers that a network can learn: places as shares of the width, angles as cosine and sine."""
+    values, result = iter(pose), []
+    for unit in layout.values():
+        if isinstance(unit, str):
+            angle = float(next(values)) * (math.pi / 180 if unit == "degrees" else 1)
+            result += [math.cos(angle), math.sin(angle)]
+        else:
+            result += [float(next(values)) / unit, float(next(values)) / unit]
+    return np.array(result)
+
+
+def errors(read: np.ndarray, true: np.ndarray, layout: dict[str, float | str]) -> dict[str, np.ndarray]:
+    """Error [N] by name: per cent of the width for places, degrees for angles. Poses [N, P] as `normalise` gives."""
+    result = {}
+    for i, (name, unit) in enumerate(layout.items()):
+        a, b = read[:, 2 * i : 2 * i + 2], true[:, 2 * i : 2 * i + 2]
+        if isinstance(unit, str):
+            cross, dot = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0], (a * b).sum(1)
+            result[name] = np.degrees(np.abs(np.arctan2(cross, dot)))
+        else:
+            result[name] = 100 * np.linalg.norm(a - b, axis=1)
+    return result
+
+
+def record_poses(module: ModuleType, *, episodes: int, seed: int) -> Posed:
+    """Plays the real environment under the mixed policy, notes where things are, drops episodes that end early."""
+    source, parts = module.Source(), []
+    bar = tqdm(total=episodes, unit="episode", desc="poses", file=sys.stderr, disable=not sys.stderr.isatty())
+    for number in range(4 * episodes):
+        if len(parts) == episodes:
+            break
+        driver = module.POLICIES["mixed"](np.random.default_rng([seed, number]))
+        picture, rows = source.reset(seed + number), []
+        for _ in range(EPISODE):
+            action = driver(source)
+            rows.append((picture.copy(), action, normalise(source.pose(), module.POSE)))
+            picture = source.step(action)
+            if source.done:
+                break
+        if len(rows) == EPISODE:
+            parts.append([np.stack(column) for column in zip(*rows, strict=True)])
+            bar.update()
+    bar.close()
+    source.close()
+    if not parts:
+        raise TrainingError(f"expected real episodes of {EPISODE} frames to read poses from, every one ended before.")
+    return Posed(*(np.stack(column) for column in zip(*parts, strict=True)))
+
+
+class PoseReader(nn.Module):
+    """A picture to a normalised pose."""
+
+    def __init__(self, height: int, width: int, numbers: int) -> None:
+        super().__init__()
+        channels, layers = 3, []
+        for following, kernel, stride in ((32, 5, 2), (64, 3, 2), (96, 3, 2), (96, 3, 2)):
+            layers += [
+                nn.Conv2d(channels, following, kernel, stride=stride, padding=kernel // 2, bias=False),
+                nn.BatchNorm2d(following),
+                nn.ReLU(),
+            ]
+            channels = following
+        cells = math.ceil(height / 16) * math.ceil(width / 16)
+        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * cells, 128), nn.ReLU())
+        self.head = nn.Linear(128, numbers)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """uint8 [B, H, W, 3] to [B, P]."""
+        return self.head(self.body(frames.permute(0, 3, 1, 2).float() / 128 - 1))
+
+    @torch.no_grad()
+    def read(self, frames: np.ndarray) -> np.ndarray:
+        """uint8 [N, H, W, 3] to poses [N, P]."""
+        return self(torch.from_numpy(np.ascontiguousarray(frames))).numpy().astype(np.float64)
+
+
+def train_pose_reader(posed: Posed, args: PoseTraining) -> PoseReader:
+    torch.manual_seed(0)
+    frames, poses = posed.frames.reshape(-1, *posed.frames.shape[2:]), posed.poses.reshape(-1, posed.poses.shape[-1])
+    model = PoseReader(*frames.shape[1:3], poses.shape[-1])
+    steps = max(4, int(args.passes * len(frames) / args.batch))
+    optim = torch.optim.AdamW(model.parameters(), args.rate, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optim, args.rate, total_steps=steps, pct_start=0.1)
+    rng = np.random.default_rng(0)
+    bar = tqdm(range(steps), unit="step", desc="pose reader", file=sys.stderr, disable=not sys.stderr.isatty())
+    for _ in bar:
+        rows = rng.integers(0, len(frames), args.batch)
+        loss = nn.functional.smooth_l1_loss(
+            model(torch.from_numpy(frames[rows])), torch.from_numpy(poses[rows]).float(), beta=0.05
+        )
+        optim.zero_grad(set_to_none=True)
+        loss.backward()
+        optim.step()
+        schedule.step()
+    return model.eval()
+
+
+def poses(
+    world: OnnxWorld, module: ModuleType, reader: PoseReader, posed: Posed, *, ahead: int = 64, bar: tqdm | None = None
+) -> dict:
+    """Median errors `ahead` frames on, (median, low, high), of the dream and of the reader on the real frames there."""
+    at = CONTEXT - 1 + ahead
+    dreamed = []
+    for number, (frames, actions) in enumerate(zip(posed.frames, posed.actions, strict=True)):
+        world.reset(seed=number, frames=frames[:CONTEXT], actions=actions[: CONTEXT - 1])
+        dreamed.append([world.step(action) for action in actions[CONTEXT - 1 : at]][-1])
+        if bar is not None:
+            bar.update()
+    true = posed.poses[:, at]
+    dream = errors(reader.read(np.stack(dreamed)), true, module.POSE)
+    real = errors(reader.read(posed.frames[:, at]), true, module.POSE)
+    table = {
+        name: {
+            "unit": "degrees" if isinstance(unit, str) else "% of the width",
+            "dream": interval(dream[name]),
+            "real": interval(real[name]),
+        }
+        for name, unit in module.POSE.items()
+    }
+    return {"frames_ahead": ahead, "starts": len(dreamed), "poses": table}
