@@ -23,6 +23,7 @@ export function createTextureSurface(
   onRestored: () => void,
 ): Surface {
   const renderer = new WebGLRenderer({ canvas, context, antialias: false });
+  const software = isSoftware(context);
   renderer.outputColorSpace = LinearSRGBColorSpace;
   const material = new MeshBasicMaterial({ toneMapped: false, depthTest: false, depthWrite: false });
   const plane = new PlaneGeometry(2, 2);
@@ -45,6 +46,11 @@ export function createTextureSurface(
   return {
     show(picture, filter) {
       const shown = textureFor(picture);
+      if (software && (canvas.width !== picture.width || canvas.height !== picture.height)) {
+        renderer.setPixelRatio(1);
+        renderer.setSize(picture.width, picture.height, false);
+      }
+      if (software) canvas.style.imageRendering = filter === "smooth" ? "auto" : "pixelated";
       shown.image.data = picture.rgba;
       shown.magFilter = filter === "smooth" ? LinearFilter : NearestFilter;
       shown.minFilter = LinearFilter;
@@ -52,8 +58,16 @@ export function createTextureSurface(
       renderer.render(scene, camera);
     },
     resize(size, pixelRatio) {
+      if (software) return; // the canvas keeps the picture's own size, and the browser scales it up
       renderer.setPixelRatio(pixelRatio);
       renderer.setSize(size.width, size.height, false);
     },
   };
+}
+
+/** Whether a CPU stands in for the GPU: every pixel drawn then takes time from the model. */
+function isSoftware(context: WebGL2RenderingContext): boolean {
+  const info = context.getExtension("WEBGL_debug_renderer_info");
+  const name: unknown = context.getParameter(info?.UNMASKED_RENDERER_WEBGL ?? context.RENDERER);
+  return /swiftshader|llvmpipe|software/i.test(String(name));
 }
