@@ -1,5 +1,6 @@
 /**
- * The built page in a headless Chromium, served as `npm start` serves it, with a key pressed and let go all the while.
+ * The built page in a headless Chromium, served as `npm start` serves it, with a key pressed and let go all the
+ * while. Its graphics are what Chromium chooses here: WebGL forced onto a CPU would take a core from the model.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -61,7 +62,7 @@ export async function benchChromium(options: ChromiumBench): Promise<Result> {
 /** Runs a browser with a profile that nobody has used, and removes both. */
 async function withProfile<T>(use: (open: (address: string) => Promise<Page>) => Promise<T>): Promise<T> {
   const profile = mkdtempSync(join(tmpdir(), "worldloop-bench-"));
-  const browser = await launchBrowser({ profile });
+  const browser = await launchBrowser({ profile, graphics: "own" });
   try {
     return await use(async (address) => {
       const page = await browser.newPage();

@@ -120,8 +120,11 @@ def test_alive_until_the_first_window_that_is_far_off_frozen_or_deaf():
     assert alive(good, window(far=4.0), good) == 1  # a collapse in the middle isn't forgiven
     assert alive(window(moving=2.4), good) == 0
     assert alive(good, window(moving=2.6)) == 2
-    assert alive(good, good, window(error=0.6)) == 2  # reads 0.4, real windows 0.9
-    assert alive(good, good, window(error=0.5)) == 3
+    deaf = window(error=1.5)  # reads nothing, real windows 0.9
+    assert alive(*[good] * 5, deaf, deaf) == 7  # by chance, now and then
+    assert alive(*[good] * 5, deaf, deaf, deaf) == 7
+    assert alive(*[window(error=0.6)] * 6) == 4  # reads 0.4 for five windows
+    assert alive(*[window(error=0.5)] * 6) == 6
 
 
 def test_a_loop_that_returns_scores_and_a_frozen_picture_does_not():

@@ -28,6 +28,7 @@ FRECHET_LIMIT, MOTION_LIMIT, READER_LIMIT = 3.0, 0.25, 0.5  # of real against re
 MARKS = (1_000, 10_000)  # frames at which the share alive is told
 STRIP = (1, 10, 30, 100, 300, 1_000)  # frames ahead that the strip shows
 STRIP_RUNS = 4
+SPAN = 5  # windows over which reading is averaged for the rule: in one, real frames too read badly by chance
 STILL = 1e-4  # variance under which an axis hardly moved
 PLAIN = 0.5  # R² from which on an axis can be judged by a single window; if none reaches it, the best one is
 
@@ -65,6 +66,7 @@ class Reference:
         rows = [[self.score(w, without=number) for w in run] for number, run in enumerate(runs)]
         self.scores = {m: [[row[m] for row in run] for run in rows] for m in MEASURES}
         self.middle = {m: float(np.median(np.concatenate(v))) for m, v in self.scores.items()}
+        self.middle["reader"] = float(np.mean(np.concatenate(self.scores["reader"])))  # means of windows are held to it
 
     def score(self, window: Window, *, without: int | None = None) -> dict[str, float]:
         """The five measures of a window; `without` leaves a real run out of what it is compared with."""
@@ -80,16 +82,13 @@ class Reference:
 
     def alive(self, scores: dict[str, list[float]]) -> int:
         """Windows of a run before the first that breaks the rule: too far off, frozen, or deaf to its actions."""
-        for number, (far, moving, reads) in enumerate(
-            zip(scores["frechet"], scores["motion"], scores["reader"], strict=True)
-        ):
-            if (
-                far > FRECHET_LIMIT * self.middle["frechet"]
-                or moving < MOTION_LIMIT
-                or reads < READER_LIMIT * self.middle["reader"]
-            ):
+        reads = scores["reader"]
+        for number, (far, moving) in enumerate(zip(scores["frechet"], scores["motion"], strict=True)):
+            lately = reads[max(0, number + 1 - SPAN) : number + 1]
+            deaf = np.mean(lately) < READER_LIMIT * self.middle["reader"] and len(lately) == min(SPAN, len(reads))
+            if far > FRECHET_LIMIT * self.middle["frechet"] or moving < MOTION_LIMIT or deaf:
                 return number
-        return len(scores["frechet"])
+        return len(reads)
 
 
 def real_windows(episodes: Episodes, reader: ActionReader, window: int) -> Reference:
@@ -216,7 +215,7 @@ def summary(runs: list[dict[str, list[float]]], reference: Reference, lengths: l
         return interval([reference.alive(run) * window >= mark for run in long], np.mean) if long else None
 
     longest = max(lengths)
-    marks = [m for m in MARKS if m <= longest] or [longest]
+    marks = [m for m in MARKS if m <= longest] or [longest // window * window]  # whole windows are judged
     return {
         "runs": len(lengths),
         "window": window,

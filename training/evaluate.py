@@ -27,7 +27,7 @@ from .data import Episodes
 from .drift import WINDOW, Reference, drift, real_windows
 from .environments import world_module
 from .errors import TrainingError
-from .following import follow
+from .following import AHEAD, follow
 from .held_out import CONTEXT, held_out_episodes, long_episodes, random_episodes
 from .invention import Drive, invent, real_drives
 from .inverse_dynamics import ActionReader, action_reader
@@ -86,7 +86,7 @@ def gather(e: Evaluation) -> Real:
     return Real(
         module=module,
         held=held,
-        random=random_episodes(e.world, module, e.data, 75 * e.starts),
+        random=random_episodes(e.world, module, e.data, starts=e.starts, ahead=AHEAD),
         long=runs,
         reader=reader,
         reference=real_windows(runs, reader, min(WINDOW, e.frames)),

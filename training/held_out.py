@@ -19,7 +19,7 @@ from .record import HELD_OUT_FROM, Recording, record, write_npz
 
 CONTEXT = 8  # real frames before a dream
 RANDOM_SEED, LONG_SEED = HELD_OUT_FROM + 1, HELD_OUT_FROM + 2
-RANDOM_EPISODE = 240  # frames
+LEAD_IN = 60  # frames that the start policy plays before a random script begins
 
 
 def held_out_episodes(world: str, data: Path, frames: int = 8000) -> Episodes:
@@ -27,12 +27,45 @@ def held_out_episodes(world: str, data: Path, frames: int = 8000) -> Episodes:
     return _kept(data / f"held-{HELD_OUT_FROM}.npz", Recording(world, "mixed", HELD_OUT_FROM, frames))
 
 
-def random_episodes(world: str, module: ModuleType, data: Path, frames: int) -> Episodes:
-    """Real episodes under random action scripts; those of `held_out_episodes` where a world has no such policy."""
+def random_episodes(world: str, module: ModuleType, data: Path, *, starts: int, ahead: int) -> Episodes:
+    """Real episodes that end in `ahead` frames of a random action script; `held_out_episodes` where there are none.
+
+    The start policy plays first: a car that stands, or has long left the road, shows little of what is pressed.
+    """
     if "sticky-random" not in module.POLICIES:
         return held_out_episodes(world, data)
-    path = data / f"random-{RANDOM_SEED}-{frames}.npz"
-    return _kept(path, Recording(world, "sticky-random", RANDOM_SEED, frames, RANDOM_EPISODE))
+    path = data / f"random-{RANDOM_SEED}-{starts}x{ahead}.npz"
+    if not path.is_file():
+        write_npz(path, scripted_then_random(module, starts=starts, ahead=ahead))
+    return load_episodes([path])
+
+
+def scripted_then_random(module: ModuleType, *, starts: int, ahead: int) -> dict[str, np.ndarray]:
+    """`CONTEXT` frames of the start policy, then `ahead` under random actions, `starts` times; arrays as `record`."""
+    source, frames, actions = module.Source(), [], []
+    bar = tqdm(total=starts, unit="start", desc="random scripts", file=sys.stderr, disable=not sys.stderr.isatty())
+    number = 0
+    while len(frames) < starts and number < 4 * starts:
+        rng = np.random.default_rng([RANDOM_SEED, number])
+        drivers = [module.POLICIES[name](rng) for name in (module.FACTS["start_policy"], "sticky-random")]
+        picture, rows = source.reset(RANDOM_SEED + number), []
+        number += 1
+        for age in range(LEAD_IN + ahead):
+            action = drivers[age >= LEAD_IN - 1](source)  # from the last frame of the context on
+            rows.append((picture.copy(), action))
+            picture = source.step(action)
+            if source.done:
+                break
+        if len(rows) == LEAD_IN + ahead:
+            frames.append(np.stack([row[0] for row in rows[LEAD_IN - CONTEXT :]]))
+            actions.append(np.stack([row[1] for row in rows[LEAD_IN - CONTEXT :]]))
+            bar.update()
+    bar.close()
+    source.close()
+    if not frames:
+        raise TrainingError(f"expected real episodes of {LEAD_IN + ahead} frames, all of {number} ended before.")
+    begins = np.arange(len(frames) * (CONTEXT + ahead)) % (CONTEXT + ahead) == 0
+    return {"frames": np.concatenate(frames), "actions": np.concatenate(actions).astype(np.float32), "starts": begins}
 
 
 def long_episodes(world: str, module: ModuleType, data: Path, *, runs: int, frames: int) -> Episodes:

@@ -184,7 +184,7 @@ describe("what is refused", () => {
 
 describe("WebGPU", () => {
   it("gives the frames that WASM gives", async ({ skip }) => {
-    const context = await launchBrowser({ webgpu: true });
+    const context = await launchBrowser({ graphics: "webgpu" });
     try {
       const page = await openPage(context);
       const hasAdapter = await page.evaluate(async () => (await navigator.gpu?.requestAdapter()) !== null);

@@ -1,6 +1,6 @@
 /**
- * Starts the headless Chromium of the browser tests and the bench: software graphics, its own profile, nothing that
- * calls home.
+ * Starts the headless Chromium of the browser tests and the bench: software graphics unless told, its own profile,
+ * nothing that calls home.
  */
 import { type BrowserContext, chromium, type Page } from "playwright-core";
 import { ensureChromium } from "./chromium.mjs";
@@ -26,15 +26,20 @@ const SOFTWARE_WEBGPU = [
   "--enable-unsafe-swiftshader",
 ];
 
-/** @param profile folder of the browser's profile, kept between two launches; absent: a fresh one, removed on close */
+const GRAPHICS = { webgl: SOFTWARE_GL, webgpu: SOFTWARE_WEBGPU, own: [] };
+
+/**
+ * @param graphics "own": what Chromium does by itself on this machine; absent: "webgl"
+ * @param profile folder of the browser's profile, kept between two launches; absent: a fresh one, removed on close
+ */
 export async function launchBrowser(
-  options: { readonly webgpu?: boolean; readonly profile?: string } = {},
+  options: { readonly graphics?: keyof typeof GRAPHICS; readonly profile?: string } = {},
 ): Promise<BrowserContext> {
   const browser = await chromium.launchPersistentContext(options.profile ?? "", {
     executablePath: ensureChromium(),
     headless: true,
     viewport: { width: 1280, height: 800 },
-    args: [...QUIET, ...(options.webgpu ? SOFTWARE_WEBGPU : SOFTWARE_GL)],
+    args: [...QUIET, ...GRAPHICS[options.graphics ?? "webgl"]],
   });
   browser.setDefaultTimeout(PATIENCE_MS);
   return browser;
