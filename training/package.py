@@ -27,7 +27,7 @@ from .train_world_model import load_world_model
 from .world_model import WorldModel, patchify
 
 SCHEMA = 1
-START_FRAMES = 4  # history of a start: enough to know how fast one goes, and each delays the first frame
+START_FRAMES = 2  # history of a start: enough to know how fast one goes; each delays the first frame by a tick
 START_SEED = 2_000_000  # starts are recorded from seeds of their own, neither trained on nor evaluated
 
 
