@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from pathlib import Path
 
 import torch
@@ -25,8 +26,11 @@ def load(path: Path, *, world: str, stage: str) -> dict:
     """The state that `save` wrote, refused when it belongs to another world or stage."""
     if not path.is_file():
         raise TrainingError(f"expected a checkpoint at '{path}', found none; run the stage '{stage}' first.")
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    meta = state.get("meta", {})
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise TrainingError(f"'{path}': expected a checkpoint of stage '{stage}', got an unreadable file.") from error
+    meta = state.get("meta", {}) if isinstance(state, dict) else {}
     found = (meta.get("world"), meta.get("stage"))
     if found != (world, stage):
         raise TrainingError(

@@ -72,8 +72,8 @@ def _weigh(logits: Tensor) -> Tensor:
 
 def blur(clips: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], Tensor]:
     """The same random noise level for the clips of one row; a third of the rows stay clean."""
-    batch = len(clips[0])
-    level = torch.rand(batch) * (torch.rand(batch) < 0.67)
+    shape, device = (len(clips[0]),), clips[0].device
+    level = torch.rand(shape, device=device) * (torch.rand(shape, device=device) < 0.67)
     at = level[:, None, None, None]
     return tuple((1 - at) * c + at * torch.randn_like(c) for c in clips), level
 

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from . import checkpoint
 from .data import Episodes, load_episodes
+from .device import find_place
 
 BEFORE, AFTER = 1, 4  # frames it sees before and after the one that the action starts from
 FRAMES = BEFORE + 1 + AFTER
@@ -95,11 +96,13 @@ class ActionReader(nn.Module):
 
 
 def train_reader(episodes: Episodes, args: ReaderTraining) -> ActionReader:
-    """Fits a reader to real episodes."""
+    """Fits a reader to real episodes, on the device there is; the reader itself then works on the CPU."""
     torch.manual_seed(args.seed)
+    device = find_place().device
     model = ActionReader(*episodes.frames.shape[1:3], episodes.actions.shape[1])
     model.mean.copy_(torch.from_numpy(episodes.actions.mean(0)))
     model.std.copy_(torch.from_numpy(episodes.actions.std(0) + 1e-3))
+    model.to(device)
     first = episodes.windows(FRAMES)
     steps = max(4, int(args.passes * len(first) / args.batch))
     optim = torch.optim.AdamW(model.parameters(), args.rate, weight_decay=0.02)
@@ -109,15 +112,15 @@ def train_reader(episodes: Episodes, args: ReaderTraining) -> ActionReader:
     bar = tqdm(range(steps), unit="step", desc="action reader", file=sys.stderr, disable=not sys.stderr.isatty())
     for _ in bar:
         rows = rng.choice(first, args.batch)
-        stack = torch.from_numpy(episodes.frames[rows[:, None] + np.arange(FRAMES)])
-        wanted = (torch.from_numpy(episodes.actions[rows + BEFORE]) - model.mean) / model.std
+        stack = torch.from_numpy(episodes.frames[rows[:, None] + np.arange(FRAMES)]).to(device)
+        wanted = (torch.from_numpy(episodes.actions[rows + BEFORE]).to(device) - model.mean) / model.std
         loss = (model(stack)[0] - wanted).square().mean()
         optim.zero_grad(set_to_none=True)
         loss.backward()
         optim.step()
         schedule.step()
         bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-    return model.eval()
+    return model.eval().cpu()
 
 
 def action_reader(

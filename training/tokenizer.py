@@ -77,11 +77,11 @@ class Tokenizer(nn.Module):
         """Normalised latents [B, C, H/8, W/8] to pictures [B, 3, H, W], about [0, 1], not clipped."""
         return self.decoder(latent * self.std + self.mean) + 0.5
 
-    def loss(self, picture: Tensor, before: Tensor) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, picture: Tensor, before: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """L1 + SSIM + gradient loss on `picture` uint8 [B, H, W, 3]; `before` is the frame before each, for motion."""
         target = to_float(picture) + 0.5
         latent = self.encoder(target - 0.5)
-        level = torch.rand(len(latent), 1, 1, 1) * 0.15
+        level = torch.rand(len(latent), 1, 1, 1, device=latent.device) * 0.15
         noisy = latent + level * torch.randn_like(latent) * (torch.rand_like(level) < 0.7)
         out = self.decoder(noisy) + 0.5
         moved = (target - to_float(before) - 0.5).abs().mean(1, keepdim=True)
@@ -90,8 +90,8 @@ class Tokenizer(nn.Module):
         gradient = sum((_diff(out, d) - _diff(target, d)).abs().mean() for d in (2, 3))
         structure = 1 - ssim(out, target)
         loss = pixel + 0.25 * structure + 0.5 * gradient
-        mse = ((out.clamp(0, 1) - target) ** 2).mean().item()
-        return loss, {"loss": loss.item(), "psnr": -10 * torch.tensor(mse).log10().item()}
+        mse = ((out.detach().clamp(0, 1) - target) ** 2).mean()
+        return loss, {"loss": loss.detach(), "psnr": -10 * mse.log10()}
 
 
 def to_float(picture: Tensor) -> Tensor:

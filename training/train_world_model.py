@@ -9,23 +9,21 @@ teaches that what was dreamed doesn't last (`LOG.md`, 2026-11-21). Resumes from 
 
 from __future__ import annotations
 
-import argparse
 import copy
 import sys
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
 from . import checkpoint
+from .command import exit_status, stage_parser
 from .data import Episodes, load_episodes
+from .device import compiled, find_place
 from .environments import world_module
-from .errors import TrainingError
+from .loop import Loop, Training, follow
 from .muon import optimisers
 from .tokenizer import Tokenizer, psnr, to_uint8
 from .train_tokenizer import load_tokenizer
@@ -36,11 +34,9 @@ HORIZONS = (1, 4, 8, 16, 32)
 
 
 @dataclass
-class WorldModelTraining:
+class WorldModelTraining(Training):
     """How long, how fast, and what is done against drift."""
 
-    world: str
-    data: Path  # folder with recordings, their latents and tokenizer.pt
     steps: int = 3200
     batch: int = 12
     length: int = 24  # frames of history a row; longer than the window
@@ -51,10 +47,7 @@ class WorldModelTraining:
     noise_scale: float = 0.4  # largest noise on the history, in standard deviations of the latent
     resample_from: float = 1.0  # share of the steps after which histories are dreamed; 1: never
     dreamed: int = 8  # dreamed frames at the end of such a history
-    seed: int = 0
     compile: bool = True
-    evaluate_every: int = 250  # steps
-    checkpoint_every: float = 120.0  # seconds
 
 
 class LatentRows:
@@ -101,13 +94,13 @@ def resample(model: WorldModel, latents: Tensor, actions: Tensor, dreamed: int, 
 def train(args: WorldModelTraining, config: WorldModelConfig) -> WorldModel:
     """Trains, or trains on from the checkpoint; the world's table says how many actions there are."""
     torch.manual_seed(args.seed)
-    path = args.data / f"{STAGE}.pt"
-    tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world)
-    module = world_module(args.world)
+    place = find_place()
+    tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world).to(place.device)
+    module = world_module(args.world, args.data)
     config = replace(config, actions=len(module.ACTIONS))
     rows = LatentRows(args.data, "train-*", args.length + 1, module.MIRROR)
     held = LatentRows(args.data, "held-*", 4 + HORIZONS[-1], None)
-    model = WorldModel(config)
+    model = WorldModel(config).to(place.device)
     set_bounds(model, tokenizer)
     average = copy.deepcopy(model)
     optims = optimisers(
@@ -116,63 +109,29 @@ def train(args: WorldModelTraining, config: WorldModelConfig) -> WorldModel:
         adam_lr=args.adam_lr,
         first_and_last={"trunk.embed", "trunk.action", "trunk.level", "trunk.position", "head.level", "head.out"},
     )
-    step = 0
-    if path.exists():
-        state = checkpoint.load(path, world=args.world, stage=STAGE)
-        model.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        for optim, saved in zip(optims, state["optims"], strict=True):
-            optim.load_state_dict(saved)
-        step = state["meta"]["step"]
-
-    def save() -> None:
-        meta = {"world": args.world, "stage": STAGE, "step": step, "steps": args.steps, "config": config.dict()}
-        state = {"model": model.state_dict(), "average": average.state_dict()}
-        checkpoint.save(path, {**state, "optims": [o.state_dict() for o in optims]}, meta)
-
-    loss_of = torch.compile(model.loss, dynamic=False) if args.compile else model.loss
-    writer = SummaryWriter(str(args.data / "logs" / STAGE), purge_step=step)
-    bar = tqdm(total=args.steps, initial=step, unit="step", file=sys.stderr)
-    saved_at = time.monotonic()
-    while step < args.steps:
-        rng = np.random.default_rng([args.seed, step])
-        torch.manual_seed(args.seed * 1_000_003 + step)
-        grid, actions = rows.draw(rng, args.batch)
+    loop = Loop(
+        STAGE,
+        args,
+        place,
+        config=config.dict(),
+        parts={"model": model, "average": average, "optims": optims},
+        frames=args.batch * args.length,
+        evaluate=lambda: held_out(average, tokenizer, held, count=48),
+    )
+    loss_of = compiled(model.loss, args.compile)
+    for step, rng in loop:
+        grid, actions = (drawn.to(place.device) for drawn in rows.draw(rng, args.batch))
         latents = patchify(grid, config)
         history, target = latents[:, :-1], latents[:, 1:]
         share = step / args.steps
-        if share > args.resample_from and rng.random() < 0.5:
-            history = resample(model, history, actions[:, :-1], args.dreamed)
-        loss, logs = loss_of(history, target, actions[:, :-1], args.noise_scale)
-        rate = min(1.0, (step + 1) / 100, max(0.02, (1 - share) / (1 - args.decay_from)))
-        for optim in optims:
-            for group in optim.param_groups:
-                group.setdefault("initial_lr", group["lr"])
-                group["lr"] = group["initial_lr"] * rate
-            optim.zero_grad(set_to_none=True)
+        with place.autocast():
+            if share > args.resample_from and rng.random() < 0.5:
+                history = resample(model, history, actions[:, :-1], args.dreamed)
+            loss, logs = loss_of(history, target, actions[:, :-1], args.noise_scale)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optim in optims:
-            optim.step()
-        with torch.no_grad():
-            decay = min(args.ema, (step + 1) / (step + 10))
-            for mean, weight in zip(average.parameters(), model.parameters(), strict=True):
-                mean.lerp_(weight, 1 - decay)
-        step += 1
-        bar.update()
-        if step % 10 == 0:
-            bar.set_postfix({name: f"{float(value):.4f}" for name, value in logs.items()})
-            for name, value in logs.items():
-                writer.add_scalar(f"{STAGE}/{name}", float(value), step)
-        if step % args.evaluate_every == 0 or step == args.steps:
-            scores = held_out(average, tokenizer, held, count=48)
-            for name, value in scores.items():
-                writer.add_scalar(f"{STAGE}/{name}", value, step)
-            tqdm.write(f"step {step}: " + "  ".join(f"{k} {v:.2f}" for k, v in scores.items()), file=sys.stderr)
-        if time.monotonic() - saved_at > args.checkpoint_every or step == args.steps:
-            save()
-            saved_at = time.monotonic()
-    bar.close()
+        loop.update(optims, rate=min(1.0, (step + 1) / 100, max(0.02, (1 - share) / (1 - args.decay_from))))
+        follow(average, model, decay=args.ema, step=step)
+        loop.log(logs)
     return average
 
 
@@ -181,9 +140,10 @@ def held_out(model: WorldModel, tokenizer: Tokenizer, rows: LatentRows, *, count
     """Median PSNR against the real frames after 4 real ones, dB, with copy-last-frame beside it."""
     first = np.random.default_rng(5).choice(rows.first, count, replace=len(rows.first) < count)
     first = first[:, None] + np.arange(rows.length)
-    latents = patchify(torch.from_numpy(rows.latents[0][first].astype(np.float32)), model.config)
-    actions = torch.from_numpy(rows.episodes.actions[first])
-    frames = torch.from_numpy(rows.episodes.frames[first])
+    device = model.low.device
+    latents = patchify(torch.from_numpy(rows.latents[0][first].astype(np.float32)).to(device), model.config)
+    actions = torch.from_numpy(rows.episodes.actions[first]).to(device)
+    frames = torch.from_numpy(rows.episodes.frames[first]).to(device)
     generator = torch.Generator().manual_seed(0)
     dreamed = model.rollout(latents[:, :4], actions[:, :-1], HORIZONS[-1], evaluations, generator=generator)
     scores = {}
@@ -205,11 +165,8 @@ def load_world_model(folder: Path, world: str, *stages: str) -> WorldModel:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--world", required=True)
-    parser.add_argument("--data", type=Path, help="folder of the recordings; default .data/WORLD")
-    parser.add_argument("--steps", type=int, default=3200)
-    parser.add_argument("--batch", type=int, default=12)
+    parser = stage_parser(__doc__, steps=WorldModelTraining.steps)
+    parser.add_argument("--batch", type=int, default=WorldModelTraining.batch)
     parser.add_argument("--no-compile", action="store_true", help="skip torch.compile: slower steps, at once")
     args = parser.parse_args(argv)
     spec = WorldModelTraining(
@@ -219,12 +176,7 @@ def main(argv: list[str] | None = None) -> int:
         batch=args.batch,
         compile=not args.no_compile,
     )
-    try:
-        train(spec, WorldModelConfig())
-    except TrainingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_status(lambda: train(spec, WorldModelConfig()))
 
 
 if __name__ == "__main__":

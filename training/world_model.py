@@ -41,6 +41,7 @@ class WorldModelConfig:
     window_layers: tuple[int, ...] = (1, 3, 5)  # trunk layers that attend to the window
     head_layers: int = 3
     window: int = 16  # earlier frames that a frame attends to
+    prediction: str = "x"  # of the head: the clean latent; "v": the way there from noise; "mean": x, blind to noise
 
     @property
     def tokens(self) -> int:
@@ -171,7 +172,8 @@ class Trunk(nn.Module):
         batch, time, tokens, _ = latent.shape
         x = self.embed(latent) + self.position
         condition = self.condition(action, level)
-        age = torch.arange(time)[:, None] - torch.arange(time)[None, :]  # [query frame, key frame]
+        frame = torch.arange(time, device=latent.device)
+        age = frame[:, None] - frame[None, :]  # [query frame, key frame]
         outside = (age < 0) | (age > self.c.window)
         written = []
         for layer in self.layers:
@@ -181,10 +183,10 @@ class Trunk(nn.Module):
                 written.append(torch.stack([k, v], 2))
                 bias = layer.age_bias[:, age.clamp(0, self.c.window)].masked_fill(outside, EMPTY)
                 bias = bias.repeat_interleave(tokens, 1).repeat_interleave(tokens, 2)  # [heads, T N, T N]
-                mixed = _attend_all(layer, q.flatten(1, 2), k.flatten(1, 2), v.flatten(1, 2), bias)
+                mixed = attend_all(layer, q.flatten(1, 2), k.flatten(1, 2), v.flatten(1, 2), bias)
                 mixed = mixed.reshape(batch, time, tokens, -1)
             else:
-                mixed = _attend_all(layer, q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), None)
+                mixed = attend_all(layer, q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), None)
                 mixed = mixed.reshape(batch, time, tokens, -1)
             x = layer.feed_forward(x + gate1 * layer.out(mixed), *rest)
         return x, torch.stack(written, 2)
@@ -221,6 +223,8 @@ class Trunk(nn.Module):
 class Head(nn.Module):
     def __init__(self, c: WorldModelConfig) -> None:
         super().__init__()
+        if c.prediction not in ("x", "v", "mean"):
+            raise ValueError(f'prediction: expected "x", "v" or "mean", got "{c.prediction}".')
         self.c = c
         self.embed = nn.Linear(c.width + 2 * c.token_channels, c.width)
         self.level = nn.Sequential(nn.Linear(32, c.condition), nn.SiLU(), nn.Linear(c.condition, c.condition))
@@ -231,16 +235,20 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor, latent: Tensor, noised: Tensor, level: Tensor) -> Tensor:
         """features [B, N, width], previous and noised latent [B, N, C], level [B]; gives the clean latent [B, N, C]."""
+        if self.c.prediction == "mean":
+            noised, level = torch.zeros_like(noised), torch.zeros_like(level)
         x = self.embed(torch.cat([features, latent, noised], -1))
         condition = F.silu(self.level(level_embedding(level, 32)))
         for layer in self.layers:
             shift1, scale1, gate1, *rest = layer.modulate(condition)
             q, k, v = layer.project(layer.norm1(x) * (1 + scale1) + shift1)
-            x = layer.feed_forward(x + gate1 * layer.out(_attend_all(layer, q, k, v, None)), *rest)
+            x = layer.feed_forward(x + gate1 * layer.out(attend_all(layer, q, k, v, None)), *rest)
+        if self.c.prediction == "v":
+            return noised + (1 - level[:, None, None]) * self.out(self.norm(x))
         return latent + self.out(self.norm(x))
 
 
-def _attend_all(layer: Layer, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
+def attend_all(layer: Layer, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
     """`Layer.attend` by the fused kernel for training; the exported graph takes the plain one."""
     if torch.onnx.is_in_onnx_export() or torch.compiler.is_exporting():
         return layer.attend(q, k, v, bias)
@@ -282,7 +290,7 @@ class WorldModel(nn.Module):
         levels = schedule(len(noise))
         noised, clean = noise[0], latent
         for level, following in zip(levels, [*levels[1:], 1.0], strict=True):
-            clean = self.head(features, latent, noised, torch.full((len(latent),), level))
+            clean = self.head(features, latent, noised, torch.full((len(latent),), level, device=latent.device))
             clean = torch.minimum(torch.maximum(clean, self.low), self.high)
             implied = (noised - level * clean) / (1 - level)
             noised = (1 - following) * implied + following * clean
@@ -306,13 +314,14 @@ class WorldModel(nn.Module):
         levels, where what is new is decided.
         """
         batch, time = history.shape[:2]
-        history_level = torch.rand(batch, time) * noise_scale * (torch.rand(batch, 1) < 0.75)
+        at = {"device": history.device}
+        history_level = torch.rand(batch, time, **at) * noise_scale * (torch.rand(batch, 1, **at) < 0.75)
         noisy = history + history_level[..., None, None] * torch.randn_like(history)
         features, _ = self.trunk(noisy, action, history_level)
-        level = torch.rand(batch * time).square() * (torch.rand(batch * time) < 0.5)
+        level = torch.rand(batch * time, **at).square() * (torch.rand(batch * time, **at) < 0.5)
         clean = target.flatten(0, 1)
-        at = level[:, None, None]
-        noised = (1 - at) * torch.randn_like(clean) + at * clean
+        share = level[:, None, None]
+        noised = (1 - share) * torch.randn_like(clean) + share * clean
         predicted = self.head(features.flatten(0, 1), noisy.flatten(0, 1), noised, level)
         error = (predicted - clean).square().mean((1, 2))
         copy = (history - target).square().mean((2, 3)).mean()
@@ -330,17 +339,20 @@ class WorldModel(nn.Module):
         *,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Dreams on. history [B, n, N, C] real latents, action [B, n - 1 + frames, A]; gives [B, frames, N, C]."""
-        c, batch, context = self.config, len(history), history.shape[1]
-        kv = torch.zeros(batch, c.window, len(c.window_layers), 2, c.tokens, c.kv_width)
-        age = torch.full((c.window,), -1, dtype=torch.int32)
-        latent, out, level = history[:, 0], [], torch.zeros(batch)
+        """Dreams on. history [B, n, N, C] real latents, action [B, n - 1 + frames, A]; gives [B, frames, N, C].
+
+        Noise is drawn on the CPU, so that a seed gives the same dream on every device.
+        """
+        c, batch, context, device = self.config, len(history), history.shape[1], history.device
+        kv = torch.zeros(batch, c.window, len(c.window_layers), 2, c.tokens, c.kv_width, device=device)
+        age = torch.full((c.window,), -1, dtype=torch.int32, device=device)
+        latent, out, level = history[:, 0], [], torch.zeros(batch, device=device)
         for t in range(context - 1 + frames):
             features, slot = self.trunk.step(latent, action[:, t], level, kv, age)
             if t < context - 1:
                 latent = history[:, t + 1]
             else:
-                noise = torch.randn(evaluations, *latent.shape, generator=generator)
+                noise = torch.randn(evaluations, *latent.shape, generator=generator).to(device)
                 latent = self.denoise(features, latent, noise)
                 out.append(latent)
             kv[:, t % c.window] = slot

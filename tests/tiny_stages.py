@@ -1,0 +1,177 @@
+"""The training stages at their smallest, on pictures made up here: for the tests of resuming and of several processes.
+
+`python -m tests.tiny_stages kill FOLDER` trains each stage in FOLDER/STAGE, in a process that dies by SIGKILL in the
+middle; `torchrun -m tests.tiny_stages together FOLDER` trains all stages, and each process leaves its weights.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
+
+from training import checkpoint, consistency, matching, self_forcing, teacher, train_tokenizer, train_world_model
+from training.device import Place, find_place
+from training.loop import Loop, Training
+from training.record import write_npz
+from training.tokenizer import TokenizerConfig
+from training.world_model import WorldModelConfig
+
+WORLD, SIZE = "push-t", 32
+STEPS = 12
+LAST_SAVED, KILLED = 4, 8  # the killed run writes its last checkpoint after 4 steps and dies in its eighth
+EVERY = {"log_every": 1, "evaluate_every": STEPS, "checkpoint_every": 0.0}
+
+
+def make_data(folder: Path) -> None:
+    """Recordings: a bright square that the two actions move."""
+    for name, seed, frames in (("train-1", 1, 120), ("held-1000000", 2, 60)):
+        rng = np.random.default_rng(seed)
+        actions = np.repeat(rng.uniform(-1, 1, (frames // 6, 2)), 6, 0).astype(np.float32)
+        place = 12 + np.cumsum(2 * actions, 0).astype(int) % 16
+        pictures = np.full((frames, SIZE, SIZE, 3), 60, np.uint8)
+        for picture, (x, y) in zip(pictures, place, strict=True):
+            picture[y : y + 8, x : x + 8] = (230, 90, 20)
+        starts = np.arange(frames) == 0
+        write_npz(folder / f"{name}.npz", {"frames": pictures, "actions": actions, "starts": starts})
+
+
+def tokenizer(folder: Path, **changes) -> nn.Module:
+    args = train_tokenizer.TokenizerTraining(WORLD, folder, **{"steps": STEPS, "batch": 4, **EVERY, **changes})
+    return train_tokenizer.train(args, TokenizerConfig(size=SIZE, wide=8, narrow=8, decoder_narrow=8))
+
+
+SHAPES = {"grid": SIZE // 8, "patch": 2, "width": 32, "heads": 4, "mlp": 32, "window": 4}
+LAYERS = {"trunk_layers": 2, "window_layers": (1,), "head_layers": 1}
+
+
+def world_model(folder: Path, **changes) -> nn.Module:
+    settings = {"steps": STEPS, "batch": 4, "length": 8, "compile": False, **EVERY, **changes}
+    args = train_world_model.WorldModelTraining(WORLD, folder, **settings)
+    return train_world_model.train(args, WorldModelConfig(**SHAPES, **LAYERS))
+
+
+def teaching(folder: Path, **changes) -> nn.Module:
+    args = teacher.TeacherTraining(WORLD, folder, **{"steps": STEPS, "batch": 2, "compile": False, **EVERY, **changes})
+    return teacher.train(args, WorldModelConfig(**SHAPES, **LAYERS))
+
+
+def distilling(folder: Path, **changes) -> nn.Module:
+    settings = {"steps": STEPS, "batch": 2, "length": 8, "compile": False, **EVERY, **changes}
+    return consistency.train(consistency.ConsistencyTraining(WORLD, folder, **settings))
+
+
+def matched(folder: Path, **changes) -> nn.Module:
+    settings = {"steps": STEPS, "rows": 2, "batch": 2, "compile": False, **EVERY, **changes}
+    return matching.train(matching.MatchingTraining(WORLD, folder, **settings))
+
+
+def forcing(folder: Path, **changes) -> nn.Module:
+    settings = {"steps": STEPS, "rows": 4, "batch": 4, "length": 8, "alone": 2, "compile": False, **EVERY, **changes}
+    return self_forcing.train(self_forcing.SelfForcing(WORLD, folder, **settings))
+
+
+@dataclass
+class Line(Training):
+    """A stage that fits a line: its loss draws nothing, so that a batch may be halved."""
+
+    batch: int = 8
+
+
+def line(folder: Path, place: Place, **changes) -> nn.Module:
+    args = Line(WORLD, folder, **{"steps": STEPS, **EVERY, **changes})
+    torch.manual_seed(args.seed)
+    model = nn.Linear(3, 1)
+    optims = [torch.optim.SGD(model.parameters(), lr=0.1)]
+    loop = Loop("line", args, place, config={}, parts={"model": model, "optims": optims}, frames=args.batch)
+    for step, rng in loop:
+        loss = line_loss(model, rng.normal(size=(args.batch, 3)))
+        loss.backward()
+        loop.update(optims, rate=1 - step / args.steps)
+        loop.log({"loss": loss.detach()})
+    return model
+
+
+def line_loss(model: nn.Module, at: np.ndarray) -> torch.Tensor:
+    x = torch.from_numpy(at.astype(np.float32))  # [B, 3]
+    return (model(x)[:, 0] - x.sum(1)).square().mean()
+
+
+STAGES: dict[str, Callable[..., nn.Module]] = {
+    "tokenizer": tokenizer,
+    "world-model": world_model,
+    "self-forcing": forcing,
+    "teacher": teaching,
+    "consistency": distilling,
+    "matching": matched,
+}
+
+
+def prepare(folder: Path) -> None:
+    """Recordings, and all that later stages begin from."""
+    make_data(folder)
+    train_tokenizer.write_latents(tokenizer(folder, steps=4), folder, mirror=False)
+    for train in (world_model, teaching, distilling):
+        train(folder, steps=4)
+
+
+def logged(folder: Path, stage: str, name: str = "loss") -> dict[int, float]:
+    """A curve as TensorBoard shows it, by step."""
+    events = EventAccumulator(str(folder / "logs" / stage)).Reload()
+    return {event.step: event.value for event in events.Scalars(f"{stage}/{name}")}
+
+
+def kill_in_the_middle(stage: str, folder: Path) -> None:
+    if os.fork():  # sooner than a process that imports everything anew
+        _, status = os.wait()
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        return
+    log = Loop.log
+
+    def log_or_die(loop: Loop, logs: dict) -> None:
+        if loop.step + 1 > LAST_SAVED:
+            loop.args.checkpoint_every = math.inf
+        if loop.step + 1 == KILLED:
+            os.kill(os.getpid(), signal.SIGKILL)
+        log(loop, logs)
+
+    Loop.log = log_or_die
+    STAGES[stage](folder)
+    os._exit(1)
+
+
+def train_together(folder: Path) -> None:
+    place = find_place()
+    if not place.first:
+
+        def refuse(*_args) -> None:
+            raise AssertionError("only the first process may write")
+
+        checkpoint.save = refuse
+    models = {}
+    for stage, train in STAGES.items():
+        models[stage] = train(folder).state_dict()
+        if stage == "tokenizer" and place.first:
+            learned = train_tokenizer.load_tokenizer(folder / "tokenizer.pt", WORLD)
+            train_tokenizer.write_latents(learned, folder, mirror=False)
+        place.wait()
+    models["line"] = line(folder, place).state_dict()
+    torch.save(models, folder / f"weights-of-{place.rank}.pt")
+
+
+if __name__ == "__main__":
+    what, place = sys.argv[1], Path(sys.argv[2])
+    if what == "together":
+        train_together(place)
+    else:
+        for name in STAGES:
+            kill_in_the_middle(name, place / name)

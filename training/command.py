@@ -1,0 +1,29 @@
+"""What the command lines of the training side share: the arguments of a stage, and how bad input ends a command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from .errors import TrainingError
+
+
+def stage_parser(description: str | None, *, steps: int) -> argparse.ArgumentParser:
+    """A parser with --world, --data and --steps, to which a stage adds its own."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--world", required=True)
+    parser.add_argument("--data", type=Path, help="folder of recordings and checkpoints; default .data/WORLD")
+    parser.add_argument("--steps", type=int, default=steps, help="default %(default)s")
+    return parser
+
+
+def exit_status(work: Callable[[], object]) -> int:
+    """Does a command's work: 0, or 2 after one line on stderr where its input was bad."""
+    try:
+        work()
+    except TrainingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0

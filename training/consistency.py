@@ -1,0 +1,118 @@
+"""Consistency distillation: the causal model learns to reach in one or two evaluations where its ODE ends in many.
+
+    python -m training.consistency --world car-racing
+
+Teacher-forced: histories are real. A frame is noised to a level of a fixed ladder; the frozen model takes one Euler
+step up the ladder, and the student's prediction before that step is pulled to its averaged self's prediction after it.
+On the last rung the frozen model's own prediction is the target.
+
+Sources: Song et al. 2023, "Consistency models"; the teacher-forced, discrete form without Jacobian products follows
+Causal-rCM.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .command import exit_status, stage_parser
+from .device import compiled, find_place
+from .environments import world_module
+from .loop import Loop, Training, follow
+from .train_tokenizer import load_tokenizer
+from .train_world_model import HORIZONS, LatentRows, held_out, load_world_model
+from .world_model import WorldModel, patchify
+
+STAGE = "consistency"
+
+
+@dataclass
+class ConsistencyTraining(Training):
+    """How long, how fast, how many rungs."""
+
+    steps: int = 600
+    batch: int = 8
+    length: int = 20  # frames of a row; more than the window
+    rungs: int = 8  # levels 0, 1/rungs, ...: steps of the ODE that is distilled
+    first_share: float = 0.4  # of the frames are noised to level 0, where play begins
+    lr: float = 2e-4
+    target_ema: float = 0.95  # of the student that gives the targets
+    ema: float = 0.995  # of the weights that are kept
+    noise_scale: float = 0.4  # largest noise on the history, in standard deviations of the latent
+    compile: bool = True
+
+
+def consistency_loss(
+    student: WorldModel, target: WorldModel, frozen: WorldModel, args: ConsistencyTraining, rows: tuple[Tensor, Tensor]
+) -> Tensor:
+    """rows: latents [B, T + 1, N, C] and actions [B, T, A]. A number: mean squared distance to the target."""
+    latents, action = rows
+    batch, time = action.shape[:2]
+    at = {"device": latents.device}
+    history_level = torch.rand(batch, time, **at) * args.noise_scale * (torch.rand(batch, 1, **at) < 0.75)
+    history = latents[:, :-1] + history_level[..., None, None] * torch.randn_like(latents[:, :-1])
+    before, clean = history.flatten(0, 1), latents[:, 1:].flatten(0, 1)
+
+    rung = torch.randint(0, args.rungs, (batch * time,), **at)
+    rung = torch.where(torch.rand(batch * time, **at) < args.first_share, 0, rung)
+    level, following = rung / args.rungs, (rung + 1) / args.rungs
+    low, high = level[:, None, None], following[:, None, None]
+    noised = low * clean + (1 - low) * torch.randn_like(clean)
+    with torch.no_grad():
+        features = frozen.trunk(history, action, history_level)[0].flatten(0, 1)
+        guess = frozen.head(features, before, noised, level)
+        implied = (noised - low * guess) / (1 - low)
+        stepped = high * guess + (1 - high) * implied
+        features = target.trunk(history, action, history_level)[0].flatten(0, 1)
+        goal = torch.where(high < 1, target.head(features, before, stepped, following), guess)
+    features = student.trunk(history, action, history_level)[0].flatten(0, 1)
+    return (student.head(features, before, noised, level) - goal).square().mean()
+
+
+def train(args: ConsistencyTraining) -> WorldModel:
+    torch.manual_seed(args.seed)
+    place = find_place()
+    tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world).to(place.device)
+    frozen = load_world_model(args.data, args.world).to(place.device).requires_grad_(False)
+    student, target, average = (copy.deepcopy(frozen).requires_grad_(needed) for needed in (True, False, False))
+    rows = LatentRows(args.data, "train-*", args.length + 1, world_module(args.world, args.data).MIRROR)
+    held = LatentRows(args.data, "held-*", 4 + HORIZONS[-1], None)
+    optim = torch.optim.AdamW(student.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0)
+    loop = Loop(
+        STAGE,
+        args,
+        place,
+        config=student.config.dict(),
+        parts={"model": student, "target": target, "average": average, "optim": optim},
+        frames=args.batch * args.length,
+        evaluate=lambda: held_out(average, tokenizer, held, count=48),
+    )
+    loss_of = compiled(consistency_loss, args.compile)
+    for step, rng in loop:
+        grid, actions = (drawn.to(place.device) for drawn in rows.draw(rng, args.batch))
+        with place.autocast():
+            loss = loss_of(student, target, frozen, args, (patchify(grid, student.config), actions[:, :-1]))
+        loss.backward()
+        loop.update([optim], rate=min(1.0, (step + 1) / 50, max(0.05, 2 * (1 - step / args.steps))))
+        follow(target, student, decay=args.target_ema, step=step)
+        follow(average, student, decay=args.ema, step=step)
+        loop.log({"loss": loss.detach()})
+    return average
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = stage_parser(__doc__, steps=ConsistencyTraining.steps)
+    parser.add_argument("--no-compile", action="store_true", help="skip torch.compile: slower steps, at once")
+    args = parser.parse_args(argv)
+    data = args.data or Path(".data") / args.world
+    spec = ConsistencyTraining(args.world, data, steps=args.steps, compile=not args.no_compile)
+    return exit_status(lambda: train(spec))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
