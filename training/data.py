@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,18 +32,19 @@ def load_episodes(files: list[Path]) -> Episodes:
     """Reads recordings of `training.record`; each problem is one error that names the file."""
     if not files:
         raise TrainingError("expected at least one recording (.npz), got none.")
-    parts = [_load(file) for file in files]
+    parts = [load_recording(file) for file in files]
     shapes = {(p.frames.shape[1:], p.actions.shape[1]) for p in parts}
     if len(shapes) > 1:
         raise TrainingError(f"expected recordings of one world, got pictures and actions of {sorted(shapes)}.")
     return Episodes(*(np.concatenate([getattr(p, k) for p in parts]) for k in ("frames", "actions", "starts")))
 
 
-def _load(file: Path) -> Episodes:
+def load_recording(file: Path) -> Episodes:
+    """One file of `training.record`; a TrainingError names it and what was expected."""
     try:
         with np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise TrainingError(f"'{file}': expected a recording (.npz), got something unreadable: {error}") from error
     missing = {"frames", "actions", "starts"} - arrays.keys()
     if missing:

@@ -73,8 +73,14 @@ class Real:
 
 def gather(e: Evaluation) -> Real:
     """Records, drives and trains readers on the real environment, as far as it isn't in the data folder."""
-    module, long = world_module(e.world), min(e.frames, LONG)
+    module, long = world_module(e.world, e.data), min(e.frames, LONG)
     held = held_out_episodes(e.world, e.data)
+    if not hasattr(module, "Source"):
+        print(
+            f"{e.world} has no live environment: following and drift are judged on held-out episodes; "
+            "random scripts, loops, poses and drives are skipped.",
+            file=sys.stderr,
+        )
     reader = action_reader(e.world, e.data)
     runs = long_episodes(e.world, module, e.data, runs=e.runs, frames=long + CONTEXT)
     posed = pose_reader = None
@@ -158,7 +164,7 @@ def quick(world: str, package: Path, data: Path) -> dict:
     Writes nothing. Following needs the action reader that a full evaluation leaves in the data folder; without it that
     part is None. Raises TrainingError as `evaluate` does.
     """
-    module, dream, held = world_module(world), OnnxWorld(package), held_out_episodes(world, data)
+    module, dream, held = world_module(world, data), OnnxWorld(package), held_out_episodes(world, data)
     metrics = predict(dream, held, QUICK["starts"], horizons=QUICK["horizons"])
     reader = action_reader(world, data, train=False)
     names = [action["name"] for action in module.FACTS["actions"]]

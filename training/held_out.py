@@ -1,7 +1,7 @@
 """What worlds are judged on: real episodes of seeds that nobody trained on, recorded once and kept in the data folder.
 
 Three kinds: the mixture that training saw, random action scripts, and long runs of the policy that drift is judged
-under.
+under. A world without a live environment has only the first, which then stands for all three.
 """
 
 from __future__ import annotations
@@ -69,7 +69,12 @@ def scripted_then_random(module: ModuleType, *, starts: int, ahead: int) -> dict
 
 
 def long_episodes(world: str, module: ModuleType, data: Path, *, runs: int, frames: int) -> Episodes:
-    """`runs` real episodes of up to `frames` frames: steered by sight where the world has a `player`, else `mixed`."""
+    """`runs` real episodes of up to `frames` frames: steered by sight where the world has a `player`, else `mixed`.
+
+    `held_out_episodes`, whatever their length, where there is no environment to play in.
+    """
+    if not hasattr(module, "Source"):
+        return held_out_episodes(world, data)
     path = data / f"long-{LONG_SEED}-{runs}x{frames}.npz"
     if not hasattr(module, "player"):
         return _kept(path, Recording(world, "mixed", LONG_SEED, runs * frames, frames))

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .data import load_episodes
+from .data import Episodes, load_episodes
 from .environments import world_module
 from .errors import TrainingError
 from .export import export_encoder, export_tick, round_weights, tensors_of
+from .held_out import held_out_episodes, spread
 from .package_weights import write_rest
 from .record import Recording, record
 from .tokenizer import Tokenizer
@@ -29,20 +30,25 @@ from .world_model import WorldModel, patchify
 SCHEMA = 1
 START_FRAMES = 2  # history of a start: enough to know how fast one goes; each delays the first frame by a tick
 START_SEED = 2_000_000  # starts are recorded from seeds of their own, neither trained on nor evaluated
+OWN_STARTS = 5  # starts of a world that names none: from its held-out episodes
 
 
 def write_package(
     folder: Path,
     *,
     world: str,
+    data: Path,
     model: WorldModel,
     tokenizer: Tokenizer,
     evaluations: int,
     context_level: float,
     trained_frames: int,
 ) -> Path:
-    """Builds the package beside `folder` and swaps it in. Metrics of a package that is there already are dropped."""
-    facts = world_module(world).FACTS
+    """Builds the package beside `folder` and swaps it in. Metrics of a package that is there already are dropped.
+
+    `data` is the world's data folder.
+    """
+    facts = world_module(world, data).FACTS
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     (partial / "starts").mkdir(parents=True)
@@ -52,19 +58,17 @@ def write_package(
     export_encoder(model, tokenizer, path=partial / "encoder.onnx")
     write_rest(partial, model, tokenizer)
 
-    last = max(frame for _, frame in facts["starts"])
-    spec = Recording(world=world, policy=facts["start_policy"], seed=START_SEED, frames=last + 1)
-    episodes = record(spec, progress=False)
+    episodes, places = starts_of(world, facts, data)
     starts = []
-    for number, (title, frame) in enumerate(facts["starts"]):
+    for number, (title, frame) in enumerate(places):
         rows = np.arange(frame - START_FRAMES + 1, frame + 1)
-        if rows[0] < 0 or episodes["starts"][rows[1:]].any():
+        if rows[0] < 0 or episodes.starts[rows[1:]].any():
             raise TrainingError(f"start '{title}': expected {START_FRAMES} frames of one episode before it.")
-        latents = patchify(encode_all(tokenizer, episodes["frames"][rows]), model.config).numpy()
+        latents = patchify(encode_all(tokenizer, episodes.frames[rows]), model.config).numpy()
         files = {
             "latents": (f"starts/{number}.latents.f32", latents.astype("<f4")),
-            "actions": (f"starts/{number}.actions.f32", episodes["actions"][rows[:-1]].astype("<f4")),
-            "picture": (f"starts/{number}.picture.u8", episodes["frames"][frame]),
+            "actions": (f"starts/{number}.actions.f32", episodes.actions[rows[:-1]].astype("<f4")),
+            "picture": (f"starts/{number}.picture.u8", episodes.frames[frame]),
         }
         for name, values in files.values():
             (partial / name).write_bytes(np.ascontiguousarray(values).tobytes())
@@ -110,6 +114,17 @@ def write_package(
     return folder
 
 
+def starts_of(world: str, facts: dict, data: Path) -> tuple[Episodes, list[tuple[str, int]]]:
+    """Real episodes that weren't trained on, and the starts in them: title and frame."""
+    if "starts" not in facts:
+        held = held_out_episodes(world, data)
+        frames = spread(held, START_FRAMES, OWN_STARTS) + START_FRAMES - 1
+        return held, [(f"Start {number}", int(frame)) for number, frame in enumerate(frames, 1)]
+    last = max(frame for _, frame in facts["starts"])
+    spec = Recording(world=world, policy=facts["start_policy"], seed=START_SEED, frames=last + 1)
+    return Episodes(**record(spec, progress=False)), facts["starts"]
+
+
 def write_manifest(folder: Path, manifest: dict) -> None:
     """Lists every file of the folder with size and hash, then writes world.json."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "world.json")
@@ -137,6 +152,7 @@ def main(argv: list[str] | None = None) -> int:
         folder = write_package(
             args.out or Path("assets/worlds") / args.world,
             world=args.world,
+            data=data,
             model=load_world_model(data, args.world, "self-forcing", "world-model"),
             tokenizer=load_tokenizer(data / "tokenizer.pt", args.world),
             evaluations=args.evaluations,

@@ -43,6 +43,8 @@ def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
     if spec.seed < 0:
         raise TrainingError(f"expected --seed >= 0, got {spec.seed}.")
     world = world_module(spec.world)
+    if not hasattr(world, "Source"):
+        raise TrainingError(f"expected a world with an environment, got '{spec.world}', which came from a folder.")
     if spec.policy not in world.POLICIES:
         raise TrainingError(f"unknown policy: expected one of {', '.join(world.POLICIES)}, got '{spec.policy}'.")
     source = world.Source()

@@ -1,6 +1,8 @@
 """The whole pipeline, in order: this file is its table of contents.
 
     python -m training.run --world car-racing
+    python -m training.run --world acrobot --gym Acrobot-v1
+    python -m training.run --world mine --episodes FOLDER --actions actions.json
 
     record -> tokenizer -> latents -> world model -> self-forcing -> package -> evaluate
 
@@ -15,6 +17,8 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .bring import add_arguments, bring
+from .environments import world_module
 from .errors import TrainingError
 from .evaluate import main as evaluate
 from .package import main as package
@@ -67,17 +71,27 @@ def tiny(run: Run) -> Run:
     )
 
 
+def sized(run: Run, size: int) -> Run:
+    """The networks for pictures of another size: as many tokens, each of more or fewer cells."""
+    grid = size // 8
+    return replace(
+        run, tokenizer=replace(run.tokenizer, size=size), model=replace(run.model, grid=grid, patch=grid // 4)
+    )
+
+
 def run(r: Run) -> None:
+    module = world_module(r.world, r.data)
+    r = sized(r, module.FACTS.get("size", r.tokenizer.size))
     r.data.mkdir(parents=True, exist_ok=True)
     wanted = [(f"train-{seed}", seed, r.frames) for seed in range(1, r.recordings + 1)]
     for name, seed, frames in [*wanted, (f"held-{HELD_OUT_FROM}", HELD_OUT_FROM, r.held_out)]:
-        if not (r.data / f"{name}.npz").exists():
+        if hasattr(module, "Source") and not (r.data / f"{name}.npz").exists():
             write_npz(r.data / f"{name}.npz", record(Recording(r.world, "mixed", seed, frames)))
 
     if not _complete(r.data / "tokenizer.pt.json"):
         train_tokenizer(TokenizerTraining(r.world, r.data, steps=r.tokenizer_steps), r.tokenizer)
     tokenizer = load_tokenizer(r.data / "tokenizer.pt", r.world)
-    write_latents(tokenizer, r.data)
+    write_latents(tokenizer, r.data, mirror=world_module(r.world, r.data).MIRROR is not None)
 
     if not _complete(r.data / "world-model.pt.json"):
         train_world_model(WorldModelTraining(r.world, r.data, steps=r.steps, compile=r.compile), r.model)
@@ -108,6 +122,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="default .data/WORLD")
     parser.add_argument("--out", type=Path, help="default assets/worlds/WORLD")
     parser.add_argument("--tiny", action="store_true", help="a rehearsal in a minute or two")
+    add_arguments(parser)
     args = parser.parse_args(argv)
     plan = Run(
         world=args.world,
@@ -117,6 +132,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.tiny and (args.data is None or args.out is None):
         parser.error("--tiny wants --data and --out of its own, so that it overwrites nothing of worth.")
     try:
+        bring(args, plan.data)
         run(tiny(plan) if args.tiny else plan)
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
