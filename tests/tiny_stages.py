@@ -19,7 +19,16 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from training import checkpoint, consistency, matching, self_forcing, teacher, train_tokenizer, train_world_model
+from training import (
+    checkpoint,
+    consistency,
+    coupling,
+    matching,
+    self_forcing,
+    teacher,
+    train_tokenizer,
+    train_world_model,
+)
 from training.device import Place, find_place
 from training.loop import Loop, Training
 from training.record import write_npz
@@ -106,6 +115,11 @@ def line_loss(model: nn.Module, at: np.ndarray) -> torch.Tensor:
     return (model(x)[:, 0] - x.sum(1)).square().mean()
 
 
+def coupling_stage(folder: Path, **changes) -> nn.Module:
+    settings = {"steps": STEPS, "batch": 2, "length": 8, "compile": False, **EVERY, **changes}
+    return coupling.train(coupling.CouplingTraining(WORLD, folder, **settings))
+
+
 STAGES: dict[str, Callable[..., nn.Module]] = {
     "tokenizer": tokenizer,
     "world-model": world_model,
@@ -113,6 +127,7 @@ STAGES: dict[str, Callable[..., nn.Module]] = {
     "teacher": teaching,
     "consistency": distilling,
     "matching": matched,
+    "coupling": coupling_stage,
 }
 
 
