@@ -71,7 +71,7 @@ def world_model(folder: Path, **changes) -> nn.Module:
 
 def teaching(folder: Path, **changes) -> nn.Module:
     args = teacher.TeacherTraining(WORLD, folder, **{"steps": STEPS, "batch": 2, "compile": False, **EVERY, **changes})
-    return teacher.train(args, WorldModelConfig(**SHAPES, **LAYERS))
+    return teacher.train(args)
 
 
 def distilling(folder: Path, **changes) -> nn.Module:

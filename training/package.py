@@ -143,6 +143,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--world", required=True)
     parser.add_argument("--data", type=Path, help="folder of the checkpoints; default .data/WORLD")
     parser.add_argument("--out", type=Path, help="default assets/worlds/WORLD")
+    parser.add_argument("--stage", help="whose weights; default self-forcing if it was run, else world-model")
     parser.add_argument("--evaluations", type=int, default=1, help="function evaluations per frame")
     parser.add_argument("--context-level", type=float, default=0.1, help="noise level the history is said to have")
     args = parser.parse_args(argv)
@@ -153,7 +154,9 @@ def main(argv: list[str] | None = None) -> int:
             args.out or Path("assets/worlds") / args.world,
             world=args.world,
             data=data,
-            model=load_world_model(data, args.world, "self-forcing", "world-model"),
+            model=load_world_model(
+                data, args.world, *([args.stage] if args.stage else ["self-forcing", "world-model"])
+            ),
             tokenizer=load_tokenizer(data / "tokenizer.pt", args.world),
             evaluations=args.evaluations,
             context_level=args.context_level,

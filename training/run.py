@@ -6,6 +6,9 @@
 
     record -> tokenizer -> latents -> world model -> self-forcing -> package -> evaluate
 
+`--refine` puts other stages in the place of self-forcing: `coupling`, or the chain `teacher,consistency,matching`.
+The last one is what goes into the package.
+
 Every stage leaves a file; a stage whose file is complete is skipped, a stage that was interrupted resumes.
 """
 
@@ -17,20 +20,28 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from . import consistency, coupling, matching, self_forcing, teacher
 from .bring import add_arguments, bring
 from .environments import world_module
 from .errors import TrainingError
 from .evaluate import main as evaluate
 from .package import main as package
 from .record import HELD_OUT_FROM, Recording, record, write_npz
-from .self_forcing import SelfForcing
-from .self_forcing import train as train_self_forcing
 from .tokenizer import TokenizerConfig
 from .train_tokenizer import TokenizerTraining, load_tokenizer, write_latents
 from .train_tokenizer import train as train_tokenizer
 from .train_world_model import WorldModelTraining
 from .train_world_model import train as train_world_model
 from .world_model import WorldModelConfig
+
+# What may come after the world model, by the name of its checkpoint: the stage, and how it is told what to do.
+REFINEMENTS = {
+    self_forcing.STAGE: (self_forcing.train, self_forcing.SelfForcing),
+    coupling.STAGE: (coupling.train, coupling.CouplingTraining),
+    teacher.STAGE: (teacher.train, teacher.TeacherTraining),
+    consistency.STAGE: (consistency.train, consistency.ConsistencyTraining),
+    matching.STAGE: (matching.train, matching.MatchingTraining),
+}
 
 
 @dataclass
@@ -45,7 +56,8 @@ class Run:
     held_out: int = 8_000
     tokenizer_steps: int = 3600
     steps: int = 3400
-    forcing_steps: int = 1500
+    refine: tuple[str, ...] = (self_forcing.STAGE,)  # in this order, the last one into the package
+    refine_steps: int | None = 1500  # of each of them; None: as many as the stage proposes
     starts: int = 64  # of the evaluation
     drive: int = 1500  # frames of the evaluation's drives
     tokenizer: TokenizerConfig = TokenizerConfig()
@@ -62,7 +74,7 @@ def tiny(run: Run) -> Run:
         held_out=240,
         tokenizer_steps=4,
         steps=6,
-        forcing_steps=3,
+        refine_steps=3,
         starts=2,
         drive=12,
         tokenizer=TokenizerConfig(wide=16, narrow=8, decoder_narrow=8),
@@ -96,12 +108,15 @@ def run(r: Run) -> None:
     if not _complete(r.data / "world-model.pt.json"):
         train_world_model(WorldModelTraining(r.world, r.data, steps=r.steps, compile=r.compile), r.model)
 
-    if not _complete(r.data / "self-forcing.pt.json"):
-        train_self_forcing(SelfForcing(r.world, r.data, steps=r.forcing_steps, compile=r.compile))
+    for name in r.refine:
+        train, spec = REFINEMENTS[name]
+        steps = {} if r.refine_steps is None else {"steps": r.refine_steps}
+        if not _complete(r.data / f"{name}.pt.json"):
+            train(spec(r.world, r.data, compile=r.compile, **steps))
 
     places = ["--world", r.world, "--data", str(r.data)]
     stages = (
-        (package, [*places, "--out", str(r.out)]),
+        (package, [*places, "--out", str(r.out), "--stage", r.refine[-1]]),
         (evaluate, [*places, "--package", str(r.out), "--starts", str(r.starts), "--frames", str(r.drive)]),
     )
     for stage, arguments in stages:
@@ -121,6 +136,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--world", required=True)
     parser.add_argument("--data", type=Path, help="default .data/WORLD")
     parser.add_argument("--out", type=Path, help="default assets/worlds/WORLD")
+    parser.add_argument(
+        "--refine",
+        metavar="STAGES",
+        default=self_forcing.STAGE,
+        help=f"stages after the world model, by commas: {', '.join(REFINEMENTS)}; default %(default)s",
+    )
     parser.add_argument("--tiny", action="store_true", help="a rehearsal in a minute or two")
     add_arguments(parser)
     args = parser.parse_args(argv)
@@ -128,7 +149,11 @@ def main(argv: list[str] | None = None) -> int:
         world=args.world,
         data=args.data or Path(".data") / args.world,
         out=args.out or Path("assets/worlds") / args.world,
+        refine=tuple(args.refine.split(",")),
+        refine_steps=Run.refine_steps if args.refine == self_forcing.STAGE else None,
     )
+    if not set(plan.refine) <= set(REFINEMENTS) or plan.refine[-1] == teacher.STAGE:
+        parser.error(f"--refine: expected stages of {', '.join(REFINEMENTS)}, a student last, got '{args.refine}'.")
     if args.tiny and (args.data is None or args.out is None):
         parser.error("--tiny wants --data and --out of its own, so that it overwrites nothing of worth.")
     try:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -26,7 +26,7 @@ from .environments import world_module
 from .loop import Loop, Training, follow
 from .muon import optimisers
 from .train_tokenizer import load_tokenizer
-from .train_world_model import LatentRows, set_bounds
+from .train_world_model import LatentRows, load_world_model, set_bounds
 from .world_model import Layer, RMSNorm, WorldModelConfig, attend_all, level_embedding, patchify
 
 STAGE = "teacher"
@@ -115,12 +115,12 @@ def noise_clip(clip: Tensor, given: Tensor, level: Tensor | None = None) -> tupl
     return at * clip + (1 - at) * torch.randn_like(clip), levels
 
 
-def train(args: TeacherTraining, config: WorldModelConfig) -> Teacher:
+def train(args: TeacherTraining) -> Teacher:
+    """Of the world model's shapes; it has to be there."""
     torch.manual_seed(args.seed)
     place = find_place()
-    module = world_module(args.world, args.data)
-    config = replace(config, actions=len(module.ACTIONS))
-    rows = LatentRows(args.data, "train-*", FRAMES, module.MIRROR)
+    config = load_world_model(args.data, args.world).config
+    rows = LatentRows(args.data, "train-*", FRAMES, world_module(args.world, args.data).MIRROR)
     model = Teacher(config).to(place.device)
     set_bounds(model, load_tokenizer(args.data / "tokenizer.pt", args.world).to(place.device))
     average = copy.deepcopy(model)
@@ -161,7 +161,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     data = args.data or Path(".data") / args.world
     spec = TeacherTraining(args.world, data, steps=args.steps, compile=not args.no_compile)
-    return exit_status(lambda: train(spec, WorldModelConfig()))
+    return exit_status(lambda: train(spec))
 
 
 if __name__ == "__main__":
