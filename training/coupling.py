@@ -55,7 +55,7 @@ class NoiseEncoder(nn.Module):
 
     def __init__(self, config: WorldModelConfig, width: int = 128) -> None:
         super().__init__()
-        c = replace(config, width=width, heads=4, kv_heads=2, mlp=2 * width)
+        c = replace(config, width=width, heads=4, kv_heads=2, head_width=width // 4, mlp=2 * width)
         self.embed = nn.Linear(config.width + 2 * config.token_channels, width)
         self.position = nn.Parameter(0.02 * torch.randn(config.tokens, width))
         self.condition = nn.Parameter(torch.full((config.condition,), 0.5))

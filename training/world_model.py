@@ -41,6 +41,7 @@ class WorldModelConfig:
     window_layers: tuple[int, ...] = (1, 3, 5)  # trunk layers that attend to the window
     head_layers: int = 3
     window: int = 16  # earlier frames that a frame attends to
+    head_width: int = 0  # channels of a head; 0: width / heads
     prediction: str = "x"  # of the head: the clean latent; "v": the way there from noise; "mean": x, blind to noise
 
     @property
@@ -51,9 +52,13 @@ class WorldModelConfig:
     def token_channels(self) -> int:
         return self.channels * self.patch**2
 
+    def __post_init__(self) -> None:
+        if self.head_width == 0:
+            object.__setattr__(self, "head_width", self.width // self.heads)
+
     @property
-    def head_width(self) -> int:
-        return self.width // self.heads
+    def attention_width(self) -> int:
+        return self.heads * self.head_width
 
     @property
     def kv_width(self) -> int:
@@ -103,9 +108,9 @@ class Layer(nn.Module):
         super().__init__()
         self.c, self.windowed = c, windowed
         self.norm1, self.norm2 = RMSNorm(c.width), RMSNorm(c.width)
-        self.qkv = nn.Linear(c.width, c.width + 2 * c.kv_width, bias=False)
+        self.qkv = nn.Linear(c.width, c.attention_width + 2 * c.kv_width, bias=False)
         self.q_norm, self.k_norm = RMSNorm(c.head_width), RMSNorm(c.head_width)
-        self.out = nn.Linear(c.width, c.width, bias=False)
+        self.out = nn.Linear(c.attention_width, c.width, bias=False)
         self.up = nn.Linear(c.width, 2 * c.mlp, bias=False)
         self.down = nn.Linear(c.mlp, c.width, bias=False)
         self.modulation = nn.Linear(c.condition, 6 * c.width)
@@ -116,15 +121,15 @@ class Layer(nn.Module):
             self.age_bias = nn.Parameter(-slopes[:, None] * torch.arange(c.window + 1))  # [heads, window + 1]
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """[..., N, width] to queries [..., N, width], keys and values [..., N, kv_width]; queries and keys normed."""
+        """[..., N, width] to queries [..., N, attention_width], keys, values [..., N, kv_width]; first two normed."""
         c = self.c
-        q, k, v = self.qkv(x).split([c.width, c.kv_width, c.kv_width], -1)
+        q, k, v = self.qkv(x).split([c.attention_width, c.kv_width, c.kv_width], -1)
         q = self.q_norm(q.unflatten(-1, (c.heads, c.head_width))).flatten(-2)
         k = self.k_norm(k.unflatten(-1, (c.kv_heads, c.head_width))).flatten(-2)
         return q, k, v
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
-        """q [B, Q, width], k and v [B, M, kv_width], bias [heads, Q, M] or none; gives [B, Q, width].
+        """q [B, Q, attention_width], k and v [B, M, kv_width], bias [heads, Q, M] or none; gives the shape of q.
 
         Query heads of one group share a key head: they are laid along the rows, so that it is one product a group.
         """
@@ -139,7 +144,7 @@ class Layer(nn.Module):
             logits = logits + bias.reshape(c.kv_heads, group * queries, -1)
         mixed = logits.softmax(-1) @ v
         mixed = mixed.reshape(batch, c.kv_heads, group, queries, c.head_width).permute(0, 3, 1, 2, 4)
-        return mixed.reshape(batch, queries, c.width)
+        return mixed.reshape(batch, queries, c.attention_width)
 
     def modulate(self, condition: Tensor) -> tuple[Tensor, ...]:
         """[..., condition] to six of [..., 1, width]: shift, scale, gate of attention and of the MLP."""

@@ -1,0 +1,92 @@
+"""Pruning takes whole parts away, keeps what matters most, and refuses what can't be kept."""
+
+import copy
+
+import pytest
+import torch
+from tiny_stages import WORLD, prepare
+
+from training.errors import TrainingError
+from training.prune import STAGE, Pruning, parse_keep, prune, train
+from training.train_world_model import load_world_model
+from training.world_model import WorldModel, WorldModelConfig
+
+CONFIG = WorldModelConfig(
+    actions=2, grid=4, patch=2, width=32, heads=4, kv_heads=2, mlp=24, trunk_layers=4, window_layers=(1, 3), window=4
+)
+
+
+@pytest.fixture
+def model() -> WorldModel:
+    torch.manual_seed(0)
+    model = WorldModel(CONFIG)
+    for weight in model.parameters():  # what begins at zero would hide what a part does
+        torch.nn.init.normal_(weight, std=0.1)
+    return model.eval()
+
+
+@pytest.fixture
+def rows() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    latents = torch.randn(3, 7, CONFIG.tokens, CONFIG.token_channels, generator=generator)
+    return latents, torch.randn(3, 6, CONFIG.actions, generator=generator)
+
+
+def dream(model: WorldModel, rows) -> torch.Tensor:
+    return model.rollout(rows[0][:, :3], rows[1], 4, 1, generator=torch.Generator().manual_seed(2))
+
+
+def test_keeping_everything_changes_nothing(model, rows):
+    whole = prune(model, parse_keep("mlp=24,heads=4,trunk=4,head=3", CONFIG), *rows)
+    torch.testing.assert_close(dream(whole, rows), dream(model, rows))
+
+
+def test_parts_that_do_nothing_go_first(model, rows):
+    with torch.no_grad():
+        for layer in [*model.trunk.layers, *model.head.layers]:
+            layer.down.weight[:, [3, 4, 11]] = 0  # three channels of 24 lead nowhere
+            layer.out.weight[:, 8:16] = 0  # nor does the second head of the first group,
+            layer.out.weight[:, 24:32] = 0  # nor that of the second
+    before = copy.deepcopy(model.state_dict())
+    smaller = prune(model, parse_keep("mlp=21,heads=2", CONFIG), *rows)
+    torch.testing.assert_close(dream(smaller, rows), dream(model, rows))
+    assert sum(p.numel() for p in smaller.parameters()) < sum(p.numel() for p in model.parameters())
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def test_the_layer_goes_whose_loss_is_smallest_without_it(model, rows):
+    smaller = prune(model, parse_keep("trunk=3", CONFIG), *rows)
+    losses = {}
+    for i in (0, 2):  # the others look at the window
+        shorter = copy.deepcopy(model)
+        del shorter.trunk.layers[i]
+        torch.manual_seed(0)
+        losses[i] = shorter.loss(rows[0][:, :-1], rows[0][:, 1:], rows[1], 0.2)[0].item()
+    gone = min(losses, key=losses.get)
+    left = [i for i in range(4) if i != gone]
+    assert smaller.config.window_layers == tuple(left.index(i) for i in CONFIG.window_layers)
+    for layer, i in zip(smaller.trunk.layers, left, strict=True):
+        assert torch.equal(layer.up.weight, model.trunk.layers[i].up.weight)
+
+
+def test_the_stage_leaves_a_smaller_model_and_says_what_it_costs(tmp_path):
+    prepare(tmp_path)
+    told = train(Pruning(WORLD, tmp_path, steps=2, batch=2, length=8, compile=False), "mlp=16,heads=2")
+    assert told["ratio"] > 0 and told["ms"] > 0
+    assert told["whole"]["h1"] != told["after"]["h1"]
+    assert load_world_model(tmp_path, WORLD, STAGE).config.mlp == 16
+
+
+@pytest.mark.parametrize(
+    ("keep", "words"),
+    [
+        ("mlp", "expected NAME=NUMBER with a name of mlp, heads, trunk, head, got 'mlp'"),
+        ("width=3", "got 'width=3'"),
+        ("mlp=25", "expected mlp from 1 to 24, got 25"),
+        ("heads=3", "expected heads from 2 to 4, a multiple of 2, got 3"),
+        ("trunk=1", "expected trunk from 2 to 4, got 1"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused(keep, words):
+    with pytest.raises(TrainingError, match=words):
+        parse_keep(keep, CONFIG)
