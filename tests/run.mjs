@@ -43,8 +43,11 @@ const steps = [
     "format and lint",
     () => run(bin("biome"), ["ci", "--error-on-warnings", `--colors=${process.stdout.isTTY ? "force" : "off"}`]),
   ],
-  ["format of Python", () => run(PYTHON, ["-m", "ruff", "format", "--check", "training", "tests", "python"])],
-  ["lint of Python", () => run(PYTHON, ["-m", "ruff", "check", "training", "tests", "python"])],
+  [
+    "format of Python",
+    () => run(PYTHON, ["-m", "ruff", "format", "--check", "training", "tests", "python", "examples"]),
+  ],
+  ["lint of Python", () => run(PYTHON, ["-m", "ruff", "check", "training", "tests", "python", "examples"])],
   ["types", () => run(bin("tsc"), ["-p", "tsconfig.json"])],
   ["types of the worker", () => run(bin("tsc"), ["-p", "workers/tsconfig.json"])],
   ["unit tests", () => vitest("unit")],

@@ -12,6 +12,7 @@ from .curves import draw_curves
 from .drift import FRECHET_LIMIT, MEASURES, MOTION_LIMIT, READER_LIMIT, STRIP
 from .held_out import CONTEXT
 from .package import write_manifest
+from .reward import add_to_card
 
 TITLES = {
     "frechet": "Fréchet distance of the action reader's features",
@@ -34,6 +35,7 @@ def write_card(folder: Path, metrics: dict, strip: np.ndarray) -> None:
     draw_curves(panels, levels=levels, step=metrics["drift"]["window"]).save(folder / "drift.png", optimize=True)
     (folder / "README.md").write_text(card(manifest, metrics))
     manifest["metrics"] = headlines(metrics)
+    add_to_card(folder, manifest)  # a reward head's figures stay
     write_manifest(folder, manifest)
 
 

@@ -82,13 +82,13 @@ def tick_inputs(model: WorldModel, evaluations: int) -> dict[str, Tensor]:
 def export_tick(model: WorldModel, tokenizer: Tokenizer, *, evaluations: int, context_level: float, path: Path) -> None:
     inputs = tick_inputs(model, evaluations)
     module = Tick(model, tokenizer, context_level).eval()
-    _export(module, inputs, ["rgba", "latent_next", "slot"], path)
+    export_graph(module, inputs, ["rgba", "latent_next", "slot"], path)
 
 
 def export_encoder(model: WorldModel, tokenizer: Tokenizer, *, path: Path) -> None:
     size = tokenizer.config.size
     picture = torch.zeros(size, size, 3, dtype=torch.uint8)
-    _export(Encode(model, tokenizer).eval(), {"picture": picture}, ["latent"], path)
+    export_graph(Encode(model, tokenizer).eval(), {"picture": picture}, ["latent"], path)
 
 
 def tensors_of(path: Path) -> dict[str, dict]:
@@ -108,7 +108,8 @@ def tensors_of(path: Path) -> dict[str, dict]:
     return {"inputs": table(graph.input), "outputs": table(graph.output)}
 
 
-def _export(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str], path: Path) -> None:
+def export_graph(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str], path: Path) -> None:
+    """Writes a graph of static shapes; `inputs` are examples, in the order of `forward`."""
     for name in ("torch.onnx", "onnxscript", "onnx_ir"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():

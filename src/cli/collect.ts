@@ -1,4 +1,5 @@
 /** `worldloop collect`: episodes of a policy in a world, as a dataset. Here are its options; the work is `src/collect`'s. */
+import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
 import { collect } from "../collect/collect";
 import { inProcess } from "../collect/executor";
@@ -7,6 +8,7 @@ import type { Plan } from "../collect/plan";
 import { openPolicy } from "../collect/policy";
 import { DEFAULT_WORKERS } from "../collect/pool";
 import { onQueue } from "../collect/queue";
+import { listenToSights } from "../collect/sight";
 import { FORMATS, type Format } from "../dataset/dataset";
 import { checkVideo } from "../dataset/video";
 import { DatasetError, ResetError } from "../errors";
@@ -14,6 +16,7 @@ import { folderSource } from "../model/folder-source";
 import type { Manifest } from "../model/manifest";
 import { findWorld, isShippedWorld } from "../model/node-runtime";
 import { openPackage } from "../model/package";
+import { openWatch } from "../serve/watch/watch";
 import { parseWhole } from "./input";
 import type { Progress } from "./progress";
 
@@ -31,19 +34,33 @@ export interface CollectOptions {
   readonly shard?: string;
   readonly executor: string;
   readonly redis: string;
+  readonly watch?: boolean;
 }
 
 /** Frames of an episode, and episodes of a plan. */
 export const MOST = 1_000_000;
 
-/** @returns the line to print, and whether all episodes are there. @throws a named error; what was finished is kept */
-export async function runCollect(options: CollectOptions, signal: AbortSignal, progress: Progress) {
+/**
+ * @param tell gets the address of `--watch`
+ * @returns the line to print, and whether all episodes are there. @throws a named error; what was finished is kept
+ */
+export async function runCollect(
+  options: CollectOptions,
+  signal: AbortSignal,
+  { progress, tell }: { readonly progress: Progress; readonly tell: (text: string) => void },
+) {
   const workers = parseWhole("--workers", options.workers ?? String(DEFAULT_WORKERS), 1, 256);
   const { plan, manifest } = await readPlanOptions(options);
-  const execute = options.executor === "bullmq" ? onQueue(options.redis) : inProcess(workers);
+  const channel = options.watch ? `worldloop-watch-${randomUUID()}` : undefined;
+  const execute = options.executor === "bullmq" ? onQueue(options.redis) : inProcess(workers, channel);
   if (!["pool", "bullmq"].includes(options.executor)) {
     throw new ResetError(`--executor: expected pool or bullmq, got "${options.executor}"`);
   }
+  if (channel !== undefined && options.executor !== "pool") {
+    throw new ResetError("--watch: expected --executor pool, since the frames of other machines aren't sent here");
+  }
+  const watch = channel === undefined ? null : await startWatch(channel, plan, manifest);
+  if (watch) tell(`watch it at ${watch.url}\n`);
   try {
     const { done, of } = await collect({
       ...{ plan, manifest, out: options.out, resume: options.resume ?? false, execute, signal },
@@ -54,7 +71,20 @@ export async function runCollect(options: CollectOptions, signal: AbortSignal, p
     return { complete, line: `${done} episodes of ${manifest.name} in ${options.out} (${plan.format})${rest}` };
   } finally {
     progress.end();
+    await watch?.close();
   }
+}
+
+async function startWatch(channel: string, { policy, frames }: Plan, { title, picture }: Manifest) {
+  const watch = await openWatch({ world: title, policy: policy.replace(/^onnx:.*\//, "onnx:"), frames, picture });
+  const stop = listenToSights(channel, watch.show);
+  return {
+    url: watch.url,
+    close: () => {
+      stop();
+      return watch.close();
+    },
+  };
 }
 
 /** Everything is checked before anything is written. */

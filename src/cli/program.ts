@@ -95,8 +95,9 @@ export async function run(parameters: readonly string[], { out, error, signal }:
       "pool",
     )
     .option("--redis <url>", "where the workers of bullmq are met", "redis://127.0.0.1:6379")
+    .option("--watch", "show the worlds as they are played, on a page of this machine whose address is printed")
     .action(async (options: CollectOptions) => {
-      const { line, complete } = await runCollect(options, signal, progressOf("episodes"));
+      const { line, complete } = await runCollect(options, signal, { progress: progressOf("episodes"), tell: error });
       out(`${line}\n`);
       code = complete ? 0 : 130;
     });

@@ -16,11 +16,14 @@ export interface Work {
 /** Ends when every episode was taken, or after an abort. */
 export type Executor = (work: Work) => Promise<void>;
 
-/** A pool of worker threads; each takes the next episode when it is done with one. */
+/**
+ * A pool of worker threads; each takes the next episode when it is done with one.
+ * @param watch the channel of `sight.ts` that shall hear of every frame
+ */
 export const inProcess =
-  (workers: number): Executor =>
+  (workers: number, watch?: string): Executor =>
   async ({ plan, episodes, take, signal }) => {
-    const pool = openPool(Math.min(workers, episodes.length));
+    const pool = openPool(Math.min(workers, episodes.length), watch);
     const waiting = episodes.values(); // shared by all loops
     const stop = new AbortController();
     let turn: Promise<unknown> = Promise.resolve();

@@ -12,8 +12,11 @@ import { openPolicy, type Policy } from "./policy";
 const THREADS = 1;
 
 export interface Player {
-  /** @returns a packed episode (`dataset/episode.ts`). @throws PolicyError, StateError */
-  play(episode: number): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * @param onFrame as in `EpisodeSpec`
+   * @returns a packed episode (`dataset/episode.ts`). @throws PolicyError, StateError
+   */
+  play(episode: number, onFrame?: EpisodeSpec["onFrame"]): Promise<Uint8Array<ArrayBuffer>>;
   close(): Promise<void>;
 }
 
@@ -35,7 +38,7 @@ export async function openPlayer(plan: Plan): Promise<Player> {
     throw error;
   }
   return {
-    async play(number) {
+    async play(number, onFrame) {
       const beginning = beginningOf(plan, number, opened.world.manifest.starts.length);
       await policy.begin({ number, seed: beginning.seed });
       const episode = await playEpisode(opened, policy, {
@@ -43,6 +46,7 @@ export async function openPlayer(plan: Plan): Promise<Player> {
         number,
         frames: plan.frames,
         folder: plan.folder,
+        ...(onFrame && { onFrame }),
       });
       return packEpisode(episode);
     },
@@ -61,8 +65,8 @@ export interface EpisodeSpec {
   readonly frames: number;
   /** Of the package, when it isn't one of assets/worlds. */
   readonly folder: string | undefined;
-  /** Called after each frame. @throws what it throws ends the episode */
-  readonly onFrame?: () => void;
+  /** Called with each frame, uint8 [H, W, 3], not to be kept. @throws what it throws ends the episode */
+  readonly onFrame?: (frame: { readonly tick: number; readonly rgb: Uint8Array }) => void;
 }
 
 /** The policy sees frame t and gives action t, which leads to frame t + 1; the last action leads nowhere. */
@@ -83,7 +87,7 @@ export async function playEpisode(
     countValues(rgb, histogram);
     if (frame.tick > 0) frameHashes.push(createHash("sha256").update(rgb).digest("hex"));
     const action = await policy.act(rgb);
-    onFrame?.();
+    onFrame?.({ tick: frame.tick, rgb });
     const named = nameAction(action, manifest.actions);
     if (pictures.length < frames) {
       actions.push(named);

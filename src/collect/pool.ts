@@ -16,7 +16,8 @@ export interface Pool {
 /** One session per core unless told otherwise. */
 export const DEFAULT_WORKERS = availableParallelism();
 
-export function openPool(workers: number): Pool {
+/** @param watch the channel of `sight.ts` that shall hear of every frame */
+export function openPool(workers: number, watch?: string): Pool {
   const typescript = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
   const pool = new Piscina<Task, Outcome>({
     filename: fileURLToPath(new URL("pool-thread.ts", import.meta.url)),
@@ -28,7 +29,7 @@ export function openPool(workers: number): Pool {
   });
   return {
     async play(plan, episode) {
-      const outcome = await pool.run({ plan, episode });
+      const outcome = await pool.run({ plan, episode, ...(watch !== undefined && { watch }) });
       if ("packed" in outcome) return outcome.packed;
       throw new CollectError(`episode ${episode}: ${outcome.problem}`);
     },

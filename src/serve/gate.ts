@@ -43,7 +43,7 @@ export function checkNames({ host, origin }: IncomingMessage["headers"], rules: 
 }
 
 /** In constant time; hashed first, because lengths would tell. */
-function sameToken(got: string, expected: string): boolean {
+export function sameToken(got: string, expected: string): boolean {
   const digest = (text: string) => createHash("sha256").update(text).digest();
   return timingSafeEqual(digest(got), digest(expected));
 }

@@ -37,8 +37,12 @@ export const backwards =
     }
   };
 
-/** The command line: exit code and what it said. */
-export async function worldloop(parameters: readonly string[], signal = new AbortController().signal) {
+/** The command line: exit code and what it said. @param onError hears what goes to stderr at once */
+export async function worldloop(
+  parameters: readonly string[],
+  signal = new AbortController().signal,
+  onError: (text: string) => void = () => undefined,
+) {
   let [stdout, stderr] = ["", ""];
   const code = await run(parameters, {
     out: (text) => {
@@ -46,6 +50,7 @@ export async function worldloop(parameters: readonly string[], signal = new Abor
     },
     error: (text) => {
       stderr += text;
+      onError(text);
     },
     signal,
   });

@@ -1,0 +1,1 @@
+"""A policy for PushT, tried in the dream and in the real environment; see README.md."""
