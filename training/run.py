@@ -4,7 +4,7 @@
     python -m training.run --world acrobot --gym Acrobot-v1
     python -m training.run --world mine --episodes FOLDER --actions actions.json
 
-    record -> tokenizer -> latents -> world model -> self-forcing -> package -> evaluate
+    record -> tokenizer -> latents -> world model -> self-forcing -> package -> reward -> evaluate
 
 `--refine` puts other stages in the place of self-forcing: `coupling`, or the chain `teacher,consistency,matching`.
 The last one is what goes into the package.
@@ -27,6 +27,8 @@ from .errors import TrainingError
 from .evaluate import main as evaluate
 from .package import main as package
 from .record import HELD_OUT_FROM, Recording, record, write_npz
+from .reward import TASKS, RewardTraining
+from .reward import main as reward
 from .tokenizer import TokenizerConfig
 from .train_tokenizer import TokenizerTraining, load_tokenizer, write_latents
 from .train_tokenizer import train as train_tokenizer
@@ -58,6 +60,7 @@ class Run:
     steps: int = 3400
     refine: tuple[str, ...] = (self_forcing.STAGE,)  # in this order, the last one into the package
     refine_steps: int | None = 1500  # of each of them; None: as many as the stage proposes
+    reward_steps: int = RewardTraining.steps  # real steps that the reward head learns from, where the environment has a task
     starts: int = 64  # of the evaluation
     drive: int = 1500  # frames of the evaluation's drives
     tokenizer: TokenizerConfig = TokenizerConfig()
@@ -75,6 +78,7 @@ def tiny(run: Run) -> Run:
         tokenizer_steps=4,
         steps=6,
         refine_steps=3,
+        reward_steps=48,
         starts=2,
         drive=12,
         tokenizer=TokenizerConfig(wide=16, narrow=8, decoder_narrow=8),
@@ -115,8 +119,10 @@ def run(r: Run) -> None:
             train(spec(r.world, r.data, compile=r.compile, **steps))
 
     places = ["--world", r.world, "--data", str(r.data)]
+    rewarding = ["--world", r.world, "--package", str(r.out), "--steps", str(r.reward_steps)]
     stages = (
         (package, [*places, "--out", str(r.out), "--stage", r.refine[-1]]),
+        *([(reward, rewarding)] if r.world in TASKS else []),
         (evaluate, [*places, "--package", str(r.out), "--starts", str(r.starts), "--frames", str(r.drive)]),
     )
     for stage, arguments in stages:
