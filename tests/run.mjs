@@ -26,7 +26,9 @@ function vitest(project) {
 
 function pytest() {
   const report = join(REPORTS, "python.xml");
-  const ok = run(PYTHON, ["-m", "pytest", "-q", `--junitxml=${report}`], { SDL_VIDEODRIVER: "dummy" });
+  // One thread each: on tiny networks several threads mostly wait for each other, on a busy machine for minutes.
+  const env = { SDL_VIDEODRIVER: "dummy", OMP_NUM_THREADS: "1" };
+  const ok = run(PYTHON, ["-m", "pytest", "-q", `--junitxml=${report}`], env);
   const suite = /<testsuite [^>]*>/.exec(readFileSync(report, "utf8"))?.[0] ?? "";
   const number = (/** @type {string} */ name) => Number(new RegExp(` ${name}="(\\d+)"`).exec(suite)?.[1]);
   const failed = number("failures") + number("errors");
