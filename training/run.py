@@ -60,7 +60,7 @@ class Run:
     steps: int = 3400
     refine: tuple[str, ...] = (self_forcing.STAGE,)  # in this order, the last one into the package
     refine_steps: int | None = 1500  # of each of them; None: as many as the stage proposes
-    reward_steps: int = RewardTraining.steps  # real steps that the reward head learns from, where the environment has a task
+    reward_steps: int = RewardTraining.steps  # real ones; only where the environment has a task
     starts: int = 64  # of the evaluation
     drive: int = 1500  # frames of the evaluation's drives
     tokenizer: TokenizerConfig = TokenizerConfig()
