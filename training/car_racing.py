@@ -14,6 +14,7 @@ import pygame
 from gymnasium.envs.box2d.car_racing import STATE_H, STATE_W, CarRacing
 
 from .picture_driver import player as player  # steers dreams in training
+from .sticky import StickyRandom
 
 PHYSICS_STEPS_PER_FRAME = 2  # the environment runs at 50 Hz, a world at 25
 ZOOM_IN_STEPS = 50  # the camera zooms for the first second of every episode; recording starts after it
@@ -170,22 +171,6 @@ class TrackDriver:
         return np.array([steer, gas, brake], np.float32)
 
 
-class StickyRandomDriver:
-    """Random actions, each held for a random while."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.rng = rng
-        self.left = 0
-        self.action = np.zeros(3, np.float32)
-
-    def __call__(self, source: Source) -> Action:
-        if self.left <= 0:
-            self.left = int(self.rng.integers(2, 25))
-            self.action = random_action(self.rng)
-        self.left -= 1
-        return self.action
-
-
 def random_action(rng: np.random.Generator) -> Action:
     """Half of the time what a keyboard can say, half of the time anything between."""
     if rng.random() < 0.5:
@@ -204,7 +189,7 @@ def scripted(rng: np.random.Generator) -> Driver:
 
 
 def sticky_random(rng: np.random.Generator) -> Driver:
-    return StickyRandomDriver(rng)
+    return StickyRandom(rng, lambda _: random_action(rng), least=2, most=25)
 
 
 def mixed(rng: np.random.Generator) -> Driver:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .errors import TrainingError
+from .loop import Training
 
 
 def stage_parser(description: str | None, *, steps: int) -> argparse.ArgumentParser:
@@ -27,3 +28,14 @@ def exit_status(work: Callable[[], object]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def stage_main(
+    description: str | None, spec: type[Training], train: Callable[[Training], object], argv: list[str] | None
+) -> int:
+    """The command of a stage that needs nothing but its world, folder, steps and whether to compile."""
+    parser = stage_parser(description, steps=spec.steps)
+    parser.add_argument("--no-compile", action="store_true", help="skip torch.compile: slower steps, at once")
+    args = parser.parse_args(argv)
+    data = args.data or Path(".data") / args.world
+    return exit_status(lambda: train(spec(args.world, data, steps=args.steps, compile=not args.no_compile)))

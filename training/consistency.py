@@ -15,18 +15,17 @@ from __future__ import annotations
 import copy
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from .command import exit_status, stage_parser
+from .command import stage_main
 from .device import compiled, find_place
 from .environments import world_module
 from .loop import Loop, Training, follow
 from .train_tokenizer import load_tokenizer
 from .train_world_model import HORIZONS, LatentRows, held_out, load_world_model
-from .world_model import WorldModel, patchify
+from .world_model import WorldModel, augment, patchify
 
 STAGE = "consistency"
 
@@ -54,8 +53,7 @@ def consistency_loss(
     latents, action = rows
     batch, time = action.shape[:2]
     at = {"device": latents.device}
-    history_level = torch.rand(batch, time, **at) * args.noise_scale * (torch.rand(batch, 1, **at) < 0.75)
-    history = latents[:, :-1] + history_level[..., None, None] * torch.randn_like(latents[:, :-1])
+    history, history_level = augment(latents[:, :-1], args.noise_scale)
     before, clean = history.flatten(0, 1), latents[:, 1:].flatten(0, 1)
 
     rung = torch.randint(0, args.rungs, (batch * time,), **at)
@@ -106,12 +104,7 @@ def train(args: ConsistencyTraining) -> WorldModel:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = stage_parser(__doc__, steps=ConsistencyTraining.steps)
-    parser.add_argument("--no-compile", action="store_true", help="skip torch.compile: slower steps, at once")
-    args = parser.parse_args(argv)
-    data = args.data or Path(".data") / args.world
-    spec = ConsistencyTraining(args.world, data, steps=args.steps, compile=not args.no_compile)
-    return exit_status(lambda: train(spec))
+    return stage_main(__doc__, ConsistencyTraining, train, argv)
 
 
 if __name__ == "__main__":

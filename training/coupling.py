@@ -17,18 +17,17 @@ from __future__ import annotations
 import copy
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from .command import exit_status, stage_parser
+from .command import stage_main
 from .device import compiled, find_place
 from .environments import world_module
 from .loop import Loop, Training, follow
 from .train_tokenizer import load_tokenizer
 from .train_world_model import HORIZONS, LatentRows, held_out, load_world_model
-from .world_model import Layer, RMSNorm, WorldModel, WorldModelConfig, patchify
+from .world_model import Layer, RMSNorm, WorldModel, WorldModelConfig, augment, patchify
 
 STAGE = "coupling"
 
@@ -82,8 +81,7 @@ def coupling_loss(
     """latents [B, T + 1, N, C], action [B, T, A], price of a nat []."""
     batch, time = action.shape[:2]
     at = {"device": latents.device}
-    history_level = torch.rand(batch, time, **at) * noise_scale * (torch.rand(batch, 1, **at) < 0.75)
-    history = latents[:, :-1] + history_level[..., None, None] * torch.randn_like(latents[:, :-1])
+    history, history_level = augment(latents[:, :-1], noise_scale)
     features = model.trunk(history, action, history_level)[0].flatten(0, 1)
     before, clean = history.flatten(0, 1), latents[:, 1:].flatten(0, 1)
 
@@ -141,12 +139,7 @@ def train(args: CouplingTraining) -> WorldModel:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = stage_parser(__doc__, steps=CouplingTraining.steps)
-    parser.add_argument("--no-compile", action="store_true", help="skip torch.compile: slower steps, at once")
-    args = parser.parse_args(argv)
-    data = args.data or Path(".data") / args.world
-    spec = CouplingTraining(args.world, data, steps=args.steps, compile=not args.no_compile)
-    return exit_status(lambda: train(spec))
+    return stage_main(__doc__, CouplingTraining, train, argv)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 import vizdoom as vzd
 
+from .sticky import StickyRandom
+
 TICS_PER_FRAME = 2  # Doom runs at 35 tics/s, a world at 17.5 frames/s
 TURN = 4.0  # degrees a tic at full deflection: once around in 45 frames, 2.6 s
 WALK = 50.0  # Doom's running speed: 7.4 units a tic once under way; the hall is 1,216 units wide
@@ -196,24 +198,13 @@ class Explorer:
             yield np.zeros(3)
 
 
-class StickyRandomPlayer:
-    """Random actions, each held for a random while; forward more often than not."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.rng = rng
-        self.left = 0
-        self.action = np.zeros(3, np.float32)
-
-    def __call__(self, source: Source) -> Action:
-        if self.left <= 0:
-            self.left = int(self.rng.integers(2, 25))
-            if self.rng.random() < 0.5:
-                drawn = [self.rng.choice(3, p=p) - 1 for p in ((0.3, 0.4, 0.3), (0.2, 0.25, 0.55), (0.15, 0.7, 0.15))]
-            else:
-                drawn = np.clip(self.rng.normal((0, 0.4, 0), (0.6, 0.6, 0.4)), -1, 1)
-            self.action = np.array(drawn, np.float32)
-        self.left -= 1
-        return self.action
+def random_action(rng: np.random.Generator) -> Action:
+    """Half of the time what a keyboard can say, half of the time anything between; forward more often than not."""
+    if rng.random() < 0.5:
+        drawn = [rng.choice(3, p=p) - 1 for p in ((0.3, 0.4, 0.3), (0.2, 0.25, 0.55), (0.15, 0.7, 0.15))]
+    else:
+        drawn = np.clip(rng.normal((0, 0.4, 0), (0.6, 0.6, 0.4)), -1, 1)
+    return np.array(drawn, np.float32)
 
 
 def scripted(rng: np.random.Generator) -> Driver:
@@ -221,7 +212,7 @@ def scripted(rng: np.random.Generator) -> Driver:
 
 
 def sticky_random(rng: np.random.Generator) -> Driver:
-    return StickyRandomPlayer(rng)
+    return StickyRandom(rng, lambda _: random_action(rng), least=2, most=25)
 
 
 def mixed(rng: np.random.Generator) -> Driver:

@@ -19,6 +19,7 @@ from .following import AHEAD
 from .held_out import LEAD_IN
 from .own_world import CONTROLS, About, OwnWorld
 from .pictures import fit
+from .sticky import StickyRandom
 
 ENOUGH = LEAD_IN + AHEAD  # frames that one of a few random episodes must last: as many as the evaluation plays
 TRIES = 8  # random episodes that are tried
@@ -97,22 +98,12 @@ class GymSource:
         return fit(picture, self.world.size, self.world.fit)
 
 
-class StickyRandom:
-    """Random actions, each held for a random while."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.rng = rng
-        self.left = 0
-
-    def __call__(self, source: GymSource) -> Action:
-        if self.left <= 0:
-            self.left = int(self.rng.integers(*HOLD))
-            self.action = source.random_action(self.rng)
-        self.left -= 1
-        return self.action
+def sticky_random(rng: np.random.Generator) -> StickyRandom:
+    least, most = HOLD
+    return StickyRandom(rng, lambda source: source.random_action(rng), least=least, most=most)
 
 
-POLICIES = {"sticky-random": StickyRandom, "mixed": StickyRandom}
+POLICIES = {"sticky-random": sticky_random, "mixed": sticky_random}
 
 
 def open_environment(name: str) -> gymnasium.Env:
@@ -208,7 +199,7 @@ def longest_random_episode(world: OwnWorld) -> int:
     """Frames; no more than `ENOUGH` are played."""
     source, longest = GymSource(world), 0
     for number in range(TRIES):
-        driver, frames = StickyRandom(np.random.default_rng(number)), 1
+        driver, frames = sticky_random(np.random.default_rng(number)), 1
         source.reset(number)
         while frames < ENOUGH and not source.done:
             source.step(driver(source))

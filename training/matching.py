@@ -14,12 +14,11 @@ from __future__ import annotations
 import copy
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from .command import exit_status, stage_parser
+from .command import stage_main
 from .device import compiled, find_place
 from .environments import world_module
 from .loop import Loop, Training, follow
@@ -125,12 +124,7 @@ def train(args: MatchingTraining) -> WorldModel:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = stage_parser(__doc__, steps=MatchingTraining.steps)
-    parser.add_argument("--no-compile", action="store_true", help="skip torch.compile: slower steps, at once")
-    args = parser.parse_args(argv)
-    data = args.data or Path(".data") / args.world
-    spec = MatchingTraining(args.world, data, steps=args.steps, compile=not args.no_compile)
-    return exit_status(lambda: train(spec))
+    return stage_main(__doc__, MatchingTraining, train, argv)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ import shapely
 from gym_pusht.envs import PushTEnv
 from pymunk import Vec2d
 
+from .sticky import StickyRandom
+
 ARENA = 512.0  # units on a side; a picture has 96 pixels
 REACH = 60.0  # units that full deflection aims ahead of the pusher: 24 units (5 pixels) a frame once under way
 WALL = 3.0  # units from the picture's edge: deeper in the walls than this the block never is by itself
@@ -185,22 +187,11 @@ class Pusher:
         return best
 
 
-class StickyRandomPusher:
-    """Random actions, each held for a random while."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.rng = rng
-        self.left = 0
-        self.action = np.zeros(2, np.float32)
-
-    def __call__(self, source: Source) -> Action:
-        if self.left <= 0:
-            self.left = int(self.rng.integers(1, 15))
-            keys = self.rng.random() < 0.5
-            drawn = self.rng.integers(-1, 2, 2) if keys else np.clip(self.rng.normal(0, 0.6, 2), -1, 1)
-            self.action = drawn.astype(np.float32)
-        self.left -= 1
-        return self.action
+def random_action(rng: np.random.Generator) -> Action:
+    """Half of the time what a keyboard can say, half of the time anything between."""
+    keys = rng.random() < 0.5
+    drawn = rng.integers(-1, 2, 2) if keys else np.clip(rng.normal(0, 0.6, 2), -1, 1)
+    return drawn.astype(np.float32)
 
 
 def scripted(rng: np.random.Generator) -> Driver:
@@ -208,7 +199,7 @@ def scripted(rng: np.random.Generator) -> Driver:
 
 
 def sticky_random(rng: np.random.Generator) -> Driver:
-    return StickyRandomPusher(rng)
+    return StickyRandom(rng, lambda _: random_action(rng), least=1, most=15)
 
 
 def mixed(rng: np.random.Generator) -> Driver:

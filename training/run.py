@@ -107,7 +107,7 @@ def run(r: Run) -> None:
     if not _complete(r.data / "tokenizer.pt.json"):
         train_tokenizer(TokenizerTraining(r.world, r.data, steps=r.tokenizer_steps), r.tokenizer)
     tokenizer = load_tokenizer(r.data / "tokenizer.pt", r.world)
-    write_latents(tokenizer, r.data, mirror=world_module(r.world, r.data).MIRROR is not None)
+    write_latents(tokenizer, r.data, mirror=module.MIRROR is not None)
 
     if not _complete(r.data / "world-model.pt.json"):
         train_world_model(WorldModelTraining(r.world, r.data, steps=r.steps, compile=r.compile), r.model)

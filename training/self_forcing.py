@@ -19,13 +19,12 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .command import exit_status, stage_parser
+from .command import stage_main
 from .critic import Critic, critic_loss, dream_loss
 from .device import compiled, find_place
 from .environments import world_module
@@ -208,11 +207,7 @@ def train(args: SelfForcing) -> WorldModel:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = stage_parser(__doc__, steps=SelfForcing.steps)
-    parser.add_argument("--no-compile", action="store_true", help="skip torch.compile: slower steps, at once")
-    args = parser.parse_args(argv)
-    data = args.data or Path(".data") / args.world
-    return exit_status(lambda: train(SelfForcing(args.world, data, steps=args.steps, compile=not args.no_compile)))
+    return stage_main(__doc__, SelfForcing, train, argv)
 
 
 if __name__ == "__main__":

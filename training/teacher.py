@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import checkpoint
-from .command import exit_status, stage_parser
+from .command import stage_main
 from .device import compiled, find_place
 from .environments import world_module
 from .loop import Loop, Training, follow
@@ -156,12 +156,7 @@ def load_teacher(folder: Path, world: str) -> Teacher:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = stage_parser(__doc__, steps=TeacherTraining.steps)
-    parser.add_argument("--no-compile", action="store_true", help="skip torch.compile: slower steps, at once")
-    args = parser.parse_args(argv)
-    data = args.data or Path(".data") / args.world
-    spec = TeacherTraining(args.world, data, steps=args.steps, compile=not args.no_compile)
-    return exit_status(lambda: train(spec))
+    return stage_main(__doc__, TeacherTraining, train, argv)
 
 
 if __name__ == "__main__":

@@ -267,6 +267,13 @@ def attend_all(layer: Layer, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | Non
     return mixed.transpose(1, 2).flatten(-2)
 
 
+def augment(history: Tensor, noise_scale: float) -> tuple[Tensor, Tensor]:
+    """Noise on a history [B, T, N, C], up to `noise_scale` and none in a quarter of the rows; and its levels [B, T]."""
+    batch, time, at = *history.shape[:2], {"device": history.device}
+    level = torch.rand(batch, time, **at) * noise_scale * (torch.rand(batch, 1, **at) < 0.75)
+    return history + level[..., None, None] * torch.randn_like(history), level
+
+
 def schedule(evaluations: int) -> list[float]:
     """Noise levels at which the head is evaluated: 0, then up to 0.3 in equal ratios.
 
@@ -320,8 +327,7 @@ class WorldModel(nn.Module):
         """
         batch, time = history.shape[:2]
         at = {"device": history.device}
-        history_level = torch.rand(batch, time, **at) * noise_scale * (torch.rand(batch, 1, **at) < 0.75)
-        noisy = history + history_level[..., None, None] * torch.randn_like(history)
+        noisy, history_level = augment(history, noise_scale)
         features, _ = self.trunk(noisy, action, history_level)
         level = torch.rand(batch * time, **at).square() * (torch.rand(batch * time, **at) < 0.5)
         clean = target.flatten(0, 1)

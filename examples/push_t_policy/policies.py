@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from training.pose import normalise
-from training.push_t import POSE, StickyRandomPusher
+from training.push_t import POSE, sticky_random
 
 from .eyes import read_pose
 from .pusher import push
@@ -41,7 +41,7 @@ def rest(seed: int) -> Act:
 
 
 def random(seed: int) -> Act:
-    driver = StickyRandomPusher(np.random.default_rng(seed))
+    driver = sticky_random(np.random.default_rng(seed))
     return lambda picture: driver(None)
 
 
