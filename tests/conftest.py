@@ -1,4 +1,4 @@
-"""What several test files share: a package of push-t whose networks are tiny and untrained, with a reward head."""
+"""What several test files share: a tiny, untrained package of push-t, with slow noise and a reward head."""
 
 from pathlib import Path
 
@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from training import push_t, reward
+from training.code_tokenizer import CodeConfig, CodeTokenizer
 from training.package import write_package
-from training.tokenizer import Tokenizer, TokenizerConfig
 from training.world_model import WorldModel, WorldModelConfig
 
 SHAPES = {"width": 32, "heads": 4, "mlp": 32, "trunk_layers": 2, "window_layers": (1,), "head_layers": 1}
+LATENT = {"grid": CodeConfig().grid, "channels": CodeConfig().channels, "patch": 1}
+SLOW = {"slow_noise": 2, "slow_ticks": 5}
 
 
 @pytest.fixture(scope="session")
@@ -23,8 +25,8 @@ def push_t_package(tmp_path_factory) -> Path:
             folder,
             world="push-t",
             data=folder.parent,
-            model=WorldModel(WorldModelConfig(actions=2, **SHAPES)).eval(),
-            tokenizer=Tokenizer(TokenizerConfig(wide=16, narrow=8, decoder_narrow=8)).eval(),
+            model=WorldModel(WorldModelConfig(actions=2, **LATENT, **SLOW, **SHAPES)).eval(),
+            tokenizer=CodeTokenizer(CodeConfig(wide=16, narrow=8)).eval(),
             evaluations=1,
             context_level=0.1,
             trained_frames=0,

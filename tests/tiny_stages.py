@@ -22,9 +22,9 @@ from torch import nn
 from training import (
     checkpoint,
     consistency,
-    coupling,
     matching,
     self_forcing,
+    slow_noise,
     teacher,
     train_tokenizer,
     train_world_model,
@@ -115,9 +115,9 @@ def line_loss(model: nn.Module, at: np.ndarray) -> torch.Tensor:
     return (model(x)[:, 0] - x.sum(1)).square().mean()
 
 
-def coupling_stage(folder: Path, **changes) -> nn.Module:
+def slow(folder: Path, **changes) -> nn.Module:
     settings = {"steps": STEPS, "batch": 2, "length": 8, "compile": False, **EVERY, **changes}
-    return coupling.train(coupling.CouplingTraining(WORLD, folder, **settings))
+    return slow_noise.train(slow_noise.SlowNoiseTraining(WORLD, folder, **settings))
 
 
 STAGES: dict[str, Callable[..., nn.Module]] = {
@@ -127,7 +127,7 @@ STAGES: dict[str, Callable[..., nn.Module]] = {
     "teacher": teaching,
     "consistency": distilling,
     "matching": matched,
-    "coupling": coupling_stage,
+    "slow-noise": slow,
 }
 
 

@@ -32,7 +32,7 @@ from .held_out import CONTEXT, held_out_episodes, long_episodes, random_episodes
 from .invention import Drive, invent, real_drives
 from .inverse_dynamics import ActionReader, action_reader
 from .onnx_world import OnnxWorld
-from .pose import EPISODE, TEST_SEED, TRAIN_SEED, Posed, PoseReader, PoseTraining, poses, record_poses
+from .pose import TEST_SEED, Posed, PoseReader, PoseTraining, poses, record_poses
 from .pose import train_pose_reader as train_poses
 from .prediction import HORIZONS, predict, reconstruction
 from .revisit import real_loops, revisit
@@ -85,9 +85,7 @@ def gather(e: Evaluation) -> Real:
     runs = long_episodes(e.world, module, e.data, runs=e.runs, frames=long + CONTEXT)
     posed = pose_reader = None
     if hasattr(module, "POSE"):
-        training = PoseTraining(frames=min(PoseTraining.frames, 100 * e.starts))
-        episodes = max(1, training.frames // EPISODE)
-        pose_reader = train_poses(record_poses(module, episodes=episodes, seed=TRAIN_SEED), training)
+        pose_reader = train_poses(module, PoseTraining(frames=min(PoseTraining.frames, 150 * e.starts)))
         posed = record_poses(module, episodes=e.starts, seed=TEST_SEED)
     return Real(
         module=module,

@@ -28,27 +28,32 @@ def held_out_episodes(world: str, data: Path, frames: int = 8000) -> Episodes:
 
 
 def random_episodes(world: str, module: ModuleType, data: Path, *, starts: int, ahead: int) -> Episodes:
-    """Real episodes that end in `ahead` frames of a random action script; `held_out_episodes` where there are none.
+    """Real episodes that end in `ahead` frames of a random action script; `held_out_episodes` where there are none."""
+    if "sticky-random" not in module.POLICIES:
+        return held_out_episodes(world, data)
+    return load_episodes([random_recording(module, data, seed=RANDOM_SEED, starts=starts, ahead=ahead)])
+
+
+def random_recording(module: ModuleType, data: Path, *, seed: int, starts: int, ahead: int) -> Path:
+    """The file of `scripted_then_random`, recorded unless it is there."""
+    path = data / f"random-{seed}-{starts}x{ahead}.npz"
+    if not path.is_file():
+        write_npz(path, scripted_then_random(module, seed=seed, starts=starts, ahead=ahead))
+    return path
+
+
+def scripted_then_random(module: ModuleType, *, seed: int, starts: int, ahead: int) -> dict[str, np.ndarray]:
+    """`CONTEXT` frames of the start policy, then `ahead` under random actions, `starts` times; arrays as `record`.
 
     The start policy plays first: a car that stands, or has long left the road, shows little of what is pressed.
     """
-    if "sticky-random" not in module.POLICIES:
-        return held_out_episodes(world, data)
-    path = data / f"random-{RANDOM_SEED}-{starts}x{ahead}.npz"
-    if not path.is_file():
-        write_npz(path, scripted_then_random(module, starts=starts, ahead=ahead))
-    return load_episodes([path])
-
-
-def scripted_then_random(module: ModuleType, *, starts: int, ahead: int) -> dict[str, np.ndarray]:
-    """`CONTEXT` frames of the start policy, then `ahead` under random actions, `starts` times; arrays as `record`."""
     source, frames, actions = module.Source(), [], []
     bar = tqdm(total=starts, unit="start", desc="random scripts", file=sys.stderr, disable=not sys.stderr.isatty())
     number = 0
     while len(frames) < starts and number < 4 * starts:
-        rng = np.random.default_rng([RANDOM_SEED, number])
+        rng = np.random.default_rng([seed, number])
         drivers = [module.POLICIES[name](rng) for name in (module.FACTS["start_policy"], "sticky-random")]
-        picture, rows = source.reset(RANDOM_SEED + number), []
+        picture, rows = source.reset(seed + number), []
         number += 1
         for age in range(LEAD_IN + ahead):
             action = drivers[age >= LEAD_IN - 1](source)  # from the last frame of the context on

@@ -23,24 +23,28 @@ from tqdm import tqdm
 from . import checkpoint
 from .data import Episodes, load_episodes
 from .device import find_place
+from .environments import world_module
+from .held_out import random_recording
 
 BEFORE, AFTER = 1, 4  # frames it sees before and after the one that the action starts from
 FRAMES = BEFORE + 1 + AFTER
 FEATURES = 32
 NOISE = 4.0  # of 255, on half-size pictures: hides details of a pixel or two, leaves what moves as a whole
 STAGE = "inverse-dynamics"
+SCRIPT_SEED, SCRIPT = 3_500_000, 64  # of random scripts to learn from, frames of each
 
 
 @dataclass
 class ReaderTraining:
     """How the reader of actions is trained."""
 
-    recordings: int = 6  # how many of the training recordings it sees; each is read once more for the hash
+    recordings: int = 4  # how many of the training recordings it sees; each is read once more for the hash
+    frames_a_script: int = 250  # for so many frames a random script is recorded too: it will be asked about such
     passes: float = 2.0  # over their frames
     batch: int = 64
     rate: float = 2e-3  # peak of AdamW's learning rate
     seed: int = 0
-    version: int = field(default=1, kw_only=True)  # raise it when the network changes: caches of older ones are dropped
+    version: int = field(default=2, kw_only=True)  # raise it when the network changes: caches of older ones are dropped
 
 
 class ActionReader(nn.Module):
@@ -131,7 +135,11 @@ def action_reader(
     With `train=False` it is never trained: None when none is kept. Raises TrainingError without recordings.
     """
     args = args or ReaderTraining()
-    files = sorted(data.glob("train-*.npz"))[: args.recordings]
+    files, module = sorted(data.glob("train-*.npz"))[: args.recordings], world_module(world, data)
+    if train and "sticky-random" in module.POLICIES:
+        scripts = max(2, sum(len(np.load(file)["starts"]) for file in files) // args.frames_a_script)
+        random_recording(module, data, seed=SCRIPT_SEED, starts=scripts, ahead=SCRIPT)
+    files += sorted(data.glob(f"random-{SCRIPT_SEED}-*.npz"))
     digest = hashlib.sha256(repr((args, BEFORE, AFTER, FEATURES, NOISE, [f.name for f in files])).encode())
     for file in files:
         with file.open("rb") as stream:

@@ -13,8 +13,9 @@ import onnx
 import torch
 from onnx import numpy_helper
 
+from .code_tokenizer import build
 from .errors import TrainingError
-from .tokenizer import Tokenizer, TokenizerConfig
+from .tokenizer import Tokenizer
 from .world_model import WorldModel, WorldModelConfig
 
 FILE = "training.npz"
@@ -74,7 +75,7 @@ def load_package(folder: Path) -> tuple[WorldModel, Tokenizer]:
         module.load_state_dict({k: torch.from_numpy(values[f"{prefix}.{k}"].copy()) for k in module.state_dict()})
 
     model = WorldModel(WorldModelConfig(**configs["model"]))
-    tokenizer = Tokenizer(TokenizerConfig(**configs["tokenizer"]))
+    tokenizer = build(configs["tokenizer"])
     fill(model, "model")
     fill(tokenizer, "tokenizer")
     return model.eval(), tokenizer.eval()

@@ -24,21 +24,22 @@ from .record import HELD_OUT_FROM
 
 TRAIN_SEED, TEST_SEED = 3_000_000, HELD_OUT_FROM + 4
 EPISODE = 80  # frames; poses are compared up to 72 frames in
+SHORT = 8  # frames of an episode that is recorded for what its reset gives
 
 
 @dataclass
 class PoseTraining:
     """How the reader of poses is trained."""
 
-    frames: int = 6_000  # real ones
-    passes: float = 12.0
+    frames: int = 9_600  # real ones
+    passes: float = 10.0
     batch: int = 64
     rate: float = 2e-3
 
 
 @dataclass
 class Posed:
-    """Real episodes of `EPISODE` frames with their poses."""
+    """Real episodes of one length with their poses."""
 
     frames: np.ndarray  # uint8 [E, T, H, W, 3]
     actions: np.ndarray  # float32 [E, T, A]
@@ -70,7 +71,7 @@ def errors(read: np.ndarray, true: np.ndarray, layout: dict[str, float | str]) -
     return result
 
 
-def record_poses(module: ModuleType, *, episodes: int, seed: int) -> Posed:
+def record_poses(module: ModuleType, *, episodes: int, seed: int, length: int = EPISODE) -> Posed:
     """Plays the real environment under the mixed policy, notes where things are, drops episodes that end early."""
     source, parts = module.Source(), []
     bar = tqdm(total=episodes, unit="episode", desc="poses", file=sys.stderr, disable=not sys.stderr.isatty())
@@ -79,19 +80,19 @@ def record_poses(module: ModuleType, *, episodes: int, seed: int) -> Posed:
             break
         driver = module.POLICIES["mixed"](np.random.default_rng([seed, number]))
         picture, rows = source.reset(seed + number), []
-        for _ in range(EPISODE):
+        for _ in range(length):
             action = driver(source)
             rows.append((picture.copy(), action, normalise(source.pose(), module.POSE)))
             picture = source.step(action)
             if source.done:
                 break
-        if len(rows) == EPISODE:
+        if len(rows) == length:
             parts.append([np.stack(column) for column in zip(*rows, strict=True)])
             bar.update()
     bar.close()
     source.close()
     if not parts:
-        raise TrainingError(f"expected real episodes of {EPISODE} frames to read poses from, every one ended before.")
+        raise TrainingError(f"expected real episodes of {length} frames to read poses from, every one ended before.")
     return Posed(*(np.stack(column) for column in zip(*parts, strict=True)))
 
 
@@ -122,9 +123,16 @@ class PoseReader(nn.Module):
         return self(torch.from_numpy(np.ascontiguousarray(frames))).numpy().astype(np.float64)
 
 
-def train_pose_reader(posed: Posed, args: PoseTraining) -> PoseReader:
+def train_pose_reader(module: ModuleType, args: PoseTraining) -> PoseReader:
+    """Learns from few long episodes and many short ones: within an episode poses are much alike."""
     torch.manual_seed(0)
-    frames, poses = posed.frames.reshape(-1, *posed.frames.shape[2:]), posed.poses.reshape(-1, posed.poses.shape[-1])
+    third = max(1, args.frames // 3)
+    parts = (
+        record_poses(module, episodes=max(1, third // EPISODE), seed=TRAIN_SEED),
+        record_poses(module, episodes=max(1, 2 * third // SHORT), seed=TRAIN_SEED + 100_000, length=SHORT),
+    )
+    frames = np.concatenate([p.frames.reshape(-1, *p.frames.shape[2:]) for p in parts])
+    poses = np.concatenate([p.poses.reshape(-1, p.poses.shape[-1]) for p in parts])
     model = PoseReader(*frames.shape[1:3], poses.shape[-1])
     steps = max(4, int(args.passes * len(frames) / args.batch))
     optim = torch.optim.AdamW(model.parameters(), args.rate, weight_decay=0.02)

@@ -6,7 +6,7 @@
 
     record -> tokenizer -> latents -> world model -> self-forcing -> package -> reward -> evaluate
 
-`--refine` puts other stages in the place of self-forcing: `coupling`, or the chain `teacher,consistency,matching`.
+`--refine` puts other stages in the place of self-forcing: `slow-noise`, or the chain `teacher,consistency,matching`.
 The last one is what goes into the package.
 
 Every stage leaves a file; a stage whose file is complete is skipped, a stage that was interrupted resumes.
@@ -19,9 +19,11 @@ import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 
-from . import consistency, coupling, matching, self_forcing, teacher
+from . import consistency, matching, self_forcing, slow_noise, teacher
 from .bring import add_arguments, bring
+from .code_tokenizer import CodeConfig
 from .environments import world_module
 from .errors import TrainingError
 from .evaluate import main as evaluate
@@ -30,16 +32,16 @@ from .record import HELD_OUT_FROM, Recording, record, write_npz
 from .reward import TASKS, RewardTraining
 from .reward import main as reward
 from .tokenizer import TokenizerConfig
-from .train_tokenizer import TokenizerTraining, load_tokenizer, write_latents
+from .train_tokenizer import TokenizerTraining, config_for, load_tokenizer, write_latents
 from .train_tokenizer import train as train_tokenizer
-from .train_world_model import WorldModelTraining
+from .train_world_model import WorldModelTraining, model_for
 from .train_world_model import train as train_world_model
 from .world_model import WorldModelConfig
 
 # What may come after the world model, by the name of its checkpoint: the stage, and how it is told what to do.
 REFINEMENTS = {
     self_forcing.STAGE: (self_forcing.train, self_forcing.SelfForcing),
-    coupling.STAGE: (coupling.train, coupling.CouplingTraining),
+    slow_noise.STAGE: (slow_noise.train, slow_noise.SlowNoiseTraining),
     teacher.STAGE: (teacher.train, teacher.TeacherTraining),
     consistency.STAGE: (consistency.train, consistency.ConsistencyTraining),
     matching.STAGE: (matching.train, matching.MatchingTraining),
@@ -63,8 +65,7 @@ class Run:
     reward_steps: int = RewardTraining.steps  # real ones; only where the environment has a task
     starts: int = 64  # of the evaluation
     drive: int = 1500  # frames of the evaluation's drives
-    tokenizer: TokenizerConfig = TokenizerConfig()
-    model: WorldModelConfig = WorldModelConfig()
+    small: bool = False  # networks for a rehearsal
     compile: bool = True
 
 
@@ -81,36 +82,39 @@ def tiny(run: Run) -> Run:
         reward_steps=48,
         starts=2,
         drive=12,
-        tokenizer=TokenizerConfig(wide=16, narrow=8, decoder_narrow=8),
-        model=WorldModelConfig(width=32, heads=4, mlp=32, trunk_layers=2, window_layers=(1,), head_layers=1),
+        small=True,
         compile=False,
     )
 
 
-def sized(run: Run, size: int) -> Run:
-    """The networks for pictures of another size: as many tokens, each of more or fewer cells."""
-    grid = size // 8
-    return replace(
-        run, tokenizer=replace(run.tokenizer, size=size), model=replace(run.model, grid=grid, patch=grid // 4)
-    )
+def networks(module: ModuleType, *, small: bool) -> tuple[TokenizerConfig | CodeConfig, WorldModelConfig]:
+    """The shapes that a world wants; a grid of any size is cut into 16 tokens."""
+    tokenizer, model = config_for(module), model_for(module)
+    if small:
+        narrow = {} if isinstance(tokenizer, CodeConfig) else {"decoder_narrow": 8}
+        tokenizer = replace(tokenizer, wide=16, narrow=8, **narrow)
+        model = replace(model, width=32, heads=4, head_width=0, mlp=32)
+        model = replace(model, trunk_layers=2, window_layers=(1,), head_layers=1)
+    return tokenizer, replace(model, patch=max(1, tokenizer.grid // 4))
 
 
 def run(r: Run) -> None:
     module = world_module(r.world, r.data)
-    r = sized(r, module.FACTS.get("size", r.tokenizer.size))
+    tokenizer_config, model_config = networks(module, small=r.small)
     r.data.mkdir(parents=True, exist_ok=True)
-    wanted = [(f"train-{seed}", seed, r.frames) for seed in range(1, r.recordings + 1)]
-    for name, seed, frames in [*wanted, (f"held-{HELD_OUT_FROM}", HELD_OUT_FROM, r.held_out)]:
+    training = [(f"train-{seed}", seed, r.frames) for seed in range(1, r.recordings + 1)]
+    for name, seed, frames in [*training, (f"held-{HELD_OUT_FROM}", HELD_OUT_FROM, r.held_out)]:
         if hasattr(module, "Source") and not (r.data / f"{name}.npz").exists():
             write_npz(r.data / f"{name}.npz", record(Recording(r.world, "mixed", seed, frames)))
 
     if not _complete(r.data / "tokenizer.pt.json"):
-        train_tokenizer(TokenizerTraining(r.world, r.data, steps=r.tokenizer_steps), r.tokenizer)
+        train_tokenizer(TokenizerTraining(r.world, r.data, steps=r.tokenizer_steps), tokenizer_config)
     tokenizer = load_tokenizer(r.data / "tokenizer.pt", r.world)
     write_latents(tokenizer, r.data, mirror=module.MIRROR is not None)
 
     if not _complete(r.data / "world-model.pt.json"):
-        train_world_model(WorldModelTraining(r.world, r.data, steps=r.steps, compile=r.compile), r.model)
+        wanted = getattr(module, "TRAINING", {})
+        train_world_model(WorldModelTraining(r.world, r.data, steps=r.steps, compile=r.compile, **wanted), model_config)
 
     for name in r.refine:
         train, spec = REFINEMENTS[name]

@@ -24,6 +24,11 @@ class TokenizerConfig:
     narrow: int = 64  # encoder's width at a quarter of the side
     decoder_narrow: int = 48  # decoder's width at a quarter of the side
 
+    @property
+    def grid(self) -> int:
+        """Side of the latent."""
+        return self.size // 8
+
     def dict(self) -> dict:
         return asdict(self)
 
@@ -76,6 +81,11 @@ class Tokenizer(nn.Module):
     def decode(self, latent: Tensor) -> Tensor:
         """Normalised latents [B, C, H/8, W/8] to pictures [B, 3, H, W], about [0, 1], not clipped."""
         return self.decoder(latent * self.std + self.mean) + 0.5
+
+    @property
+    def bounds(self) -> tuple[Tensor, Tensor]:
+        """Limits of the normalised latent, which comes out of a tanh: lowest and highest of each channel, [C]."""
+        return ((-1 - self.mean) / self.std).flatten(), ((1 - self.mean) / self.std).flatten()
 
     def loss(self, picture: Tensor, before: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """L1 + SSIM + gradient loss on `picture` uint8 [B, H, W, 3]; `before` is the frame before each, for motion."""

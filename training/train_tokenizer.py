@@ -11,11 +11,13 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
 
 from . import checkpoint
+from .code_tokenizer import CodeConfig, CodeTokenizer, build
 from .command import exit_status, stage_parser
 from .data import Episodes, load_episodes
 from .device import find_place
@@ -36,10 +38,18 @@ class TokenizerTraining(Training):
     batch: int = 32
     muon_lr: float = 0.02
     adam_lr: float = 1e-3
+    code_batch: int = 128  # where the latent is a code of the whole picture
     checkpoint_every: float = 60.0  # seconds
 
 
-def train(args: TokenizerTraining, config: TokenizerConfig) -> Tokenizer:
+def config_for(module: ModuleType) -> TokenizerConfig | CodeConfig:
+    """What the world's module asks for: a code of the whole picture, or a grid."""
+    size = module.FACTS.get("size", TokenizerConfig.size)
+    code = getattr(module, "CODE", 0)
+    return CodeConfig(size=size, code=code) if code else TokenizerConfig(size=size)
+
+
+def train(args: TokenizerTraining, config: TokenizerConfig | CodeConfig) -> Tokenizer | CodeTokenizer:
     """Trains, or trains on from the checkpoint, and sets what normalises the latents."""
     torch.manual_seed(args.seed)
     place = find_place()
@@ -47,21 +57,26 @@ def train(args: TokenizerTraining, config: TokenizerConfig) -> Tokenizer:
     held = load_episodes(sorted(args.data.glob("held-*.npz")))
     if episodes.frames.shape[1:3] != (config.size, config.size):
         raise TrainingError(f"expected pictures of {config.size} x {config.size}, got {episodes.frames.shape[1:3]}.")
-    model = Tokenizer(config).to(place.device, memory_format=torch.channels_last)
-    optims = optimisers(
-        model, muon_lr=args.muon_lr, adam_lr=args.adam_lr, first_and_last={"encoder.1.", "encoder.6.", "decoder.6."}
-    )
+    model, batch = build(config.dict()), args.batch
+    if isinstance(model, CodeTokenizer):
+        model.prepare(episodes.frames)
+        batch = args.code_batch
+        optims = [torch.optim.AdamW(model.parameters(), lr=args.adam_lr, betas=(0.9, 0.98), weight_decay=1e-3)]
+    else:
+        ends = {"encoder.1.", "encoder.6.", "decoder.6."}
+        optims = optimisers(model, muon_lr=args.muon_lr, adam_lr=args.adam_lr, first_and_last=ends)
+    model = model.to(place.device, memory_format=torch.channels_last)
     loop = Loop(
         STAGE,
         args,
         place,
         config=config.dict(),
         parts={"model": model, "optims": optims},
-        frames=args.batch,
+        frames=batch,
         finish=lambda: _normalise(model, episodes),
     )
     for step, rng in loop:
-        rows = rng.integers(0, len(episodes.frames), args.batch)
+        rows = rng.integers(0, len(episodes.frames), batch)
         before = np.where(episodes.starts[rows], rows, rows - 1)
         pictures = (torch.from_numpy(episodes.frames[at]).to(place.device) for at in (rows, before))
         with place.autocast():
@@ -75,7 +90,7 @@ def train(args: TokenizerTraining, config: TokenizerConfig) -> Tokenizer:
 
 
 @torch.no_grad()
-def _normalise(model: Tokenizer, episodes: Episodes) -> None:
+def _normalise(model: Tokenizer | CodeTokenizer, episodes: Episodes) -> None:
     model.mean.zero_()
     model.std.fill_(1)
     rows = np.linspace(0, len(episodes.frames) - 1, min(4096, len(episodes.frames))).astype(int)
@@ -85,14 +100,14 @@ def _normalise(model: Tokenizer, episodes: Episodes) -> None:
 
 
 @torch.no_grad()
-def encode_all(model: Tokenizer, frames: np.ndarray, batch: int = 128) -> torch.Tensor:
-    """uint8 [T, H, W, 3] to normalised latents float32 [T, C, H/8, W/8]."""
+def encode_all(model: Tokenizer | CodeTokenizer, frames: np.ndarray, batch: int = 128) -> torch.Tensor:
+    """uint8 [T, H, W, 3] to normalised latents float32 [T, C, h, w]."""
     parts = (torch.from_numpy(frames[i : i + batch]).to(model.mean.device) for i in range(0, len(frames), batch))
     return torch.cat([model.encode(part).cpu() for part in parts])
 
 
 @torch.no_grad()
-def reconstruction(model: Tokenizer, frames: np.ndarray, batch: int = 128) -> float:
+def reconstruction(model: Tokenizer | CodeTokenizer, frames: np.ndarray, batch: int = 128) -> float:
     """Median PSNR of encode and decode, dB."""
     scores = []
     for i in range(0, len(frames), batch):
@@ -101,7 +116,7 @@ def reconstruction(model: Tokenizer, frames: np.ndarray, batch: int = 128) -> fl
     return torch.cat(scores).median().item()
 
 
-def write_latents(model: Tokenizer, folder: Path, *, mirror: bool) -> None:
+def write_latents(model: Tokenizer | CodeTokenizer, folder: Path, *, mirror: bool) -> None:
     """Latents of every recording, `latents-NAME.npy` float16 [T, C, h, w]; of its mirror image too, `mirror-NAME.npy`.
 
     Files newer than the tokenizer are kept.
@@ -119,9 +134,9 @@ def write_latents(model: Tokenizer, folder: Path, *, mirror: bool) -> None:
             os.replace(partial, out)
 
 
-def load_tokenizer(path: Path, world: str) -> Tokenizer:
+def load_tokenizer(path: Path, world: str) -> Tokenizer | CodeTokenizer:
     state = checkpoint.load(path, world=world, stage=STAGE)
-    model = Tokenizer(TokenizerConfig(**state["meta"]["config"]))
+    model = build(state["meta"]["config"])
     model.load_state_dict(state["model"])
     return model.eval()
 
@@ -133,9 +148,10 @@ def main(argv: list[str] | None = None) -> int:
     data = args.data or Path(".data") / args.world
 
     def work() -> None:
-        model = train(TokenizerTraining(args.world, data, steps=args.steps, batch=args.batch), TokenizerConfig())
+        module = world_module(args.world, data)
+        model = train(TokenizerTraining(args.world, data, steps=args.steps, batch=args.batch), config_for(module))
         if find_place().first:
-            write_latents(model, data, mirror=world_module(args.world, data).MIRROR is not None)
+            write_latents(model, data, mirror=module.MIRROR is not None)
 
     return exit_status(work)
 

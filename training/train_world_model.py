@@ -13,6 +13,7 @@ import copy
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -76,10 +77,8 @@ class LatentRows:
 def set_bounds(model: WorldModel, tokenizer: Tokenizer) -> None:
     """Normalised latents come out of a tanh; these are its limits, per token channel."""
     cells = model.config.patch**2
-    low = ((-1 - tokenizer.mean) / tokenizer.std).flatten()
-    high = ((1 - tokenizer.mean) / tokenizer.std).flatten()
-    model.low.copy_(low.repeat_interleave(cells))
-    model.high.copy_(high.repeat_interleave(cells))
+    for limit, bound in zip((model.low, model.high), tokenizer.bounds, strict=True):
+        limit.copy_(bound.repeat_interleave(cells))
 
 
 @torch.no_grad()
@@ -97,7 +96,9 @@ def train(args: WorldModelTraining, config: WorldModelConfig) -> WorldModel:
     place = find_place()
     tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world).to(place.device)
     module = world_module(args.world, args.data)
-    config = replace(config, actions=len(module.ACTIONS))
+    latent = tokenizer.config
+    patch = min(config.patch, latent.grid // 2)  # a code has two cells on a side, each a token
+    config = replace(config, actions=len(module.ACTIONS), channels=latent.channels, grid=latent.grid, patch=patch)
     rows = LatentRows(args.data, "train-*", args.length + 1, module.MIRROR)
     held = LatentRows(args.data, "held-*", 4 + HORIZONS[-1], None)
     model = WorldModel(config).to(place.device)
@@ -164,19 +165,25 @@ def load_world_model(folder: Path, world: str, *stages: str) -> WorldModel:
     return model.eval()
 
 
+def model_for(module: ModuleType) -> WorldModelConfig:
+    """The shapes that the world's module asks for (`MODEL`), where they differ from the usual ones."""
+    return WorldModelConfig(**getattr(module, "MODEL", {}))
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = stage_parser(__doc__, steps=WorldModelTraining.steps)
-    parser.add_argument("--batch", type=int, default=WorldModelTraining.batch)
+    parser.add_argument("--batch", type=int, help="rows a step; default: what the world's module asks for, or 12")
     parser.add_argument("--no-compile", action="store_true", help="skip torch.compile: slower steps, at once")
     args = parser.parse_args(argv)
-    spec = WorldModelTraining(
-        world=args.world,
-        data=args.data or Path(".data") / args.world,
-        steps=args.steps,
-        batch=args.batch,
-        compile=not args.no_compile,
-    )
-    return exit_status(lambda: train(spec, WorldModelConfig()))
+    data = args.data or Path(".data") / args.world
+
+    def work() -> None:
+        module = world_module(args.world, data)
+        wanted = {**getattr(module, "TRAINING", {}), **({"batch": args.batch} if args.batch else {})}
+        spec = WorldModelTraining(args.world, data, steps=args.steps, compile=not args.no_compile, **wanted)
+        train(spec, model_for(module))
+
+    return exit_status(work)
 
 
 if __name__ == "__main__":

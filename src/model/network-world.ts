@@ -11,6 +11,8 @@ import { normals } from "./rng";
 import { createGraphSession, type GraphSession, type Runtime, type TensorData } from "./session";
 import type { Action, Context, Frame, Snapshot, World } from "./world";
 
+const SLOW = 1; // the generator's stream of slow noise
+
 /**
  * Makes the tick's session; the encoder's is made when the first context comes.
  * @throws BackendError, ShapeError
@@ -38,7 +40,8 @@ export async function createNetworkDream({ manifest, sha256, files }: WorldPacka
   const { layers, width, tokens: kvTokens } = manifest.kv;
   const noiseLength = manifest.evaluations * tokens * channels;
   const kv = new Float32Array(slotCount(manifest.kv) * layers * 2 * kvTokens * width); // packed anew for each pass
-  const silence = new Float32Array(noiseLength); // context passes draw no noise
+  const { numbers, ticks } = manifest.slowNoise ?? { numbers: 0, ticks: 1 };
+  const silence = { noise: new Float32Array(noiseLength), slow: new Float32Array(numbers) }; // of context passes
   const tick = await sessionOf(manifest.tick);
   let encoder: GraphSession | null = null;
 
@@ -52,9 +55,10 @@ export async function createNetworkDream({ manifest, sha256, files }: WorldPacka
   }
 
   /** One run of the graph, and the window after it. */
-  async function pass(state: KvState, latent: Float32Array, action: Action, noise: Float32Array) {
+  async function pass(state: KvState, latent: Float32Array, action: Action, { noise, slow } = silence) {
     packSlots(state, kv);
-    const results = await tick.run({ noise, action, latent, kv, age: agesOf(state) });
+    const given = { noise, action, latent, kv, age: agesOf(state) };
+    const results = await tick.run(numbers > 0 ? { ...given, slow_noise: slow } : given);
     return { results, kv: writeSlot(state, manifest.kv, floats(results, "slot")) };
   }
 
@@ -98,7 +102,7 @@ export async function createNetworkDream({ manifest, sha256, files }: WorldPacka
         "context" in beginning ? await historyOfContext(beginning.context) : await historyOfStart(beginning.start);
       let state = emptyKv(manifest.kv);
       for (const [i, action] of actions.entries()) {
-        state = (await pass(state, latents[i] as Float32Array, action, silence)).kv;
+        state = (await pass(state, latents[i] as Float32Array, action)).kv;
       }
       const latent = latents[latents.length - 1] as Float32Array;
       checkFinite(latent, 0);
@@ -107,7 +111,10 @@ export async function createNetworkDream({ manifest, sha256, files }: WorldPacka
     },
     async advance(state, action) {
       const number = state.tick + 1;
-      const { results, kv } = await pass(state, state.latent, action, normals(state.seed, state.tick, noiseLength));
+      const { results, kv } = await pass(state, state.latent, action, {
+        noise: normals(state.seed, state.tick, noiseLength),
+        slow: normals(state.seed, Math.floor(state.tick / ticks), numbers, SLOW),
+      });
       const latent = floats(results, "latent_next");
       checkFinite(latent, number);
       const rgba = new Uint8ClampedArray((results.rgba as Uint8Array<ArrayBuffer>).buffer);
