@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from .command import exit_status, stage_parser
 from .data import load_episodes
+from .environments import world_module
 from .errors import TrainingError
 from .inverse_dynamics import action_reader
 from .measures import frechet, interval, psnr, sharpness
@@ -29,7 +30,7 @@ from .teacher import FRAMES, Teacher, load_teacher
 from .teacher import STAGE as TEACHER
 from .tokenizer import to_uint8
 from .train_tokenizer import encode_all, load_tokenizer
-from .train_world_model import WorldModelTraining, load_world_model
+from .train_world_model import WorldModelTraining, fitted, load_world_model, model_for
 from .train_world_model import train as train_world_model
 from .world_model import WorldModel, WorldModelConfig, patchify, unpatchify
 
@@ -60,13 +61,14 @@ class Ablation:
     data: Path
     steps: int = 800  # of each variant
     clips: int = 96
-    model: WorldModelConfig = WorldModelConfig()
+    model: WorldModelConfig | None = None  # None: what the world asks for
     compile: bool = True
 
 
 def train_variants(a: Ablation) -> dict[str, WorldModel]:
     """Trains what isn't trained yet; each variant has a folder of its own with links to the recordings."""
-    models = {}
+    module, models = world_module(a.world, a.data), {}
+    usual = a.model or model_for(module)
     for name, (training, network) in VARIANTS.items():
         folder = a.data / "ablation" / name.replace(" ", "-")
         folder.mkdir(parents=True, exist_ok=True)
@@ -75,8 +77,9 @@ def train_variants(a: Ablation) -> dict[str, WorldModel]:
             if not link.exists():
                 link.symlink_to(file.resolve())
         print(f"variant: {name}", file=sys.stderr)
-        spec = WorldModelTraining(a.world, folder, steps=a.steps, compile=a.compile, **training)
-        models[name] = train_world_model(spec, replace(a.model, **network)).cpu().eval()
+        wanted = {**getattr(module, "TRAINING", {}), **training}
+        spec = WorldModelTraining(a.world, folder, steps=a.steps, compile=a.compile, **wanted)
+        models[name] = train_world_model(spec, replace(usual, **network)).cpu().eval()
     return models
 
 
@@ -141,9 +144,10 @@ def compare(a: Ablation) -> list[dict]:
 
     true_features = features(real)
     true_sharpness = sharpness(real[:, CONTEXT:].reshape(-1, *real.shape[2:])).mean()
-    context = patchify(encode_all(tokenizer, real[:, :CONTEXT].reshape(-1, *real.shape[2:])), a.model).unflatten(
-        0, (a.clips, CONTEXT)
-    )
+    module = world_module(a.world, a.data)
+    config = fitted(a.model or model_for(module), tokenizer, module)
+    context = patchify(encode_all(tokenizer, real[:, :CONTEXT].reshape(-1, *real.shape[2:])), config)
+    context = context.unflatten(0, (a.clips, CONTEXT))
     copied = np.repeat(real[:, CONTEXT - 1 : CONTEXT], FRAMES - CONTEXT, 1)
     table = [row("copy-last-frame", copied, 0.0)]
     for name, dream in tqdm(contestants(a).items(), unit="contestant", file=sys.stderr):
@@ -151,7 +155,7 @@ def compare(a: Ablation) -> list[dict]:
         with torch.no_grad():
             dreamed = dream(context, actions)
         ms = 1000 * (time.perf_counter() - began) / dreamed[..., 0, 0].numel()
-        pictures = to_uint8(tokenizer.decode(unpatchify(dreamed.flatten(0, 1), a.model)))
+        pictures = to_uint8(tokenizer.decode(unpatchify(dreamed.flatten(0, 1), config)))
         table.append(row(name, pictures.numpy().reshape(real[:, CONTEXT:].shape), ms))
     return table
 

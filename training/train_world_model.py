@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from . import checkpoint
+from .code_tokenizer import CodeTokenizer
 from .command import exit_status, stage_parser
 from .data import Episodes, load_episodes
 from .device import compiled, find_place
@@ -96,9 +97,7 @@ def train(args: WorldModelTraining, config: WorldModelConfig) -> WorldModel:
     place = find_place()
     tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world).to(place.device)
     module = world_module(args.world, args.data)
-    latent = tokenizer.config
-    patch = min(config.patch, latent.grid // 2)  # a code has two cells on a side, each a token
-    config = replace(config, actions=len(module.ACTIONS), channels=latent.channels, grid=latent.grid, patch=patch)
+    config = fitted(config, tokenizer, module)
     rows = LatentRows(args.data, "train-*", args.length + 1, module.MIRROR)
     held = LatentRows(args.data, "held-*", 4 + HORIZONS[-1], None)
     model = WorldModel(config).to(place.device)
@@ -163,6 +162,13 @@ def load_world_model(folder: Path, world: str, *stages: str) -> WorldModel:
     model = WorldModel(WorldModelConfig(**state["meta"]["config"]))
     model.load_state_dict(state["average"])
     return model.eval()
+
+
+def fitted(config: WorldModelConfig, tokenizer: Tokenizer | CodeTokenizer, module: ModuleType) -> WorldModelConfig:
+    """The config with the shapes that the tokenizer and the world's action table leave no choice about."""
+    c = tokenizer.config
+    patch = min(config.patch, c.grid // 2)  # a code has two cells on a side, each a token
+    return replace(config, actions=len(module.ACTIONS), channels=c.channels, grid=c.grid, patch=patch)
 
 
 def model_for(module: ModuleType) -> WorldModelConfig:
