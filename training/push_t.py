@@ -27,7 +27,12 @@ EDGE = 24.0  # units that the target keeps from the picture's edge: the pusher, 
 MIRROR = None  # the goal's angle is fixed: no mirrored picture could be one of this world
 CODE = 64  # numbers of a picture's code: two things in many places (`code_tokenizer.py`)
 MODEL = {"mlp": 512, "trunk_layers": 4, "window_layers": (1, 3), "head_layers": 2}  # four tokens want no more
-TRAINING = {"batch": 32, "noise_scale": 0.25}  # rows of four tokens are cheap; the code is smooth by itself
+TRAINING = {
+    "batch": 32,  # rows of four tokens are cheap
+    "noise_scale": 0.25,  # the code is smooth by itself
+    "resample_from": 0.68,  # what follows is nearly certain here: from a blurred dream back to a block
+    "dreamed": 12,
+}
 POSE = {"pusher": ARENA, "block": ARENA, "angle": "radians"}  # what `Source.pose` holds; see `pose.py`
 
 # The block's corners in its own coordinates, in order around it, units: a bar with a stem below its middle.

@@ -39,7 +39,7 @@ export function openSettings(session: Session): void {
     "Settings",
     make("label", { className: "row" }, "Picture", filter),
     make("label", { className: "check" }, figures, "Show the figures"),
-    make("label", { className: "check" }, smooth, "Smooth keys: steer gradually while a key is held"),
+    make("label", { className: "check" }, smooth, "Smooth keys: a held key reaches full deflection gradually"),
     make("h3", { textContent: "Keys" }),
     keyTable(session),
     make("h3", { textContent: "Gamepad" }),
