@@ -233,7 +233,7 @@ FACTS = {
     # Title and frame in the recording that `package.START_SEED` gives.
     "starts": [
         ("Two medikits", 1044),
-        ("Medikit ahead", 1170),
+        ("A far corner", 1170),
         ("Into the corner", 22),
         ("Along the wall", 330),
         ("Across the hall", 470),

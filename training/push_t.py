@@ -237,7 +237,7 @@ FACTS = {
         ("Above the goal", 718),
         ("Upside down", 128),
         ("Against the wall", 448),
-        ("On the left", 498),
+        ("At the upper edge", 498),
     ],
 }
 
