@@ -30,8 +30,7 @@ MODEL = {"mlp": 512, "trunk_layers": 4, "window_layers": (1, 3), "head_layers": 
 TRAINING = {
     "batch": 32,  # rows of four tokens are cheap
     "noise_scale": 0.25,  # the code is smooth by itself
-    "resample_from": 0.68,  # what follows is nearly certain here: from a blurred dream back to a block
-    "dreamed": 12,
+    "resample_from": 0.87,  # from a blurred dream back to a block; longer, and the dreams end as a smear (`LOG.md`)
 }
 POSE = {"pusher": ARENA, "block": ARENA, "angle": "radians"}  # what `Source.pose` holds; see `pose.py`
 
