@@ -85,7 +85,8 @@ What each number means: `docs/evaluation.md`. All of them come from seeds that t
     parts += [_pose(metrics)] if "pose" in metrics else []
     parts += [_revisit(metrics)] if "revisit" in metrics else []
     parts += [_drive(metrics["drive"], manifest)] if "drive" in metrics else []
-    parts += [_limits(metrics), f"Made by `python -m training.evaluate --world {manifest['name']}`."]
+    asked = "".join(f" --{name} {metrics[name]}" for name in ("starts", "runs", "frames") if name in metrics)
+    parts += [_limits(metrics), f"Made by `python -m training.evaluate --world {manifest['name']}{asked}`."]
     return "\n\n".join(parts) + "\n"
 
 
@@ -173,8 +174,11 @@ off real frames. The measures are those of the first, the last and the worst win
 
 ![Drift](drift.png)
 
-`strip.png`: real above dreamed, {", ".join(f"{h:,}" for h in STRIP)} frames ahead; the real and the dreamed driver each
-steer by what they see."""
+`strip.png`: real above dreamed, {", ".join(f"{h:,}" for h in STRIP)} frames ahead; {
+        "the real and the dreamed driver each steer by what they see"
+        if drift["policy"] == "steered by sight"
+        else "both under the recorded actions, grey where the real episode had ended"
+    }."""
 
 
 def _pose(metrics: dict) -> str:
@@ -249,8 +253,18 @@ def _limits(metrics: dict) -> str:
             limits.append("The road ahead dissolves as one drives: what comes next is grass and scraps of road.")
         elif d["turns_per_100"] < 0.7 * d["turns_per_100_real"]:
             limits.append("Few bends are invented: past those that it was shown, the road goes straight on.")
+    sharp = drift["measures"]["sharpness"]
+    if sharp["first"] < 0.7 * sharp["real"]:
+        limits.append(f"Textures and small things fade: {sharp['first'] / sharp['real']:.2f} of the real sharpness.")
+    for name, pose in metrics.get("pose", {}).get("poses", {}).items():
+        if pose["dream"][0] > 3 * pose["real"][0]:
+            limits.append(
+                f"After {metrics['pose']['frames_ahead']} frames, {name}: {pose['dream'][0]:.0f} {pose['unit']} off."
+            )
     if "revisit" not in metrics:
         limits.append("Whether a place looks the same when one comes back isn't measured here.")
+    elif max(loop["dream"][0] for loop in metrics["revisit"].values()) <= 0:
+        limits.append("It doesn't remember what went out of view: who comes back sees another place.")
     follow = metrics["action_following"]
     if follow["ratio"] is not None and follow["ratio"][0] < 0.9:
         limits.append(f"It obeys less than the real thing does: {follow['ratio'][0]:.2f} of what can be read there.")

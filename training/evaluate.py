@@ -148,7 +148,7 @@ def evaluate(e: Evaluation) -> tuple[dict, np.ndarray]:
         OnnxWorld(e.twin)
     real = gather(e)
     metrics, strip = judge_package(e.package, real, e)
-    metrics = {"starts": e.starts, **metrics}
+    metrics = {"starts": e.starts, "runs": e.runs, "frames": e.frames, **metrics}
     if e.twin is not None:
         metrics["twin"] = judge_package(e.twin, real, e)[0]
     lengths = [min(e.frames, LONG)] * e.runs
