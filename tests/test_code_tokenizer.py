@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from training.code_tokenizer import CodeConfig, CodeTokenizer, build
-from training.tokenizer import Tokenizer, TokenizerConfig
+from training.tokenizer import Tokenizer, TokenizerConfig, bounds
 
 SIZE = 48
 CONFIG = CodeConfig(size=SIZE, code=24, keypoints=6, wide=16, cells=4, narrow=8)
@@ -62,7 +62,7 @@ def test_latents_lie_within_their_bounds():
     with torch.no_grad():
         latent = model.encode(torch.from_numpy(frames))
         assert latent.shape == (32, CONFIG.channels, CONFIG.grid, CONFIG.grid)
-        low, high = model.bounds
+        low, high = bounds(model)
         assert ((latent >= low[:, None, None]) & (latent <= high[:, None, None])).all()
         assert model.decode(latent).shape == (32, 3, SIZE, SIZE)
 

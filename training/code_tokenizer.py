@@ -115,7 +115,7 @@ class CodeTokenizer(nn.Module):
         """
         some = frames[:: max(1, len(frames) // 500)]
         self.usual.copy_(to_float(torch.from_numpy(np.median(some, 0).astype(np.uint8)[None]))[0])
-        unlike = F.avg_pool2d(to_float(torch.from_numpy(some)) - self.usual.cpu(), 4).permute(0, 2, 3, 1).flatten(0, 2)
+        unlike = F.avg_pool2d(to_float(torch.from_numpy(some)) - self.usual, 4).permute(0, 2, 3, 1).flatten(0, 2)
         values, directions = np.linalg.eigh(np.cov(unlike[unlike.abs().amax(1) > 0.05].T.numpy()))
         white = torch.from_numpy((directions / np.sqrt(values + 1e-6)).T.astype(np.float32))  # rows
         for k, weight in enumerate(self.colour.weight):
@@ -146,11 +146,6 @@ class CodeTokenizer(nn.Module):
     def decode(self, latent: Tensor) -> Tensor:
         """Normalised latents [B, code / 4, 2, 2] to pictures [B, 3, H, W], about [0, 1], not clipped."""
         return self.expand((latent * self.std + self.mean).flatten(1)) + 0.5
-
-    @property
-    def bounds(self) -> tuple[Tensor, Tensor]:
-        """Limits of the normalised latent: lowest and highest of each channel, [C]."""
-        return ((-1 - self.mean) / self.std).flatten(), ((1 - self.mean) / self.std).flatten()
 
     def loss(self, picture: Tensor, before: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Error on `picture` uint8 [B, H, W, 3], squared and absolute; what is unusual or moved since `before` weighs

@@ -82,11 +82,6 @@ class Tokenizer(nn.Module):
         """Normalised latents [B, C, H/8, W/8] to pictures [B, 3, H, W], about [0, 1], not clipped."""
         return self.decoder(latent * self.std + self.mean) + 0.5
 
-    @property
-    def bounds(self) -> tuple[Tensor, Tensor]:
-        """Limits of the normalised latent, which comes out of a tanh: lowest and highest of each channel, [C]."""
-        return ((-1 - self.mean) / self.std).flatten(), ((1 - self.mean) / self.std).flatten()
-
     def loss(self, picture: Tensor, before: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """L1 + SSIM + gradient loss on `picture` uint8 [B, H, W, 3]; `before` is the frame before each, for motion."""
         target = to_float(picture) + 0.5
@@ -102,6 +97,11 @@ class Tokenizer(nn.Module):
         loss = pixel + 0.25 * structure + 0.5 * gradient
         mse = ((out.detach().clamp(0, 1) - target) ** 2).mean()
         return loss, {"loss": loss.detach(), "psnr": -10 * mse.log10()}
+
+
+def bounds(tokenizer: nn.Module) -> tuple[Tensor, Tensor]:
+    """Lowest and highest of a tokenizer's latents, [C] each: before they are normalised they lie in (-1, 1)."""
+    return tuple(((limit - tokenizer.mean) / tokenizer.std).flatten() for limit in (-1, 1))
 
 
 def to_float(picture: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from .device import compiled, find_place
 from .environments import world_module
 from .loop import Loop, Training, follow
 from .muon import optimisers
-from .tokenizer import Tokenizer, psnr, to_uint8
+from .tokenizer import Tokenizer, bounds, psnr, to_uint8
 from .train_tokenizer import load_tokenizer
 from .world_model import WorldModel, WorldModelConfig, patchify, unpatchify
 
@@ -78,7 +78,7 @@ class LatentRows:
 def set_bounds(model: WorldModel, tokenizer: Tokenizer) -> None:
     """Normalised latents come out of a tanh; these are its limits, per token channel."""
     cells = model.config.patch**2
-    for limit, bound in zip((model.low, model.high), tokenizer.bounds, strict=True):
+    for limit, bound in zip((model.low, model.high), bounds(tokenizer), strict=True):
         limit.copy_(bound.repeat_interleave(cells))
 
 

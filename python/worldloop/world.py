@@ -57,9 +57,13 @@ class Dream:
         self._options.log_severity_level = 3
         contract = contract_of(self.manifest)
         self._sessions = {graph: self._session(graph, sides) for graph, sides in contract.items()}
-        self.noise_shape = contract["tick"]["inputs"]["noise"][1]  # [K, N, C]
+        inputs = contract["tick"]["inputs"]
+        self.noise_shape = inputs["noise"][1]  # [K, N, C]
         self.slow = self.manifest.get("slowNoise", {"numbers": 0, "ticks": 1})
-        self.kv_shape = contract["tick"]["inputs"]["kv"][1]  # [S, L, 2, N, D]
+        # What passes over the history get in place of noise.
+        drawn = [name for name in ("noise", "slow_noise") if name in inputs]
+        self.silence = {name: np.zeros(inputs[name][1], np.float32) for name in drawn}
+        self.kv_shape = inputs["kv"][1]  # [S, L, 2, N, D]
 
     def run(self, graph: str, feeds: dict[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
         """One run of "tick", "encoder" or "reward"."""
@@ -103,9 +107,8 @@ class World:
         self._seed, self._tick, self.passes = beginning.seed, 0, 0
         self._kv = np.zeros(self.dream.kv_shape, np.float32)
         self._written = [-1] * len(self._kv)
-        silence = {name: np.zeros_like(values) for name, values in self._noise(0).items()}  # context passes draw none
         for latent, action in zip(latents[:-1], actions if actions is not None else (), strict=True):
-            self._write(self._pass(latent, np.float32(action), silence)[2])
+            self._write(self._pass(latent, np.float32(action), self.dream.silence)[2])
         self.latent = self._finite(latents[-1])
         return picture
 
