@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from training import push_t, reward
-from training.code_tokenizer import CodeConfig, CodeTokenizer
 from training.package import write_package
+from training.sprite_tokenizer import SpriteConfig, SpriteTokenizer
 from training.world_model import WorldModel, WorldModelConfig
 
 SHAPES = {"width": 32, "heads": 4, "mlp": 32, "trunk_layers": 2, "window_layers": (1,), "head_layers": 1}
-LATENT = {"grid": CodeConfig().grid, "channels": CodeConfig().channels, "patch": 1}
+LATENT = {"grid": SpriteConfig().grid, "channels": SpriteConfig().channels, "patch": 1}
 SLOW = {"slow_noise": 2, "slow_ticks": 5}
 
 
@@ -26,7 +26,7 @@ def push_t_package(tmp_path_factory) -> Path:
             world="push-t",
             data=folder.parent,
             model=WorldModel(WorldModelConfig(actions=2, **LATENT, **SLOW, **SHAPES)).eval(),
-            tokenizer=CodeTokenizer(CodeConfig(wide=16, narrow=8)).eval(),
+            tokenizer=SpriteTokenizer(SpriteConfig(wide=16)).eval(),
             evaluations=1,
             context_level=0.1,
             trained_frames=0,

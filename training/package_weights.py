@@ -13,8 +13,8 @@ import onnx
 import torch
 from onnx import numpy_helper
 
-from .code_tokenizer import build
 from .errors import TrainingError
+from .sprite_tokenizer import build
 from .tokenizer import Tokenizer
 from .world_model import WorldModel, WorldModelConfig
 

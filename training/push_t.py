@@ -25,12 +25,16 @@ WALL = 3.0  # units from the picture's edge: deeper in the walls than this the b
 RADIUS = 15.0  # of the pusher, units
 EDGE = 24.0  # units that the target keeps from the picture's edge: the pusher, unlike the block, goes through walls
 MIRROR = None  # the goal's angle is fixed: no mirrored picture could be one of this world
-CODE = 64  # numbers of a picture's code: two things in many places (`code_tokenizer.py`)
-MODEL = {"mlp": 512, "trunk_layers": 4, "window_layers": (1, 3), "head_layers": 2}  # four tokens want no more
+SPRITES = (False, True)  # the pusher only moves, the block turns as well (`sprite_tokenizer.py`)
+MODEL = {
+    "mlp": 512,
+    "trunk_layers": 4,
+    "window_layers": (0, 1, 2, 3),
+    "head_layers": 2,
+}  # one token: poses want no more
 TRAINING = {
-    "batch": 32,  # rows of four tokens are cheap
-    "noise_scale": 0.25,  # the code is smooth by itself
-    "resample_from": 0.87,  # from a blurred dream back to a block; longer, and the dreams end as a smear (`LOG.md`)
+    "batch": 128,  # rows of one token are cheap
+    "noise_scale": 0.1,  # a dream's poses are never far off at once
 }
 POSE = {"pusher": ARENA, "block": ARENA, "angle": "radians"}  # what `Source.pose` holds; see `pose.py`
 

@@ -23,7 +23,6 @@ from types import ModuleType
 
 from . import consistency, matching, self_forcing, slow_noise, teacher
 from .bring import add_arguments, bring
-from .code_tokenizer import CodeConfig
 from .environments import world_module
 from .errors import TrainingError
 from .evaluate import main as evaluate
@@ -31,6 +30,7 @@ from .package import main as package
 from .record import HELD_OUT_FROM, Recording, record, write_npz
 from .reward import TASKS, RewardTraining
 from .reward import main as reward
+from .sprite_tokenizer import SpriteConfig
 from .tokenizer import TokenizerConfig
 from .train_tokenizer import TokenizerTraining, config_for, load_tokenizer, write_latents
 from .train_tokenizer import train as train_tokenizer
@@ -87,12 +87,12 @@ def tiny(run: Run) -> Run:
     )
 
 
-def networks(module: ModuleType, *, small: bool) -> tuple[TokenizerConfig | CodeConfig, WorldModelConfig]:
+def networks(module: ModuleType, *, small: bool) -> tuple[TokenizerConfig | SpriteConfig, WorldModelConfig]:
     """The shapes that a world wants; a grid of any size is cut into 16 tokens."""
     tokenizer, model = config_for(module), model_for(module)
     if small:
-        narrow = {} if isinstance(tokenizer, CodeConfig) else {"decoder_narrow": 8}
-        tokenizer = replace(tokenizer, wide=16, narrow=8, **narrow)
+        narrow = {} if isinstance(tokenizer, SpriteConfig) else {"narrow": 8, "decoder_narrow": 8}
+        tokenizer = replace(tokenizer, wide=16, **narrow)
         model = replace(model, width=32, heads=4, head_width=0, mlp=32)
         model = replace(model, trunk_layers=2, window_layers=(1,), head_layers=1)
     return tokenizer, replace(model, patch=max(1, tokenizer.grid // 4))

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 
 from . import checkpoint
-from .code_tokenizer import CodeConfig, CodeTokenizer, build
 from .command import exit_status, stage_parser
 from .data import Episodes, load_episodes
 from .device import find_place
@@ -25,6 +24,7 @@ from .environments import world_module
 from .errors import TrainingError
 from .loop import Loop, Training
 from .muon import optimisers
+from .sprite_tokenizer import SpriteConfig, SpriteTokenizer, build
 from .tokenizer import Tokenizer, TokenizerConfig, psnr, to_uint8
 
 STAGE = "tokenizer"
@@ -38,18 +38,17 @@ class TokenizerTraining(Training):
     batch: int = 32
     muon_lr: float = 0.02
     adam_lr: float = 1e-3
-    code_batch: int = 128  # where the latent is a code of the whole picture
     checkpoint_every: float = 60.0  # seconds
 
 
-def config_for(module: ModuleType) -> TokenizerConfig | CodeConfig:
-    """What the world's module asks for: a code of the whole picture, or a grid."""
+def config_for(module: ModuleType) -> TokenizerConfig | SpriteConfig:
+    """What the world's module asks for: sprites, or a grid."""
     size = module.FACTS.get("size", TokenizerConfig.size)
-    code = getattr(module, "CODE", 0)
-    return CodeConfig(size=size, code=code) if code else TokenizerConfig(size=size)
+    turns = getattr(module, "SPRITES", ())
+    return SpriteConfig(size=size, turns=turns) if turns else TokenizerConfig(size=size)
 
 
-def train(args: TokenizerTraining, config: TokenizerConfig | CodeConfig) -> Tokenizer | CodeTokenizer:
+def train(args: TokenizerTraining, config: TokenizerConfig | SpriteConfig) -> Tokenizer | SpriteTokenizer:
     """Trains, or trains on from the checkpoint, and sets what normalises the latents."""
     torch.manual_seed(args.seed)
     place = find_place()
@@ -57,11 +56,10 @@ def train(args: TokenizerTraining, config: TokenizerConfig | CodeConfig) -> Toke
     held = load_episodes(sorted(args.data.glob("held-*.npz")))
     if episodes.frames.shape[1:3] != (config.size, config.size):
         raise TrainingError(f"expected pictures of {config.size} x {config.size}, got {episodes.frames.shape[1:3]}.")
-    model, batch = build(config.dict()), args.batch
-    if isinstance(model, CodeTokenizer):
+    model = build(config.dict())
+    if isinstance(model, SpriteTokenizer):
         model.prepare(episodes.frames)
-        batch = args.code_batch
-        optims = [torch.optim.AdamW(model.parameters(), lr=args.adam_lr, betas=(0.9, 0.98), weight_decay=1e-3)]
+        optims = [model.optimiser(args.adam_lr)]
     else:
         ends = {"encoder.1.", "encoder.6.", "decoder.6."}
         optims = optimisers(model, muon_lr=args.muon_lr, adam_lr=args.adam_lr, first_and_last=ends)
@@ -72,11 +70,11 @@ def train(args: TokenizerTraining, config: TokenizerConfig | CodeConfig) -> Toke
         place,
         config=config.dict(),
         parts={"model": model, "optims": optims},
-        frames=batch,
+        frames=args.batch,
         finish=lambda: _normalise(model, episodes),
     )
     for step, rng in loop:
-        rows = rng.integers(0, len(episodes.frames), batch)
+        rows = rng.integers(0, len(episodes.frames), args.batch)
         before = np.where(episodes.starts[rows], rows, rows - 1)
         pictures = (torch.from_numpy(episodes.frames[at]).to(place.device) for at in (rows, before))
         with place.autocast():
@@ -90,7 +88,7 @@ def train(args: TokenizerTraining, config: TokenizerConfig | CodeConfig) -> Toke
 
 
 @torch.no_grad()
-def _normalise(model: Tokenizer | CodeTokenizer, episodes: Episodes) -> None:
+def _normalise(model: Tokenizer | SpriteTokenizer, episodes: Episodes) -> None:
     model.mean.zero_()
     model.std.fill_(1)
     rows = np.linspace(0, len(episodes.frames) - 1, min(4096, len(episodes.frames))).astype(int)
@@ -100,14 +98,14 @@ def _normalise(model: Tokenizer | CodeTokenizer, episodes: Episodes) -> None:
 
 
 @torch.no_grad()
-def encode_all(model: Tokenizer | CodeTokenizer, frames: np.ndarray, batch: int = 128) -> torch.Tensor:
+def encode_all(model: Tokenizer | SpriteTokenizer, frames: np.ndarray, batch: int = 128) -> torch.Tensor:
     """uint8 [T, H, W, 3] to normalised latents float32 [T, C, h, w]."""
     parts = (torch.from_numpy(frames[i : i + batch]).to(model.mean.device) for i in range(0, len(frames), batch))
     return torch.cat([model.encode(part).cpu() for part in parts])
 
 
 @torch.no_grad()
-def reconstruction(model: Tokenizer | CodeTokenizer, frames: np.ndarray, batch: int = 128) -> float:
+def reconstruction(model: Tokenizer | SpriteTokenizer, frames: np.ndarray, batch: int = 128) -> float:
     """Median PSNR of encode and decode, dB."""
     scores = []
     for i in range(0, len(frames), batch):
@@ -116,7 +114,7 @@ def reconstruction(model: Tokenizer | CodeTokenizer, frames: np.ndarray, batch: 
     return torch.cat(scores).median().item()
 
 
-def write_latents(model: Tokenizer | CodeTokenizer, folder: Path, *, mirror: bool) -> None:
+def write_latents(model: Tokenizer | SpriteTokenizer, folder: Path, *, mirror: bool) -> None:
     """Latents of every recording, `latents-NAME.npy` float16 [T, C, h, w]; of its mirror image too, `mirror-NAME.npy`.
 
     Files newer than the tokenizer are kept.
@@ -134,7 +132,7 @@ def write_latents(model: Tokenizer | CodeTokenizer, folder: Path, *, mirror: boo
             os.replace(partial, out)
 
 
-def load_tokenizer(path: Path, world: str) -> Tokenizer | CodeTokenizer:
+def load_tokenizer(path: Path, world: str) -> Tokenizer | SpriteTokenizer:
     state = checkpoint.load(path, world=world, stage=STAGE)
     model = build(state["meta"]["config"])
     model.load_state_dict(state["model"])

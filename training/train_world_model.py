@@ -20,13 +20,13 @@ import torch
 from torch import Tensor
 
 from . import checkpoint
-from .code_tokenizer import CodeTokenizer
 from .command import exit_status, stage_parser
 from .data import Episodes, load_episodes
 from .device import compiled, find_place
 from .environments import world_module
 from .loop import Loop, Training, follow
 from .muon import optimisers
+from .sprite_tokenizer import SpriteTokenizer
 from .tokenizer import Tokenizer, bounds, psnr, to_uint8
 from .train_tokenizer import load_tokenizer
 from .world_model import WorldModel, WorldModelConfig, patchify, unpatchify
@@ -164,10 +164,10 @@ def load_world_model(folder: Path, world: str, *stages: str) -> WorldModel:
     return model.eval()
 
 
-def fitted(config: WorldModelConfig, tokenizer: Tokenizer | CodeTokenizer, module: ModuleType) -> WorldModelConfig:
+def fitted(config: WorldModelConfig, tokenizer: Tokenizer | SpriteTokenizer, module: ModuleType) -> WorldModelConfig:
     """The config with the shapes that the tokenizer and the world's action table leave no choice about."""
     c = tokenizer.config
-    patch = min(config.patch, c.grid // 2)  # a code has two cells on a side, each a token
+    patch = min(config.patch, max(1, c.grid // 2))  # poses are a single cell
     return replace(config, actions=len(module.ACTIONS), channels=c.channels, grid=c.grid, patch=patch)
 
 
