@@ -24,6 +24,7 @@ from training import (
     consistency,
     matching,
     self_forcing,
+    sharpen,
     slow_noise,
     teacher,
     train_tokenizer,
@@ -116,8 +117,13 @@ def line_loss(model: nn.Module, at: np.ndarray) -> torch.Tensor:
 
 
 def slow(folder: Path, **changes) -> nn.Module:
-    settings = {"steps": STEPS, "batch": 2, "length": 8, "compile": False, **EVERY, **changes}
+    settings = {"steps": STEPS, "batch": 2, "ticks": 4, "leap": 2, "compile": False, **EVERY, **changes}
     return slow_noise.train(slow_noise.SlowNoiseTraining(WORLD, folder, **settings))
+
+
+def sharpening(folder: Path, **changes) -> nn.Module:
+    settings = {"steps": STEPS, "length": 4, "alone": 2, "compile": False, **EVERY, **changes}
+    return sharpen.train(sharpen.Sharpening(WORLD, folder, **settings))
 
 
 STAGES: dict[str, Callable[..., nn.Module]] = {
@@ -128,6 +134,7 @@ STAGES: dict[str, Callable[..., nn.Module]] = {
     "consistency": distilling,
     "matching": matched,
     "slow-noise": slow,
+    "sharpen": sharpening,
 }
 
 

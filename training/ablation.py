@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from .command import exit_status, stage_parser
 from .data import load_episodes
-from .environments import world_module
+from .environments import recipe, world_module
 from .errors import TrainingError
 from .inverse_dynamics import action_reader
 from .measures import frechet, interval, psnr, sharpness
@@ -30,6 +30,7 @@ from .teacher import FRAMES, Teacher, load_teacher
 from .teacher import STAGE as TEACHER
 from .tokenizer import to_uint8
 from .train_tokenizer import encode_all, load_tokenizer
+from .train_world_model import STAGE as WORLD_MODEL
 from .train_world_model import WorldModelTraining, fitted, load_world_model, model_for
 from .train_world_model import train as train_world_model
 from .world_model import WorldModel, WorldModelConfig, patchify, unpatchify
@@ -77,7 +78,7 @@ def train_variants(a: Ablation) -> dict[str, WorldModel]:
             if not link.exists():
                 link.symlink_to(file.resolve())
         print(f"variant: {name}", file=sys.stderr)
-        wanted = {**getattr(module, "TRAINING", {}), **training}
+        wanted = {**recipe(module, WORLD_MODEL), **training}
         spec = WorldModelTraining(a.world, folder, steps=a.steps, compile=a.compile, **wanted)
         models[name] = train_world_model(spec, replace(usual, **network)).cpu().eval()
     return models

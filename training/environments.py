@@ -3,8 +3,8 @@
 A world's module offers `Source` (reset, step, close, done), `POLICIES`, `MIRROR` and `FACTS` (what its package says
 about itself); `car_racing.py` is the example. Where it makes sense also `player` (steers by sight), `POSE` (what
 `Source.pose()` holds, see `pose.py`), `LOOPS` (ways that lead back to the first view, see `revisit.py`), and what the
-recipe shall do otherwise than usual: `SPRITES` (see `sprite_tokenizer.py`), `MODEL` (shapes of the world model) and
-`TRAINING`.
+recipe shall do otherwise than usual: `SPRITES` (see `sprite_tokenizer.py`), `MODEL` (shapes of the world model),
+`RECIPE` (settings by stage, those of `package` among them) and `REFINE` (stages after the world model).
 
 A world of one's own is described by its data folder instead (`own_world.py`); one that was imported from a folder of
 episodes has no `Source`.
@@ -45,3 +45,8 @@ def world_module(world: str, data: Path | None = None) -> ModuleType:
         raise TrainingError(f"'{folder / own_world.FILE}': expected the world '{world}', got '{own.name}'.")
     _folders[world] = folder
     return own_world.module_of(own)
+
+
+def recipe(module: ModuleType, stage: str) -> dict:
+    """The settings of a stage in which the world differs from the usual."""
+    return getattr(module, "RECIPE", {}).get(stage, {})

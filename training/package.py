@@ -16,14 +16,16 @@ import numpy as np
 import torch
 
 from .data import Episodes, load_episodes
-from .environments import world_module
+from .environments import recipe, world_module
 from .errors import TrainingError
 from .export import export_encoder, export_tick, round_weights, tensors_of
 from .held_out import held_out_episodes, spread
 from .package_weights import write_rest
 from .record import Recording, record
+from .self_forcing import CONTEXT_LEVEL
+from .sharpen import load_sharpened
 from .tokenizer import Tokenizer
-from .train_tokenizer import encode_all, load_tokenizer
+from .train_tokenizer import encode_all
 from .train_world_model import load_world_model
 from .world_model import WorldModel, patchify
 
@@ -146,11 +148,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="default assets/worlds/WORLD")
     parser.add_argument("--stage", help="whose weights; default self-forcing if it was run, else world-model")
     parser.add_argument("--evaluations", type=int, default=1, help="function evaluations per frame")
-    parser.add_argument("--context-level", type=float, default=0.1, help="noise level the history is said to have")
+    parser.add_argument(
+        "--context-level", type=float, help="noise level the history is said to have; default: the world's"
+    )
     args = parser.parse_args(argv)
     data = args.data or Path(".data") / args.world
     try:
         torch.manual_seed(0)
+        asked = recipe(world_module(args.world, data), "package")
+        level = asked.get("context_level", CONTEXT_LEVEL) if args.context_level is None else args.context_level
         folder = write_package(
             args.out or Path("assets/worlds") / args.world,
             world=args.world,
@@ -158,9 +164,9 @@ def main(argv: list[str] | None = None) -> int:
             model=load_world_model(
                 data, args.world, *([args.stage] if args.stage else ["self-forcing", "world-model"])
             ),
-            tokenizer=load_tokenizer(data / "tokenizer.pt", args.world),
+            tokenizer=load_sharpened(data, args.world),
             evaluations=args.evaluations,
-            context_level=args.context_level,
+            context_level=level,
             trained_frames=len(load_episodes(sorted(data.glob("train-*.npz"))).frames),
         )
     except TrainingError as error:

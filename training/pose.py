@@ -32,7 +32,7 @@ class PoseTraining:
     """How the reader of poses is trained."""
 
     frames: int = 9_600  # real ones
-    passes: float = 10.0
+    passes: float = 5.0
     batch: int = 64
     rate: float = 2e-3
 
@@ -97,30 +97,35 @@ def record_poses(module: ModuleType, *, episodes: int, seed: int, length: int = 
 
 
 class PoseReader(nn.Module):
-    """A picture to a normalised pose."""
+    """A picture to a normalised pose, by the places of learned keypoints (Finn et al. 2016)."""
 
-    def __init__(self, height: int, width: int, numbers: int) -> None:
+    def __init__(self, numbers: int, width: int = 32) -> None:
         super().__init__()
         channels, layers = 3, []
-        for following, kernel, stride in ((32, 5, 2), (64, 3, 2), (96, 3, 2), (96, 3, 2)):
+        for kernel, stride, dilation in ((5, 2, 1), (3, 1, 1), (3, 1, 2), (3, 1, 4)):
+            padding = kernel // 2 * dilation
             layers += [
-                nn.Conv2d(channels, following, kernel, stride=stride, padding=kernel // 2, bias=False),
-                nn.BatchNorm2d(following),
+                nn.Conv2d(channels, width, kernel, stride, padding, dilation, bias=False),
+                nn.BatchNorm2d(width),
                 nn.ReLU(),
             ]
-            channels = following
-        cells = math.ceil(height / 16) * math.ceil(width / 16)
-        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels * cells, 128), nn.ReLU())
-        self.head = nn.Linear(128, numbers)
+            channels = width
+        self.body = nn.Sequential(*layers, nn.Conv2d(width, width, 1))
+        self.head = nn.Sequential(nn.Linear(2 * width, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU())
+        self.out = nn.Linear(128, numbers)
 
     def forward(self, frames: Tensor) -> Tensor:
         """uint8 [B, H, W, 3] to [B, P]."""
-        return self.head(self.body(frames.permute(0, 3, 1, 2).float() / 128 - 1))
+        heat = self.body(frames.permute(0, 3, 1, 2).float() / 128 - 1)
+        down, across = (torch.linspace(-1, 1, side) for side in heat.shape[2:])
+        weight = heat.flatten(2).softmax(-1).unflatten(2, heat.shape[2:])
+        return self.out(self.head(torch.cat([weight.sum(2) @ across, weight.sum(3) @ down], 1)))
 
     @torch.no_grad()
     def read(self, frames: np.ndarray) -> np.ndarray:
         """uint8 [N, H, W, 3] to poses [N, P]."""
-        return self(torch.from_numpy(np.ascontiguousarray(frames))).numpy().astype(np.float64)
+        parts = (torch.from_numpy(np.ascontiguousarray(frames[i : i + 64])) for i in range(0, len(frames), 64))
+        return torch.cat([self(part) for part in parts]).numpy().astype(np.float64)
 
 
 def train_pose_reader(module: ModuleType, args: PoseTraining) -> PoseReader:
@@ -133,7 +138,7 @@ def train_pose_reader(module: ModuleType, args: PoseTraining) -> PoseReader:
     )
     frames = np.concatenate([p.frames.reshape(-1, *p.frames.shape[2:]) for p in parts])
     poses = np.concatenate([p.poses.reshape(-1, p.poses.shape[-1]) for p in parts])
-    model = PoseReader(*frames.shape[1:3], poses.shape[-1])
+    model = PoseReader(poses.shape[-1])
     steps = max(4, int(args.passes * len(frames) / args.batch))
     optim = torch.optim.AdamW(model.parameters(), args.rate, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optim, args.rate, total_steps=steps, pct_start=0.1)

@@ -32,10 +32,17 @@ MODEL = {
     "window_layers": (0, 1, 2, 3),
     "head_layers": 2,
 }  # one token: poses want no more
-TRAINING = {
-    "batch": 128,  # rows of one token are cheap
-    "noise_scale": 0.1,  # a dream's poses are never far off at once
+RECIPE = {
+    "world-model": {
+        "batch": 128,  # rows of one token are cheap
+        "stillness": 0.03,  # of a pose's spread: what nobody touches must stay for good
+        "noise_scale": 0.1,  # a dream's poses are never far off at once
+        "resample_from": 0.5,  # where hardly anything is left to chance, what was dreamed may be held to what was real
+        "dreamed": 12,
+    },
+    "package": {"context_level": 0.0},
 }
+REFINE = ()  # poses have no texture that a critic could miss
 POSE = {"pusher": ARENA, "block": ARENA, "angle": "radians"}  # what `Source.pose` holds; see `pose.py`
 
 # The block's corners in its own coordinates, in order around it, units: a bar with a stem below its middle.

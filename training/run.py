@@ -6,8 +6,9 @@
 
     record -> tokenizer -> latents -> world model -> self-forcing -> package -> reward -> evaluate
 
-`--refine` puts other stages in the place of self-forcing: `slow-noise`, or the chain `teacher,consistency,matching`.
-The last one is what goes into the package.
+What comes after the world model is the world's choice, by default self-forcing; `--refine` puts other stages there:
+`slow-noise`, or the chain `teacher,consistency,matching`, or `none`. The last one is what goes into the package, with
+the decoder of `sharpen` where that was among them.
 
 Every stage leaves a file; a stage whose file is complete is skipped, a stage that was interrupted resumes.
 """
@@ -21,9 +22,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
-from . import consistency, matching, self_forcing, slow_noise, teacher
+from . import consistency, matching, self_forcing, sharpen, slow_noise, teacher
 from .bring import add_arguments, bring
-from .environments import world_module
+from .environments import recipe, world_module
 from .errors import TrainingError
 from .evaluate import main as evaluate
 from .package import main as package
@@ -34,6 +35,7 @@ from .sprite_tokenizer import SpriteConfig
 from .tokenizer import TokenizerConfig
 from .train_tokenizer import TokenizerTraining, config_for, load_tokenizer, write_latents
 from .train_tokenizer import train as train_tokenizer
+from .train_world_model import STAGE as WORLD_MODEL
 from .train_world_model import WorldModelTraining, model_for
 from .train_world_model import train as train_world_model
 from .world_model import WorldModelConfig
@@ -45,6 +47,7 @@ REFINEMENTS = {
     teacher.STAGE: (teacher.train, teacher.TeacherTraining),
     consistency.STAGE: (consistency.train, consistency.ConsistencyTraining),
     matching.STAGE: (matching.train, matching.MatchingTraining),
+    sharpen.STAGE: (sharpen.train, sharpen.Sharpening),
 }
 
 
@@ -60,8 +63,8 @@ class Run:
     held_out: int = 8_000
     tokenizer_steps: int = 3600
     steps: int = 3400
-    refine: tuple[str, ...] = (self_forcing.STAGE,)  # in this order, the last one into the package
-    refine_steps: int | None = 1500  # of each of them; None: as many as the stage proposes
+    refine: tuple[str, ...] | None = None  # in this order, the last one into the package; None: the world's choice
+    refine_steps: int | None = None  # of each of them; None: as many as the stage proposes
     reward_steps: int = RewardTraining.steps  # real ones; only where the environment has a task
     starts: int = 64  # of the evaluation
     drive: int = 1500  # frames of the evaluation's drives
@@ -113,10 +116,11 @@ def run(r: Run) -> None:
     write_latents(tokenizer, r.data, mirror=module.MIRROR is not None)
 
     if not _complete(r.data / "world-model.pt.json"):
-        wanted = getattr(module, "TRAINING", {})
+        wanted = recipe(module, WORLD_MODEL)
         train_world_model(WorldModelTraining(r.world, r.data, steps=r.steps, compile=r.compile, **wanted), model_config)
 
-    for name in r.refine:
+    refine = getattr(module, "REFINE", (self_forcing.STAGE,)) if r.refine is None else r.refine
+    for name in refine:
         train, spec = REFINEMENTS[name]
         steps = {} if r.refine_steps is None else {"steps": r.refine_steps}
         if not _complete(r.data / f"{name}.pt.json"):
@@ -125,13 +129,18 @@ def run(r: Run) -> None:
     places = ["--world", r.world, "--data", str(r.data)]
     rewarding = ["--world", r.world, "--package", str(r.out), "--steps", str(r.reward_steps)]
     stages = (
-        (package, [*places, "--out", str(r.out), "--stage", r.refine[-1]]),
+        (package, [*places, "--out", str(r.out), "--stage", model_stage(refine)]),
         *([(reward, rewarding)] if r.world in TASKS else []),
         (evaluate, [*places, "--package", str(r.out), "--starts", str(r.starts), "--frames", str(r.drive)]),
     )
     for stage, arguments in stages:
         if stage(arguments) != 0:
             raise TrainingError("stopped at the stage above.")
+
+
+def model_stage(refine: tuple[str, ...]) -> str:
+    """Whose world model goes into the package."""
+    return [WORLD_MODEL, *(name for name in refine if name != sharpen.STAGE)][-1]
 
 
 def _complete(meta: Path) -> bool:
@@ -149,8 +158,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--refine",
         metavar="STAGES",
-        default=self_forcing.STAGE,
-        help=f"stages after the world model, by commas: {', '.join(REFINEMENTS)}; default %(default)s",
+        help=f"stages after the world model, by commas: {', '.join(REFINEMENTS)}, or none; default: the world's choice",
     )
     parser.add_argument("--tiny", action="store_true", help="a rehearsal in a minute or two")
     add_arguments(parser)
@@ -159,10 +167,9 @@ def main(argv: list[str] | None = None) -> int:
         world=args.world,
         data=args.data or Path(".data") / args.world,
         out=args.out or Path("assets/worlds") / args.world,
-        refine=tuple(args.refine.split(",")),
-        refine_steps=Run.refine_steps if args.refine == self_forcing.STAGE else None,
+        refine={None: None, "none": ()}.get(args.refine, tuple((args.refine or "").split(","))),
     )
-    if not set(plan.refine) <= set(REFINEMENTS) or plan.refine[-1] == teacher.STAGE:
+    if plan.refine and (not set(plan.refine) <= set(REFINEMENTS) or model_stage(plan.refine) == teacher.STAGE):
         parser.error(f"--refine: expected stages of {', '.join(REFINEMENTS)}, a student last, got '{args.refine}'.")
     if args.tiny and (args.data is None or args.out is None):
         parser.error("--tiny wants --data and --out of its own, so that it overwrites nothing of worth.")

@@ -1,6 +1,6 @@
 """Self-forcing: the world model learns from its own long dreams, by one or two evaluations as in play.
 
-    python -m training.self_forcing --world car-racing --steps 2500
+    python -m training.self_forcing --world car-racing
 
 A pool of dreams goes on from step to step, each under recorded actions or a driver that sees the dreamed picture; rows
 start anew from real frames now and then, so that young and old dreams are judged. Each step dreams a few frames of all
@@ -42,7 +42,7 @@ CONTEXT_LEVEL = 0.1  # what play says the history's noise level is
 class SelfForcing(Training):
     """How long, how fast, how much of what."""
 
-    steps: int = 2500
+    steps: int = 1500
     rows: int = 32  # dreams in the pool
     frames: int = 3  # frames dreamed a step, all of them judged together with the one before
     life: int = 160  # frames a dream lives on average
@@ -126,13 +126,15 @@ class Dreams:
             self.restart(np.flatnonzero(dying))
 
 
-def dream(model: WorldModel, latent: Tensor, kv: Tensor, actions: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+def dream(
+    model: WorldModel, latent: Tensor, kv: Tensor, actions: Tensor, noise: Tensor, slow: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Dreams on with a full window. noise [frames, K, B, N, C]; gives [B, frames, N, C] and the window after."""
     age = torch.arange(model.config.window, 0, -1, dtype=torch.int32, device=latent.device)
     level, out = torch.full((len(latent),), CONTEXT_LEVEL, device=latent.device), []
     for t in range(len(noise)):
         features, slot = model.trunk.step(latent, actions[:, t], level, kv, age)
-        latent = model.denoise(features, latent, noise[t])
+        latent = model.denoise(model.foretell(features, slow), latent, noise[t])
         kv = torch.cat([kv[:, 1:], slot[:, None]], 1)
         out.append(latent)
     return torch.stack(out, 1), kv

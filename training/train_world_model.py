@@ -23,7 +23,7 @@ from . import checkpoint
 from .command import exit_status, stage_parser
 from .data import Episodes, load_episodes
 from .device import compiled, find_place
-from .environments import world_module
+from .environments import recipe, world_module
 from .loop import Loop, Training, follow
 from .muon import optimisers
 from .sprite_tokenizer import SpriteTokenizer
@@ -47,6 +47,7 @@ class WorldModelTraining(Training):
     decay_from: float = 0.5  # share of the steps after which the rates fall linearly
     ema: float = 0.998
     noise_scale: float = 0.4  # largest noise on the history, in standard deviations of the latent
+    stillness: float = 0.0  # see `WorldModel.loss`
     resample_from: float = 1.0  # share of the steps after which histories are dreamed; 1: never
     dreamed: int = 8  # dreamed frames at the end of such a history
     compile: bool = True
@@ -127,7 +128,7 @@ def train(args: WorldModelTraining, config: WorldModelConfig) -> WorldModel:
         with place.autocast():
             if share > args.resample_from and rng.random() < 0.5:
                 history = resample(model, history, actions[:, :-1], args.dreamed)
-            loss, logs = loss_of(history, target, actions[:, :-1], args.noise_scale)
+            loss, logs = loss_of(history, target, actions[:, :-1], args.noise_scale, stillness=args.stillness)
         loss.backward()
         loop.update(optims, rate=min(1.0, (step + 1) / 100, max(0.02, (1 - share) / (1 - args.decay_from))))
         follow(average, model, decay=args.ema, step=step)
@@ -185,7 +186,7 @@ def main(argv: list[str] | None = None) -> int:
 
     def work() -> None:
         module = world_module(args.world, data)
-        wanted = {**getattr(module, "TRAINING", {}), **({"batch": args.batch} if args.batch else {})}
+        wanted = {**recipe(module, STAGE), **({"batch": args.batch} if args.batch else {})}
         spec = WorldModelTraining(args.world, data, steps=args.steps, compile=not args.no_compile, **wanted)
         train(spec, model_for(module))
 

@@ -340,14 +340,17 @@ class WorldModel(nn.Module):
         action: Tensor,
         noise_scale: float,
         first_weight: float = 1.0,
+        stillness: float = 0.0,
         slow: Tensor | None = None,
     ) -> tuple[Tensor, dict]:
         """Diffusion forcing with history augmentation.
 
         history [B, T, N, C]: the latent before each frame (real or dreamed); target [B, T, N, C]: the frame after it;
         action [B, T, A]; slow noise [B, T, P] in a world that has it. `noise_scale` bounds the noise on the history,
-        `first_weight` weighs frames at pure noise. Half of the frames are denoised from pure noise, as the first
-        evaluation in play does, the rest mostly from low levels, where what is new is decided.
+        `first_weight` weighs frames at pure noise. With `stillness`, a number weighs less the more it truly changes,
+        half where it changes by so much: what rests shall learn to rest, although its errors are the smallest. Half of
+        the frames are denoised from pure noise, as the first evaluation in play does, the rest mostly from low levels,
+        where what is new is decided.
         """
         batch, time = history.shape[:2]
         at = {"device": history.device}
@@ -359,8 +362,12 @@ class WorldModel(nn.Module):
         share = level[:, None, None]
         noised = (1 - share) * torch.randn_like(clean) + share * clean
         predicted = self.head(features.flatten(0, 1), noisy.flatten(0, 1), noised, level)
-        error = (predicted - clean).square().mean((1, 2))
-        copy = (history - target).square().mean((2, 3)).mean()
+        error = (predicted - clean).square()
+        change = (history - target).flatten(0, 1)
+        if stillness:
+            error = error * stillness / (stillness + change.abs())
+        error = error.mean((1, 2))
+        copy = change.square().mean()
         loss = torch.where(level == 0, first_weight * error, error).mean()
         first = (error * (level == 0)).sum() / (level == 0).sum().clamp(min=1)
         return loss, {"loss": loss.detach(), "first_to_copy": (first / copy).detach()}
