@@ -24,7 +24,6 @@ from training import (
     consistency,
     matching,
     self_forcing,
-    sharpen,
     slow_noise,
     teacher,
     train_tokenizer,
@@ -121,11 +120,6 @@ def slow(folder: Path, **changes) -> nn.Module:
     return slow_noise.train(slow_noise.SlowNoiseTraining(WORLD, folder, **settings))
 
 
-def sharpening(folder: Path, **changes) -> nn.Module:
-    settings = {"steps": STEPS, "length": 4, "alone": 2, "compile": False, **EVERY, **changes}
-    return sharpen.train(sharpen.Sharpening(WORLD, folder, **settings))
-
-
 STAGES: dict[str, Callable[..., nn.Module]] = {
     "tokenizer": tokenizer,
     "world-model": world_model,
@@ -134,7 +128,6 @@ STAGES: dict[str, Callable[..., nn.Module]] = {
     "consistency": distilling,
     "matching": matched,
     "slow-noise": slow,
-    "sharpen": sharpening,
 }
 
 

@@ -23,9 +23,8 @@ from .held_out import held_out_episodes, spread
 from .package_weights import write_rest
 from .record import Recording, record
 from .self_forcing import CONTEXT_LEVEL
-from .sharpen import load_sharpened
 from .tokenizer import Tokenizer
-from .train_tokenizer import encode_all
+from .train_tokenizer import encode_all, load_tokenizer
 from .train_world_model import load_world_model
 from .world_model import WorldModel, patchify
 
@@ -164,7 +163,7 @@ def main(argv: list[str] | None = None) -> int:
             model=load_world_model(
                 data, args.world, *([args.stage] if args.stage else ["self-forcing", "world-model"])
             ),
-            tokenizer=load_sharpened(data, args.world),
+            tokenizer=load_tokenizer(data / "tokenizer.pt", args.world),
             evaluations=args.evaluations,
             context_level=level,
             trained_frames=len(load_episodes(sorted(data.glob("train-*.npz"))).frames),

@@ -38,7 +38,7 @@ RECIPE = {
         "stillness": 0.03,  # of a pose's spread: what nobody touches must stay for good
         "noise_scale": 0.1,  # a dream's poses are never far off at once
         "resample_from": 0.5,  # where hardly anything is left to chance, what was dreamed may be held to what was real
-        "dreamed": 12,
+        "dreamed": 16,
     },
     "package": {"context_level": 0.0},
 }

@@ -7,8 +7,7 @@
     record -> tokenizer -> latents -> world model -> self-forcing -> package -> reward -> evaluate
 
 What comes after the world model is the world's choice, by default self-forcing; `--refine` puts other stages there:
-`slow-noise`, or the chain `teacher,consistency,matching`, or `none`. The last one is what goes into the package, with
-the decoder of `sharpen` where that was among them.
+`slow-noise`, or the chain `teacher,consistency,matching`, or `none`. The last one is what goes into the package.
 
 Every stage leaves a file; a stage whose file is complete is skipped, a stage that was interrupted resumes.
 """
@@ -22,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
-from . import consistency, matching, self_forcing, sharpen, slow_noise, teacher
+from . import consistency, matching, self_forcing, slow_noise, teacher
 from .bring import add_arguments, bring
 from .environments import recipe, world_module
 from .errors import TrainingError
@@ -47,7 +46,6 @@ REFINEMENTS = {
     teacher.STAGE: (teacher.train, teacher.TeacherTraining),
     consistency.STAGE: (consistency.train, consistency.ConsistencyTraining),
     matching.STAGE: (matching.train, matching.MatchingTraining),
-    sharpen.STAGE: (sharpen.train, sharpen.Sharpening),
 }
 
 
@@ -129,18 +127,13 @@ def run(r: Run) -> None:
     places = ["--world", r.world, "--data", str(r.data)]
     rewarding = ["--world", r.world, "--package", str(r.out), "--steps", str(r.reward_steps)]
     stages = (
-        (package, [*places, "--out", str(r.out), "--stage", model_stage(refine)]),
+        (package, [*places, "--out", str(r.out), "--stage", [WORLD_MODEL, *refine][-1]]),
         *([(reward, rewarding)] if r.world in TASKS else []),
         (evaluate, [*places, "--package", str(r.out), "--starts", str(r.starts), "--frames", str(r.drive)]),
     )
     for stage, arguments in stages:
         if stage(arguments) != 0:
             raise TrainingError("stopped at the stage above.")
-
-
-def model_stage(refine: tuple[str, ...]) -> str:
-    """Whose world model goes into the package."""
-    return [WORLD_MODEL, *(name for name in refine if name != sharpen.STAGE)][-1]
 
 
 def _complete(meta: Path) -> bool:
@@ -169,7 +162,7 @@ def main(argv: list[str] | None = None) -> int:
         out=args.out or Path("assets/worlds") / args.world,
         refine={None: None, "none": ()}.get(args.refine, tuple((args.refine or "").split(","))),
     )
-    if plan.refine and (not set(plan.refine) <= set(REFINEMENTS) or model_stage(plan.refine) == teacher.STAGE):
+    if plan.refine and (not set(plan.refine) <= set(REFINEMENTS) or plan.refine[-1] == teacher.STAGE):
         parser.error(f"--refine: expected stages of {', '.join(REFINEMENTS)}, a student last, got '{args.refine}'.")
     if args.tiny and (args.data is None or args.out is None):
         parser.error("--tiny wants --data and --out of its own, so that it overwrites nothing of worth.")

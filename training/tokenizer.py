@@ -83,24 +83,20 @@ class Tokenizer(nn.Module):
         return self.decoder(latent * self.std + self.mean) + 0.5
 
     def loss(self, picture: Tensor, before: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Of encoding and decoding `picture` uint8 [B, H, W, 3]; `before` is the frame before each, for motion."""
-        latent = self.encoder(to_float(picture))
+        """L1 + SSIM + gradient loss on `picture` uint8 [B, H, W, 3]; `before` is the frame before each, for motion."""
+        target = to_float(picture) + 0.5
+        latent = self.encoder(target - 0.5)
         level = torch.rand(len(latent), 1, 1, 1, device=latent.device) * 0.15
         noisy = latent + level * torch.randn_like(latent) * (torch.rand_like(level) < 0.7)
         out = self.decoder(noisy) + 0.5
-        loss = self.errors(out, picture, before)
-        mse = ((out.detach().clamp(0, 1) - to_float(picture) - 0.5) ** 2).mean()
-        return loss, {"loss": loss.detach(), "psnr": -10 * mse.log10()}
-
-    @staticmethod
-    def errors(out: Tensor, picture: Tensor, before: Tensor) -> Tensor:
-        """L1 + SSIM + gradient loss of `out` [B, 3, H, W] in [0, 1]; what moved since `before` weighs more."""
-        target = to_float(picture) + 0.5
         moved = (target - to_float(before) - 0.5).abs().mean(1, keepdim=True)
         weight = 1 + 4 * F.max_pool2d(moved, 3, stride=1, padding=1)
         pixel = (weight * (out - target).abs()).mean()
         gradient = sum((_diff(out, d) - _diff(target, d)).abs().mean() for d in (2, 3))
-        return pixel + 0.25 * (1 - ssim(out, target)) + 0.5 * gradient
+        structure = 1 - ssim(out, target)
+        loss = pixel + 0.25 * structure + 0.5 * gradient
+        mse = ((out.detach().clamp(0, 1) - target) ** 2).mean()
+        return loss, {"loss": loss.detach(), "psnr": -10 * mse.log10()}
 
 
 def bounds(tokenizer: nn.Module) -> tuple[Tensor, Tensor]:
