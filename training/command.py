@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from .environments import recipe, world_module
 from .errors import TrainingError
 from .loop import Training
 
@@ -31,11 +32,16 @@ def exit_status(work: Callable[[], object]) -> int:
 
 
 def stage_main(
-    description: str | None, spec: type[Training], train: Callable[[Training], object], argv: list[str] | None
+    description: str | None,
+    stage: str,
+    spec: type[Training],
+    train: Callable[[Training], object],
+    argv: list[str] | None,
 ) -> int:
     """The command of a stage that needs nothing but its world, folder, steps and whether to compile."""
     parser = stage_parser(description, steps=spec.steps)
     parser.add_argument("--no-compile", action="store_true", help="skip torch.compile: slower steps, at once")
     args = parser.parse_args(argv)
     data = args.data or Path(".data") / args.world
-    return exit_status(lambda: train(spec(args.world, data, steps=args.steps, compile=not args.no_compile)))
+    usual = {"steps": args.steps, "compile": not args.no_compile}
+    return exit_status(lambda: train(spec(args.world, data, **recipe(world_module(args.world, data), stage), **usual)))

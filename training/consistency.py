@@ -104,7 +104,7 @@ def train(args: ConsistencyTraining) -> WorldModel:
 
 
 def main(argv: list[str] | None = None) -> int:
-    return stage_main(__doc__, ConsistencyTraining, train, argv)
+    return stage_main(__doc__, STAGE, ConsistencyTraining, train, argv)
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def train(args: MatchingTraining) -> WorldModel:
 
 
 def main(argv: list[str] | None = None) -> int:
-    return stage_main(__doc__, MatchingTraining, train, argv)
+    return stage_main(__doc__, STAGE, MatchingTraining, train, argv)
 
 
 if __name__ == "__main__":

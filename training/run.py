@@ -122,7 +122,7 @@ def run(r: Run) -> None:
         train, spec = REFINEMENTS[name]
         steps = {} if r.refine_steps is None else {"steps": r.refine_steps}
         if not _complete(r.data / f"{name}.pt.json"):
-            train(spec(r.world, r.data, compile=r.compile, **steps))
+            train(spec(r.world, r.data, compile=r.compile, **recipe(module, name), **steps))
 
     places = ["--world", r.world, "--data", str(r.data)]
     rewarding = ["--world", r.world, "--package", str(r.out), "--steps", str(r.reward_steps)]

@@ -209,7 +209,7 @@ def train(args: SelfForcing) -> WorldModel:
 
 
 def main(argv: list[str] | None = None) -> int:
-    return stage_main(__doc__, SelfForcing, train, argv)
+    return stage_main(__doc__, STAGE, SelfForcing, train, argv)
 
 
 if __name__ == "__main__":

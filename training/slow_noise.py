@@ -127,7 +127,7 @@ def train(args: SlowNoiseTraining) -> WorldModel:
 
 
 def main(argv: list[str] | None = None) -> int:
-    return stage_main(__doc__, SlowNoiseTraining, train, argv)
+    return stage_main(__doc__, STAGE, SlowNoiseTraining, train, argv)
 
 
 if __name__ == "__main__":

@@ -156,7 +156,7 @@ def load_teacher(folder: Path, world: str) -> Teacher:
 
 
 def main(argv: list[str] | None = None) -> int:
-    return stage_main(__doc__, TeacherTraining, train, argv)
+    return stage_main(__doc__, STAGE, TeacherTraining, train, argv)
 
 
 if __name__ == "__main__":
