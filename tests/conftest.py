@@ -1,4 +1,4 @@
-"""What several test files share: a tiny, untrained package of push-t, with slow noise and a reward head."""
+"""What several test files share: a tiny, untrained package of push-t, with a reward head."""
 
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from training.world_model import WorldModel, WorldModelConfig
 
 SHAPES = {"width": 32, "heads": 4, "mlp": 32, "trunk_layers": 2, "window_layers": (1,), "head_layers": 1}
 LATENT = {"grid": SpriteConfig().grid, "channels": SpriteConfig().channels, "patch": 1}
-SLOW = {"slow_noise": 2, "slow_ticks": 5}
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +24,7 @@ def push_t_package(tmp_path_factory) -> Path:
             folder,
             world="push-t",
             data=folder.parent,
-            model=WorldModel(WorldModelConfig(actions=2, **LATENT, **SLOW, **SHAPES)).eval(),
+            model=WorldModel(WorldModelConfig(actions=2, **LATENT, **SHAPES)).eval(),
             tokenizer=SpriteTokenizer(SpriteConfig(wide=16)).eval(),
             evaluations=1,
             context_level=0.1,

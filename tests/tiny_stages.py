@@ -24,7 +24,6 @@ from training import (
     consistency,
     matching,
     self_forcing,
-    slow_noise,
     teacher,
     train_tokenizer,
     train_world_model,
@@ -115,11 +114,6 @@ def line_loss(model: nn.Module, at: np.ndarray) -> torch.Tensor:
     return (model(x)[:, 0] - x.sum(1)).square().mean()
 
 
-def slow(folder: Path, **changes) -> nn.Module:
-    settings = {"steps": STEPS, "batch": 2, "ticks": 4, "leap": 2, "compile": False, **EVERY, **changes}
-    return slow_noise.train(slow_noise.SlowNoiseTraining(WORLD, folder, **settings))
-
-
 STAGES: dict[str, Callable[..., nn.Module]] = {
     "tokenizer": tokenizer,
     "world-model": world_model,
@@ -127,7 +121,6 @@ STAGES: dict[str, Callable[..., nn.Module]] = {
     "teacher": teaching,
     "consistency": distilling,
     "matching": matched,
-    "slow-noise": slow,
 }
 
 

@@ -43,20 +43,14 @@ class Tick(nn.Module):
         self.context_level = context_level
 
     def forward(
-        self,
-        noise: Tensor,
-        action: Tensor,
-        latent: Tensor,
-        kv: Tensor,
-        age: Tensor,
-        slow: Tensor | None = None,
+        self, noise: Tensor, action: Tensor, latent: Tensor, kv: Tensor, age: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """noise [K, N, C], action [1, A], latent [1, N, C], kv [S, L, 2, N, D], age int32 [S], slow noise [1, P].
+        """noise [K, N, C], action [1, A], latent [1, N, C], kv [S, L, 2, N, D], age int32 [S].
 
         Gives rgba uint8 [H, W, 4], latent_next [1, N, C], slot [L, 2, N, D].
         """
         level = torch.full((1,), self.context_level)
-        following, slot = self.model.step(latent, action, level, noise[:, None], kv[None], age, slow)
+        following, slot = self.model.step(latent, action, level, noise[:, None], kv[None], age)
         picture = self.tokenizer.decode(unpatchify(following, self.model.config))[0]  # [3, H, W]
         opaque = torch.ones_like(picture[:1])
         rgba = torch.cat([picture.clamp(0, 1), opaque]).permute(1, 2, 0)
@@ -76,14 +70,12 @@ class Encode(nn.Module):
 def tick_inputs(model: WorldModel, evaluations: int) -> dict[str, Tensor]:
     """Example inputs, in the order of `Tick.forward`; their shapes are the contract."""
     c = model.config
-    slow = {"slow_noise": torch.randn(1, c.slow_noise)} if c.slow_noise else {}
     return {
         "noise": torch.randn(evaluations, c.tokens, c.token_channels),
         "action": torch.zeros(1, c.actions),
         "latent": torch.randn(1, c.tokens, c.token_channels),
         "kv": torch.zeros(c.window, len(c.window_layers), 2, c.tokens, c.kv_width),
         "age": torch.full((c.window,), -1, dtype=torch.int32),
-        **slow,
     }
 
 

@@ -31,7 +31,6 @@ KV = {"sink": 1, "memory": 1, "window": 3}
 SLOTS = sum(KV.values())
 MAX_AGE = 4
 EVALUATIONS, ACTIONS = 2, 2  # K, A
-SLOW = {"numbers": 2, "ticks": 4}
 SEED, TICKS, START_FRAMES, CONTEXT_FRAMES = 7, 10, 3, 2
 
 
@@ -47,12 +46,9 @@ class TinyNetwork(nn.Module):
         self.head = nn.Linear(WIDTH + CHANNELS, CHANNELS)
         self.pixels = nn.Linear(CHANNELS, 3 * (SIDE // 2) ** 2)
         self.encoder = nn.Linear(3 * (SIDE // 2) ** 2, CHANNELS)
-        self.slow = nn.Linear(SLOW["numbers"], WIDTH)
 
-    def forward(
-        self, noise: Tensor, action: Tensor, latent: Tensor, kv: Tensor, age: Tensor, slow_noise: Tensor
-    ) -> tuple[Tensor, ...]:
-        x = self.embed(latent[0]) + self.action(action) + self.slow(slow_noise)  # [N, D]
+    def forward(self, noise: Tensor, action: Tensor, latent: Tensor, kv: Tensor, age: Tensor) -> tuple[Tensor, ...]:
+        x = self.embed(latent[0]) + self.action(action)  # [N, D]
         ages = torch.cat([age, torch.zeros(1, dtype=age.dtype)])
         bias = self.age_bias[ages.clamp(0, MAX_AGE).long()] + torch.where(ages < 0, -1e4, 0.0)  # [S + 1]
         bias = bias[:, None].expand(-1, TOKENS).reshape(-1)
@@ -146,7 +142,6 @@ def write_world(network: TinyNetwork, folder: Path) -> dict:
         "latent": torch.zeros(1, TOKENS, CHANNELS),
         "kv": torch.zeros(SLOTS, LAYERS, 2, TOKENS, WIDTH),
         "age": torch.full((SLOTS,), -1, dtype=torch.int32),
-        "slow_noise": torch.zeros(1, SLOW["numbers"]),
     }
     tick = export(network, tick_inputs, ["rgba", "latent_next", "slot"], folder / "tick.onnx")
     picture = torch.zeros(SIDE, SIDE, 3, dtype=torch.uint8)
@@ -186,7 +181,6 @@ def write_world(network: TinyNetwork, folder: Path) -> dict:
         "latent": {"tokens": TOKENS, "channels": CHANNELS},
         "kv": {"layers": LAYERS, "tokens": TOKENS, "width": WIDTH, **KV, "maxAge": MAX_AGE},
         "evaluations": EVALUATIONS,
-        "slowNoise": SLOW,
         "tick": tick,
         "encoder": encoder,
         "starts": starts,
@@ -211,15 +205,6 @@ def draw_actions(count: int, *, seed: int) -> np.ndarray:
     return values
 
 
-def drawn(tick: int) -> tuple[np.ndarray, np.ndarray]:
-    """Noise and slow noise of a tick, zeros for the history's (0 and below)."""
-    shape = (EVALUATIONS, TOKENS, CHANNELS)
-    if tick <= 0:
-        return np.zeros(shape, np.float32), np.zeros((1, SLOW["numbers"]), np.float32)
-    slow = normals(SEED, (tick - 1) // SLOW["ticks"], SLOW["numbers"], 1)
-    return normals(SEED, tick - 1, int(np.prod(shape))).reshape(shape), slow[None]
-
-
 @torch.no_grad()
 def dream(network: nn.Module, latents: Tensor, actions: np.ndarray) -> list[dict]:
     """What torch gives: `latents` [n, N, C] and the first n - 1 of `actions` are history, the rest are ticks."""
@@ -228,9 +213,11 @@ def dream(network: nn.Module, latents: Tensor, actions: np.ndarray) -> list[dict
     latent = latents[:1]
     for number, action in enumerate(actions):
         tick = number - history + 1
-        noise, slow = (torch.from_numpy(values) for values in drawn(tick))
-        age = torch.from_numpy(ages_of(written, number))
-        rgba, following, slot = network(noise, torch.from_numpy(action[None]), latent, kv, age, slow)
+        length = EVALUATIONS * TOKENS * CHANNELS
+        noise = normals(SEED, tick - 1, length) if tick > 0 else np.zeros(length, np.float32)
+        age = ages_of(written, number)
+        noise = torch.from_numpy(noise).reshape(EVALUATIONS, TOKENS, CHANNELS)
+        rgba, following, slot = network(noise, torch.from_numpy(action[None]), latent, kv, torch.from_numpy(age))
         index = slot_of(number, **KV)
         kv[index], written[index] = slot, number
         latent = following if tick > 0 else latents[number + 1][None]

@@ -98,7 +98,6 @@ def write_package(
             "maxAge": c.window,
         },
         "evaluations": evaluations,
-        **({"slowNoise": {"numbers": c.slow_noise, "ticks": c.slow_ticks}} if c.slow_noise else {}),
         "tick": {"file": "tick.onnx", **tensors_of(partial / "tick.onnx")},
         "encoder": {"file": "encoder.onnx", **tensors_of(partial / "encoder.onnx")},
         "starts": starts,

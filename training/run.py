@@ -7,7 +7,7 @@
     record -> tokenizer -> latents -> world model -> self-forcing -> package -> reward -> evaluate
 
 What comes after the world model is the world's choice, by default self-forcing; `--refine` puts other stages there:
-`slow-noise`, or the chain `teacher,consistency,matching`, or `none`. The last one is what goes into the package.
+the chain `teacher,consistency,matching`, or `none`. The last one is what goes into the package.
 
 Every stage leaves a file; a stage whose file is complete is skipped, a stage that was interrupted resumes.
 """
@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 
-from . import consistency, matching, self_forcing, slow_noise, teacher
+from . import consistency, matching, self_forcing, teacher
 from .bring import add_arguments, bring
 from .environments import recipe, world_module
 from .errors import TrainingError
@@ -42,7 +42,6 @@ from .world_model import WorldModelConfig
 # What may come after the world model, by the name of its checkpoint: the stage, and how it is told what to do.
 REFINEMENTS = {
     self_forcing.STAGE: (self_forcing.train, self_forcing.SelfForcing),
-    slow_noise.STAGE: (slow_noise.train, slow_noise.SlowNoiseTraining),
     teacher.STAGE: (teacher.train, teacher.TeacherTraining),
     consistency.STAGE: (consistency.train, consistency.ConsistencyTraining),
     matching.STAGE: (matching.train, matching.MatchingTraining),

@@ -126,15 +126,13 @@ class Dreams:
             self.restart(np.flatnonzero(dying))
 
 
-def dream(
-    model: WorldModel, latent: Tensor, kv: Tensor, actions: Tensor, noise: Tensor, slow: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
+def dream(model: WorldModel, latent: Tensor, kv: Tensor, actions: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     """Dreams on with a full window. noise [frames, K, B, N, C]; gives [B, frames, N, C] and the window after."""
     age = torch.arange(model.config.window, 0, -1, dtype=torch.int32, device=latent.device)
     level, out = torch.full((len(latent),), CONTEXT_LEVEL, device=latent.device), []
     for t in range(len(noise)):
         features, slot = model.trunk.step(latent, actions[:, t], level, kv, age)
-        latent = model.denoise(model.foretell(features, slow), latent, noise[t])
+        latent = model.denoise(features, latent, noise[t])
         kv = torch.cat([kv[:, 1:], slot[:, None]], 1)
         out.append(latent)
     return torch.stack(out, 1), kv

@@ -43,8 +43,6 @@ class WorldModelConfig:
     window: int = 16  # earlier frames that a frame attends to
     head_width: int = 0  # channels of a head; 0: width / heads
     prediction: str = "x"  # of the head: the clean latent; "v": the way there from noise; "mean": x, blind to noise
-    slow_noise: int = 0  # P: numbers that are drawn anew only every `slow_ticks` ticks; see `slow_noise.py`
-    slow_ticks: int = 24
 
     @property
     def tokens(self) -> int:
@@ -294,15 +292,6 @@ class WorldModel(nn.Module):
         # Normalised latents come out of a tanh: beyond these bounds no picture lies. Set per channel before training.
         self.register_buffer("low", torch.full((config.token_channels,), -latent_limit))
         self.register_buffer("high", torch.full((config.token_channels,), latent_limit))
-        if config.slow_noise:
-            self.slow = nn.Sequential(
-                nn.Linear(config.slow_noise, config.width), nn.SiLU(), nn.Linear(config.width, config.width, bias=False)
-            )
-            nn.init.zeros_(self.slow[2].weight)
-
-    def foretell(self, features: Tensor, slow: Tensor | None) -> Tensor:
-        """Features [..., N, width] told of the slow noise [..., P]; unchanged in a world without."""
-        return features + self.slow(slow).unsqueeze(-2) if self.config.slow_noise else features
 
     def denoise(self, features: Tensor, latent: Tensor, noise: Tensor) -> Tensor:
         """noise [K, B, N, C], K the number of evaluations; gives the next latent [B, N, C], within bounds.
@@ -320,18 +309,11 @@ class WorldModel(nn.Module):
         return clean
 
     def step(
-        self,
-        latent: Tensor,
-        action: Tensor,
-        level: Tensor,
-        noise: Tensor,
-        kv: Tensor,
-        age: Tensor,
-        slow: Tensor | None = None,
+        self, latent: Tensor, action: Tensor, level: Tensor, noise: Tensor, kv: Tensor, age: Tensor
     ) -> tuple[Tensor, Tensor]:
         """One tick: next latent [B, N, C] and the slot [B, L, 2, N, D] to cache. Arguments as in `Trunk.step`."""
         features, slot = self.trunk.step(latent, action, level, kv, age)
-        return self.denoise(self.foretell(features, slow), latent, noise), slot
+        return self.denoise(features, latent, noise), slot
 
     def loss(
         self,
@@ -341,12 +323,11 @@ class WorldModel(nn.Module):
         noise_scale: float,
         first_weight: float = 1.0,
         stillness: float = 0.0,
-        slow: Tensor | None = None,
     ) -> tuple[Tensor, dict]:
         """Diffusion forcing with history augmentation.
 
         history [B, T, N, C]: the latent before each frame (real or dreamed); target [B, T, N, C]: the frame after it;
-        action [B, T, A]; slow noise [B, T, P] in a world that has it. `noise_scale` bounds the noise on the history,
+        action [B, T, A]. `noise_scale` bounds the noise on the history,
         `first_weight` weighs frames at pure noise. With `stillness`, a number weighs less the more it truly changes,
         half where it changes by so much: what rests shall learn to rest, although its errors are the smallest. Half of
         the frames are denoised from pure noise, as the first evaluation in play does, the rest mostly from low levels,
@@ -356,7 +337,6 @@ class WorldModel(nn.Module):
         at = {"device": history.device}
         noisy, history_level = augment(history, noise_scale)
         features, _ = self.trunk(noisy, action, history_level)
-        features = self.foretell(features, slow)
         level = torch.rand(batch * time, **at).square() * (torch.rand(batch * time, **at) < 0.5)
         clean = target.flatten(0, 1)
         share = level[:, None, None]
@@ -390,16 +370,13 @@ class WorldModel(nn.Module):
         kv = torch.zeros(batch, c.window, len(c.window_layers), 2, c.tokens, c.kv_width, device=device)
         age = torch.full((c.window,), -1, dtype=torch.int32, device=device)
         latent, out, level = history[:, 0], [], torch.zeros(batch, device=device)
-        slow = None
         for t in range(context - 1 + frames):
             features, slot = self.trunk.step(latent, action[:, t], level, kv, age)
             if t < context - 1:
                 latent = history[:, t + 1]
             else:
                 noise = torch.randn(evaluations, *latent.shape, generator=generator).to(device)
-                if c.slow_noise and len(out) % c.slow_ticks == 0:
-                    slow = torch.randn(batch, c.slow_noise, generator=generator).to(device)
-                latent = self.denoise(self.foretell(features, slow), latent, noise)
+                latent = self.denoise(features, latent, noise)
                 out.append(latent)
             kv[:, t % c.window] = slot
             age = torch.where(age >= 0, age + 1, age)

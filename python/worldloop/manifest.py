@@ -29,7 +29,6 @@ FIELDS = {
     "starts": [{"title": str, "frames": int, "latents": str, "actions": str, "picture": str}],
     "files": {"*": {"bytes": int, "sha256": str}},
 }
-OPTIONAL = {"reward": GRAPH, "slowNoise": {"numbers": int, "ticks": int}}
 
 
 def parse_manifest(contents: bytes) -> dict:
@@ -45,9 +44,8 @@ def parse_manifest(contents: bytes) -> dict:
             "Export the world again, or use a matching release."
         )
     _check(manifest, FIELDS, "")
-    for name, fields in OPTIONAL.items():
-        if name in manifest:
-            _check(manifest[name], fields, name)
+    if "reward" in manifest:
+        _check(manifest["reward"], GRAPH, "reward")
     for key in ("actions", "starts"):
         if not manifest[key]:
             raise ManifestError(f"world.json, {key}: expected one or more, got none.")
@@ -79,8 +77,6 @@ def contract_of(manifest: dict) -> dict[str, dict[str, dict[str, tuple[str, list
         },
         "encoder": {"inputs": {"picture": ("uint8", [*side, 3])}, "outputs": {"latent": latent}},
     }
-    if "slowNoise" in manifest:
-        contract["tick"]["inputs"]["slow_noise"] = ("float32", [1, manifest["slowNoise"]["numbers"]])
     if "reward" in manifest:
         contract["reward"] = {
             "inputs": {"latent": latent, "action": action, "latent_next": latent},

@@ -20,7 +20,6 @@ from .package import Package, read_start
 from .rng import normals
 
 MAX_SEED = 2**53 - 1  # the largest whole number that TypeScript holds exactly
-SLOW = 1  # the generator's stream of slow noise
 DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(uint8)": "uint8"}
 
 
@@ -57,13 +56,8 @@ class Dream:
         self._options.log_severity_level = 3
         contract = contract_of(self.manifest)
         self._sessions = {graph: self._session(graph, sides) for graph, sides in contract.items()}
-        inputs = contract["tick"]["inputs"]
-        self.noise_shape = inputs["noise"][1]  # [K, N, C]
-        self.slow = self.manifest.get("slowNoise", {"numbers": 0, "ticks": 1})
-        # What passes over the history get in place of noise.
-        drawn = [name for name in ("noise", "slow_noise") if name in inputs]
-        self.silence = {name: np.zeros(inputs[name][1], np.float32) for name in drawn}
-        self.kv_shape = inputs["kv"][1]  # [S, L, 2, N, D]
+        self.noise_shape = contract["tick"]["inputs"]["noise"][1]  # [K, N, C]
+        self.kv_shape = contract["tick"]["inputs"]["kv"][1]  # [S, L, 2, N, D]
 
     def run(self, graph: str, feeds: dict[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
         """One run of "tick", "encoder" or "reward"."""
@@ -107,8 +101,9 @@ class World:
         self._seed, self._tick, self.passes = beginning.seed, 0, 0
         self._kv = np.zeros(self.dream.kv_shape, np.float32)
         self._written = [-1] * len(self._kv)
+        silence = np.zeros(self.dream.noise_shape, np.float32)  # context passes draw no noise
         for latent, action in zip(latents[:-1], actions if actions is not None else (), strict=True):
-            self._write(self._pass(latent, np.float32(action), self.dream.silence)[2])
+            self._write(self._pass(latent, np.float32(action), silence)[2])
         self.latent = self._finite(latents[-1])
         return picture
 
@@ -143,18 +138,13 @@ class World:
         self._tick += 1
         return Tick(picture=picture, ms=ms, uncertainty=uncertainty, reward=reward, done=done)
 
-    def _noise(self, seed: int) -> dict[str, np.ndarray]:
-        """What this tick draws, by the graph's inputs."""
-        shape, slow = self.dream.noise_shape, self.dream.slow
-        drawn = {"noise": normals(seed, self._tick, math.prod(shape)).reshape(shape)}
-        if slow["numbers"]:
-            drawn["slow_noise"] = normals(seed, self._tick // slow["ticks"], slow["numbers"], SLOW)[None]
-        return drawn
+    def _noise(self, seed: int) -> np.ndarray:
+        return normals(seed, self._tick, math.prod(self.dream.noise_shape)).reshape(self.dream.noise_shape)
 
-    def _pass(self, latent: np.ndarray, action: np.ndarray, noise: dict[str, np.ndarray]) -> list[np.ndarray]:
+    def _pass(self, latent: np.ndarray, action: np.ndarray, noise: np.ndarray) -> list[np.ndarray]:
         """rgba uint8 [H, W, 4], latent [1, N, C], slot [L, 2, N, D]; changes nothing."""
         age = ages_of(self._written, self.passes)
-        feeds = {**noise, "action": action[None], "latent": latent, "kv": self._kv, "age": age}
+        feeds = {"noise": noise, "action": action[None], "latent": latent, "kv": self._kv, "age": age}
         return self.dream.run("tick", feeds, ["rgba", "latent_next", "slot"])
 
     def _write(self, slot: np.ndarray) -> None:

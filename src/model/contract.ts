@@ -11,7 +11,7 @@ type Graph = "tick" | "encoder" | "reward";
 
 /** The tensors that the graphs of a world with these sizes take and give; not every world has the last. */
 export function contractOf(manifest: Manifest): Record<Graph, Pick<GraphSpec, "inputs" | "outputs">> {
-  const { picture, kv, evaluations, slowNoise } = manifest;
+  const { picture, kv, evaluations } = manifest;
   const { tokens, channels } = manifest.latent;
   const float = (...shape: number[]) => ({ dtype: "float32", shape }) as const;
   const bytes = (...shape: number[]) => ({ dtype: "uint8", shape }) as const;
@@ -25,7 +25,6 @@ export function contractOf(manifest: Manifest): Record<Graph, Pick<GraphSpec, "i
         latent: float(1, tokens, channels),
         kv: float(slots, ...slot),
         age: { dtype: "int32", shape: [slots] },
-        ...(slowNoise && { slow_noise: float(1, slowNoise.numbers) }),
       },
       outputs: {
         rgba: bytes(picture.height, picture.width, 4),

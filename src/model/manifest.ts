@@ -80,9 +80,7 @@ export const manifestSchema = z
     }),
     /** Function evaluations per frame. */
     evaluations: positive,
-    /** Optional: numbers that are drawn anew only every so many ticks, an input of the tick graph. */
-    slowNoise: z.strictObject({ numbers: positive, ticks: positive }).optional(),
-    /** In: noise, action, latent, kv, age, and slow_noise where the manifest says so. Out: rgba, latent_next, slot. */
+    /** In: noise, action, latent, kv, age. Out: rgba, latent_next, slot. */
     tick: graph,
     /** In: picture uint8 [H, W, 3]. Out: latent [tokens, channels]. */
     encoder: graph,

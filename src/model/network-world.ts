@@ -11,8 +11,6 @@ import { normals } from "./rng";
 import { createGraphSession, type GraphSession, type Runtime, type TensorData } from "./session";
 import type { Action, Context, Frame, Snapshot, World } from "./world";
 
-const SLOW = 1; // the generator's stream of slow noise
-
 /**
  * Makes the tick's session; the encoder's is made when the first context comes.
  * @throws BackendError, ShapeError
@@ -40,8 +38,7 @@ export async function createNetworkDream({ manifest, sha256, files }: WorldPacka
   const { layers, width, tokens: kvTokens } = manifest.kv;
   const noiseLength = manifest.evaluations * tokens * channels;
   const kv = new Float32Array(slotCount(manifest.kv) * layers * 2 * kvTokens * width); // packed anew for each pass
-  const { numbers, ticks } = manifest.slowNoise ?? { numbers: 0, ticks: 1 };
-  const silence = { noise: new Float32Array(noiseLength), slow: new Float32Array(numbers) }; // of context passes
+  const silence = new Float32Array(noiseLength); // context passes draw no noise
   const tick = await sessionOf(manifest.tick);
   let encoder: GraphSession | null = null;
 
@@ -55,10 +52,9 @@ export async function createNetworkDream({ manifest, sha256, files }: WorldPacka
   }
 
   /** One run of the graph, and the window after it. */
-  async function pass(state: KvState, latent: Float32Array, action: Action, { noise, slow } = silence) {
+  async function pass(state: KvState, latent: Float32Array, action: Action, noise = silence) {
     packSlots(state, kv);
-    const given = { noise, action, latent, kv, age: agesOf(state) };
-    const results = await tick.run(numbers > 0 ? { ...given, slow_noise: slow } : given);
+    const results = await tick.run({ noise, action, latent, kv, age: agesOf(state) });
     return { results, kv: writeSlot(state, manifest.kv, floats(results, "slot")) };
   }
 
@@ -111,10 +107,7 @@ export async function createNetworkDream({ manifest, sha256, files }: WorldPacka
     },
     async advance(state, action) {
       const number = state.tick + 1;
-      const { results, kv } = await pass(state, state.latent, action, {
-        noise: normals(state.seed, state.tick, noiseLength),
-        slow: normals(state.seed, Math.floor(state.tick / ticks), numbers, SLOW),
-      });
+      const { results, kv } = await pass(state, state.latent, action, normals(state.seed, state.tick, noiseLength));
       const latent = floats(results, "latent_next");
       checkFinite(latent, number);
       const rgba = new Uint8ClampedArray((results.rgba as Uint8Array<ArrayBuffer>).buffer);
