@@ -107,6 +107,19 @@ def test_all_frames_at_once_equal_one_after_the_other():
         age[t % c.window] = 1
 
 
+def test_stillness_counts_errors_less_the_more_truly_changes():
+    model = WorldModel(WorldModelConfig(actions=1, grid=2, channels=2, patch=1, width=16, heads=2, mlp=8, condition=8))
+    torch.nn.init.zeros_(model.head.out.bias)  # now it says that nothing changes: its error is the change
+    history = torch.randn(2, 3, 4, 2, generator=torch.Generator().manual_seed(0))
+    change = torch.tensor([0.0, 0.1, 1.0]).repeat(8).reshape(2, 3, 4, 1).expand(-1, -1, -1, 2)
+
+    def loss(**settings: float) -> float:
+        return model.loss(history, history + change, torch.zeros(2, 3, 1), 0.0, **settings)[0].item()
+
+    assert loss() == pytest.approx(change.square().mean().item(), rel=1e-4)
+    assert loss(stillness=0.1) == pytest.approx((change.square() * 0.1 / (0.1 + change)).mean().item(), rel=1e-4)
+
+
 def test_recording_repeats_itself_and_says_what_is_wrong(tmp_path, capsys):
     for name in ("a.npz", "b.npz"):
         arguments = ["--world", WORLD, "--policy", "mixed", "--seed", "5", "--frames", "12", "--out"]
