@@ -235,7 +235,8 @@ POLICIES = {"sticky-random": sticky_random, "scripted": scripted, "mixed": mixed
 FACTS = {
     "title": "Push T",
     "description": "A blue pusher and a grey block shaped like a T on a table, seen from above. Push the block onto "
-    "its green outline, or wherever you like.",
+    "its green outline, or wherever you like. The network learned what the two look like and dreams where they are; "
+    "nothing else can ever appear.",
     "environment": "gym-pusht PushT-v0, with the pusher's target given relative to the pusher",
     "licence": "Apache-2.0 (gym-pusht)",
     "frame_rate": 10.0,
