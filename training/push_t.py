@@ -41,6 +41,7 @@ RECIPE = {
         "dreamed": 16,
     },
     "package": {"context_level": 0.0},
+    "reward": {"noise": 0.02},  # how much of the goal is covered is a matter of pixels
 }
 REFINE = ()  # poses have no texture that a critic could miss
 POSE = {"pusher": ARENA, "block": ARENA, "angle": "radians"}  # what `Source.pose` holds; see `pose.py`

@@ -16,7 +16,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,7 +30,7 @@ from worldloop.errors import WorldloopError
 from worldloop.package import open_package
 from worldloop.world import Dream
 
-from .environments import world_module
+from .environments import recipe, world_module
 from .errors import TrainingError
 from .export import export_graph, round_weights, tensors_of
 from .package import write_manifest
@@ -299,11 +299,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=RewardTraining.steps, help="real steps to train on")
     parser.add_argument("--passes", type=float, default=RewardTraining.passes, help="over these steps")
     args = parser.parse_args(argv)
-    plan = RewardTraining(args.world, args.package or Path("assets/worlds") / args.world, args.steps, args.passes)
+    folder = args.package or Path("assets/worlds") / args.world
+    plan = RewardTraining(args.world, folder, args.steps, args.passes)
     try:
         if plan.steps < 4:
             raise TrainingError(f"expected --steps of at least 4, got {plan.steps}.")
         task_of(plan.world)
+        plan = replace(plan, **recipe(world_module(plan.world), "reward"))
         dream = Dream(open_package(plan.package))
         if dream.manifest["name"] != plan.world:
             raise TrainingError(f"expected a package of {plan.world}, got one of {dream.manifest['name']}.")
