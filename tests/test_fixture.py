@@ -8,9 +8,8 @@ import numpy as np
 import onnxruntime
 import torch
 from worldloop.kv_window import ages_of, slot_of
-from worldloop.rng import normals
 
-from training.fixture import EVALUATIONS, KV, SLOTS, make_network, world_goldens
+from training.fixture import KV, SLOTS, drawn, make_network, world_goldens
 
 GOLDENS = Path(__file__).parent / "goldens"
 WORLD = GOLDENS / "tiny-world"
@@ -38,16 +37,11 @@ def test_onnx_gives_what_torch_gives_past_the_edge_of_the_window() -> None:
     for number in range(len(history) + len(goldens["fromStart"])):
         tick = number - len(history) + 1
         golden = goldens["fromStart"][tick - 1] if tick > 0 else None
-        noise = (
-            normals(goldens["seed"], tick - 1, np.prod(shapes["noise"]))
-            if golden
-            else np.zeros(shapes["noise"], np.float32)
-        )
         action = np.array([golden["action"]], np.float32) if golden else history[number : number + 1]
         rgba, following, slot = session.run(
             ["rgba", "latent_next", "slot"],
             {
-                "noise": noise.reshape(EVALUATIONS, *shapes["noise"][1:]),
+                "noise": drawn(tick),
                 "action": action,
                 "latent": latent,
                 "kv": kv,

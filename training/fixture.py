@@ -13,6 +13,7 @@ import argparse
 import base64
 import hashlib
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -205,6 +206,12 @@ def draw_actions(count: int, *, seed: int) -> np.ndarray:
     return values
 
 
+def drawn(tick: int) -> np.ndarray:
+    """Noise of a tick, float32 [K, N, C]; zeros for the history's (0 and below)."""
+    shape = (EVALUATIONS, TOKENS, CHANNELS)
+    return normals(SEED, tick - 1, math.prod(shape)).reshape(shape) if tick > 0 else np.zeros(shape, np.float32)
+
+
 @torch.no_grad()
 def dream(network: nn.Module, latents: Tensor, actions: np.ndarray) -> list[dict]:
     """What torch gives: `latents` [n, N, C] and the first n - 1 of `actions` are history, the rest are ticks."""
@@ -213,11 +220,8 @@ def dream(network: nn.Module, latents: Tensor, actions: np.ndarray) -> list[dict
     latent = latents[:1]
     for number, action in enumerate(actions):
         tick = number - history + 1
-        length = EVALUATIONS * TOKENS * CHANNELS
-        noise = normals(SEED, tick - 1, length) if tick > 0 else np.zeros(length, np.float32)
-        age = ages_of(written, number)
-        noise = torch.from_numpy(noise).reshape(EVALUATIONS, TOKENS, CHANNELS)
-        rgba, following, slot = network(noise, torch.from_numpy(action[None]), latent, kv, torch.from_numpy(age))
+        noise, age = torch.from_numpy(drawn(tick)), torch.from_numpy(ages_of(written, number))
+        rgba, following, slot = network(noise, torch.from_numpy(action[None]), latent, kv, age)
         index = slot_of(number, **KV)
         kv[index], written[index] = slot, number
         latent = following if tick > 0 else latents[number + 1][None]

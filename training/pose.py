@@ -111,15 +111,16 @@ class PoseReader(nn.Module):
             ]
             channels = width
         self.body = nn.Sequential(*layers, nn.Conv2d(width, width, 1))
-        self.head = nn.Sequential(nn.Linear(2 * width, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU())
-        self.out = nn.Linear(128, numbers)
+        self.head = nn.Sequential(
+            nn.Linear(2 * width, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, numbers)
+        )
 
     def forward(self, frames: Tensor) -> Tensor:
         """uint8 [B, H, W, 3] to [B, P]."""
         heat = self.body(frames.permute(0, 3, 1, 2).float() / 128 - 1)
         down, across = (torch.linspace(-1, 1, side) for side in heat.shape[2:])
         weight = heat.flatten(2).softmax(-1).unflatten(2, heat.shape[2:])
-        return self.out(self.head(torch.cat([weight.sum(2) @ across, weight.sum(3) @ down], 1)))
+        return self.head(torch.cat([weight.sum(2) @ across, weight.sum(3) @ down], 1))
 
     @torch.no_grad()
     def read(self, frames: np.ndarray) -> np.ndarray:

@@ -26,12 +26,8 @@ RADIUS = 15.0  # of the pusher, units
 EDGE = 24.0  # units that the target keeps from the picture's edge: the pusher, unlike the block, goes through walls
 MIRROR = None  # the goal's angle is fixed: no mirrored picture could be one of this world
 SPRITES = (False, True)  # the pusher only moves, the block turns as well (`sprite_tokenizer.py`)
-MODEL = {
-    "mlp": 512,
-    "trunk_layers": 4,
-    "window_layers": (0, 1, 2, 3),
-    "head_layers": 2,
-}  # one token: poses want no more
+# Poses are one token: they want no more layers, and nothing but time to attend to.
+MODEL = {"mlp": 512, "trunk_layers": 4, "window_layers": (0, 1, 2, 3), "head_layers": 2}
 RECIPE = {
     "world-model": {
         "batch": 128,  # rows of one token are cheap

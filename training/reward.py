@@ -299,8 +299,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=RewardTraining.steps, help="real steps to train on")
     parser.add_argument("--passes", type=float, default=RewardTraining.passes, help="over these steps")
     args = parser.parse_args(argv)
-    folder = args.package or Path("assets/worlds") / args.world
-    plan = RewardTraining(args.world, folder, args.steps, args.passes)
+    plan = RewardTraining(args.world, args.package or Path("assets/worlds") / args.world, args.steps, args.passes)
     try:
         if plan.steps < 4:
             raise TrainingError(f"expected --steps of at least 4, got {plan.steps}.")

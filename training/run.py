@@ -135,6 +135,13 @@ def run(r: Run) -> None:
             raise TrainingError("stopped at the stage above.")
 
 
+def told(refine: str | None) -> tuple[str, ...] | None:
+    """What `--refine` says, as `Run.refine`."""
+    if refine is None:
+        return None
+    return () if refine == "none" else tuple(refine.split(","))
+
+
 def _complete(meta: Path) -> bool:
     if not meta.exists():
         return False
@@ -159,7 +166,7 @@ def main(argv: list[str] | None = None) -> int:
         world=args.world,
         data=args.data or Path(".data") / args.world,
         out=args.out or Path("assets/worlds") / args.world,
-        refine={None: None, "none": ()}.get(args.refine, tuple((args.refine or "").split(","))),
+        refine=told(args.refine),
     )
     if plan.refine and (not set(plan.refine) <= set(REFINEMENTS) or plan.refine[-1] == teacher.STAGE):
         parser.error(f"--refine: expected stages of {', '.join(REFINEMENTS)}, a student last, got '{args.refine}'.")

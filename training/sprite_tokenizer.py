@@ -45,8 +45,13 @@ class SpriteConfig:
         return 1
 
     @property
+    def numbers(self) -> list[int]:
+        """How many say where each thing is: x and y, and of one that turns the cosine and the sine."""
+        return [4 if turns else 2 for turns in self.turns]
+
+    @property
     def channels(self) -> int:
-        return sum(4 if turns else 2 for turns in self.turns)
+        return sum(self.numbers)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "turns", tuple(self.turns))  # JSON knows lists only
@@ -96,7 +101,7 @@ class SpriteTokenizer(nn.Module):
         """[B, 3, H, W] in [-0.5, 0.5] to poses [B, channels]: x, y and, where a thing turns, its cosine and sine."""
         unlike = picture - self.usual
         there = ((unlike.abs().amax(1) - UNLIKE) * 50).sigmoid()
-        at = coordinates(self.config.size, picture)
+        at, local = (coordinates(side, picture.device) for side in (self.config.size, self.config.look))
         poses = []
         for colour, turns, network in zip(self.colour, self.config.turns, self.correct, strict=True):
             distance = (picture - colour[:, None, None]).square().sum(1)
@@ -106,7 +111,6 @@ class SpriteTokenizer(nn.Module):
             seen = torch.cat([unlike, mask[:, None]], 1)
             if turns:
                 near = self.cut(mask[:, None], place, upright)[:, 0]
-                local = coordinates(self.config.look, picture)
                 place = place + self.reach * middle(near, local)
                 near = self.cut(mask[:, None], place, upright)[:, 0]
                 moment = (near[..., None] * local.square().sum(-1, keepdim=True) * local).sum((1, 2))
@@ -127,7 +131,7 @@ class SpriteTokenizer(nn.Module):
 
     def cut(self, picture: Tensor, place: Tensor, turn: Tensor) -> Tensor:
         """The square around `place`, turned upright: [B, C, H, W] to [B, C, look, look]."""
-        local = coordinates(self.config.look, picture).flatten(0, 1)  # [look^2, 2]
+        local = coordinates(self.config.look, picture.device).flatten(0, 1)  # [look^2, 2]
         where = place[:, None] + self.reach * rotate(local[None], turn[:, None])
         where = where.unflatten(1, (self.config.look, self.config.look))
         return F.grid_sample(picture, where, align_corners=False)
@@ -135,16 +139,14 @@ class SpriteTokenizer(nn.Module):
     def paint(self, poses: Tensor) -> Tensor:
         """The way back: poses [B, channels] to pictures [B, 3, H, W]."""
         c = self.config
-        at = coordinates(c.size, poses).flatten(0, 1)  # [H W, 2]
+        at = coordinates(c.size, poses.device).flatten(0, 1)  # [H W, 2]
         picture = self.usual
-        begin = 0
-        for turns, texture, cover in zip(c.turns, self.texture, self.cover, strict=True):
-            local = (at[None] - poses[:, None, begin : begin + 2]) / self.reach
-            begin += 2
+        things = zip(c.turns, poses.split(c.numbers, 1), self.texture, self.cover, strict=True)
+        for turns, pose, texture, cover in things:
+            local = (at - pose[:, None, :2]) / self.reach
             if turns:
-                cosine, sine = unit(poses[:, begin : begin + 2]).unbind(1)
+                cosine, sine = unit(pose[:, 2:]).unbind(1)
                 local = rotate(local, torch.stack([cosine, -sine], 1)[:, None])
-                begin += 2
             alpha = cover.sigmoid()
             sheet = torch.cat([texture * alpha, alpha])[None].expand(len(poses), -1, -1, -1)
             drawn = F.grid_sample(sheet, local.unflatten(1, (c.size, c.size)), align_corners=False)
@@ -174,9 +176,9 @@ class SpriteTokenizer(nn.Module):
         return loss, {"loss": loss.detach(), "psnr": -10 * error.detach().square().mean().log10()}
 
 
-def coordinates(side: int, like: Tensor | None = None) -> Tensor:
+def coordinates(side: int, device: torch.device | None = None) -> Tensor:
     """x and y of the middles of side x side pixels, [side, side, 2], in (-1, 1)."""
-    at = (torch.arange(side, device=None if like is None else like.device) - (side - 1) / 2) * (2 / side)
+    at = (torch.arange(side, device=device) - (side - 1) / 2) * (2 / side)
     return torch.stack([at[None].expand(side, -1), at[:, None].expand(-1, side)], -1)
 
 
@@ -198,11 +200,9 @@ def rotate(vector: Tensor, turn: Tensor) -> Tensor:
 def commonest(colours: Tensor, count: int) -> Tensor:
     """The `count` commonest of colours [N, 3] that aren't alike, rarest first. float32 [count, 3]."""
     found = []
-    bins = ((colours + 0.5) * 15.999).long()
-    weight = torch.bincount(bins @ torch.tensor([256, 16, 1]), minlength=4096)
-    for place in weight.argsort(descending=True):
-        inside = colours[(bins @ torch.tensor([256, 16, 1])) == place]
-        colour = inside.median(0).values
+    bins = ((colours + 0.5) * 15.999).long() @ torch.tensor([256, 16, 1])  # 16 levels a channel
+    for place in torch.bincount(bins, minlength=4096).argsort(descending=True):
+        colour = colours[bins == place].median(0).values
         if all((colour - other).norm() > 3 * ALIKE for other in found):
             found.append(colour)
         if len(found) == count:

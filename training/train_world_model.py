@@ -77,7 +77,7 @@ class LatentRows:
 
 
 def set_bounds(model: WorldModel, tokenizer: Tokenizer) -> None:
-    """Normalised latents come out of a tanh; these are its limits, per token channel."""
+    """The limits of the tokenizer's latents, per token channel."""
     cells = model.config.patch**2
     for limit, bound in zip((model.low, model.high), bounds(tokenizer), strict=True):
         limit.copy_(bound.repeat_interleave(cells))

@@ -289,7 +289,7 @@ class WorldModel(nn.Module):
         super().__init__()
         self.config = config
         self.trunk, self.head = Trunk(config), Head(config)
-        # Normalised latents come out of a tanh: beyond these bounds no picture lies. Set per channel before training.
+        # Beyond these bounds no picture lies. Set per channel before training.
         self.register_buffer("low", torch.full((config.token_channels,), -latent_limit))
         self.register_buffer("high", torch.full((config.token_channels,), latent_limit))
 
@@ -327,11 +327,10 @@ class WorldModel(nn.Module):
         """Diffusion forcing with history augmentation.
 
         history [B, T, N, C]: the latent before each frame (real or dreamed); target [B, T, N, C]: the frame after it;
-        action [B, T, A]. `noise_scale` bounds the noise on the history,
-        `first_weight` weighs frames at pure noise. With `stillness`, a number weighs less the more it truly changes,
-        half where it changes by so much: what rests shall learn to rest, although its errors are the smallest. Half of
-        the frames are denoised from pure noise, as the first evaluation in play does, the rest mostly from low levels,
-        where what is new is decided.
+        action [B, T, A]. `noise_scale` bounds the noise on the history, `first_weight` weighs frames at pure noise.
+        With `stillness`, a number weighs less the more it truly changes, half where it changes by so much: what rests
+        shall learn to rest, although its errors are the smallest. Half of the frames are denoised from pure noise, as
+        the first evaluation in play does, the rest mostly from low levels, where what is new is decided.
         """
         batch, time = history.shape[:2]
         at = {"device": history.device}
