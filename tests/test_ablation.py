@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from tiny_stages import LAYERS, SHAPES, WORLD, matched, prepare
 
-from training import push_t
-from training.ablation import CHAIN, VARIANTS, Ablation, compare, markdown
+from training import car_racing, push_t
+from training.ablation import CHAIN, Ablation, compare, markdown, variants_of
 from training.world_model import WorldModelConfig
 
 
@@ -25,9 +25,19 @@ def table(tmp_path_factory) -> list[dict]:
 def test_there_is_a_row_for_each(table):
     names = [row["name"] for row in table]
     assert names[:2] == ["copy-last-frame", "teacher, 50 steps"]
-    assert [f"2 steps, {name}" for name in VARIANTS] == names[-len(VARIANTS) :]
-    stages = [name.split(",")[0] for name in names[2 : -len(VARIANTS)]]
+    variants = list(variants_of(push_t))
+    assert [f"2 steps, {name}" for name in variants] == names[-len(variants) :]
+    stages = [name.split(",")[0] for name in names[2 : -len(variants)]]
     assert stages == [stage for stage, counts in CHAIN.items() for _ in counts if stage != "self-forcing"]
+
+
+def test_a_variant_that_changes_nothing_is_left_out():
+    assert {"without resampled history", "on tables laid one way only"} <= variants_of(push_t).keys()
+    assert "with resampled history" not in variants_of(push_t)
+    grid = variants_of(car_racing)
+    assert "with resampled history" in grid
+    assert "without resampled history" not in grid
+    assert "on tables laid one way only" not in grid
 
 
 def test_rows_differ_as_their_contestants_do(table):

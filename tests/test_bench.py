@@ -9,10 +9,11 @@ from worldloop.bench import Row, main, measure, rows_of
 
 def test_rows_are_single_and_batched_and_the_real_environment_where_there_is_one() -> None:
     dreams = [Row("dream", 1, 1), Row("dream", 8, 1), Row("dream", 2, 2), Row("dream", 8, 2)]
-    assert rows_of("tiny-world", batch=8, cores=2) == dreams
+    assert rows_of("tiny-world", batch=8, cores=2, batched=False) == dreams
     real = [Row("gym_pusht/PushT-v0", 1, 1), Row("gym_pusht/PushT-v0", 2, 2)]
-    assert rows_of("push-t", batch=8, cores=2) == dreams + real
-    assert rows_of("push-t", batch=4, cores=1) == [Row("dream", 1, 1), Row("dream", 4, 1), real[0]]
+    assert rows_of("push-t", batch=8, cores=2, batched=False) == dreams + real
+    several = [Row("dream", 4, 1), Row("dream, batched", 4, 1)]
+    assert rows_of("push-t", batch=4, cores=1, batched=True) == [Row("dream", 1, 1), *several, real[0]]
 
 
 def test_the_real_environment_is_measured_with_its_pictures() -> None:

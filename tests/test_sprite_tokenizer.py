@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from training.sprite_tokenizer import SpriteConfig, SpriteTokenizer, build
+from training.sprite_tokenizer import SpriteConfig, SpriteTokenizer, build, coordinates
 from training.tokenizer import Tokenizer, TokenizerConfig, bounds, psnr, to_float, to_uint8
 
 SIZE = 48
@@ -75,6 +75,38 @@ def test_a_pose_moves_and_turns_what_is_painted():
         upright, turned = model.paint(poses)
         assert torch.allclose(upright[:, 15:33, 15:33].rot90(-1, (1, 2)), turned[:, 15:33, 15:33], atol=0.02)
         assert (upright - turned).abs().max() > 0.1
+
+
+def test_a_scene_laid_otherwise_is_painted_turned_and_mirrored():
+    frames, _, _ = scattered(32)
+    model = prepared(frames)
+    x, y = coordinates(CONFIG.sprite).unbind(-1)
+    with torch.no_grad():
+        model.usual.zero_()
+        model.mean.fill_(0.1)
+        model.std.fill_(0.5)
+        model.cover[0, 0] = 6 - 80 * ((x - 0.1).square() + (y + 0.05).square())  # round, though not in the middle
+        model.cover[1, 0] = 6 - 40 * (y - 0.08).square() - 20 * (x - 0.1).square() * (1 + 2 * (x > 0.1))
+        pictures = torch.from_numpy(frames[:1])
+        latents = model.encode(pictures).expand(64, -1, -1, -1)[:, None]
+        actions = torch.tensor([0.3, 0.7, 0.5]).expand(64, 1, 3)  # the third is no direction
+        before = model.decode(latents[0])[0]
+        laid, laid_actions = model.laid_otherwise(latents, actions, np.random.default_rng(0))
+        after = model.decode(laid[:, 0])
+    seen = set()
+    for picture, (right, down, third) in zip(after, laid_actions[:, 0].tolist(), strict=True):
+        ways = {
+            (quarter, mirrored): (before.flip(1) if mirrored else before).rot90(-quarter, (1, 2))
+            for quarter in range(4)
+            for mirrored in (False, True)
+        }
+        (quarter, mirrored), expected = min(ways.items(), key=lambda way: (way[1] - picture).abs().sum())
+        assert (expected - picture).abs().mean() < 0.1 * (before - 0.5).abs().mean()
+        turned = complex(0.3, -0.7 if mirrored else 0.7) * 1j**quarter
+        assert abs(complex(right, down) - turned) < 1e-6
+        assert third == 0.5
+        seen.add((quarter, mirrored))
+    assert len(seen) == 8
 
 
 def test_latents_lie_within_their_bounds():

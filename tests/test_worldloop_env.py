@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
-from tiny_world import TINY_WORLD, copy_world, copy_world_with_reward
+from tiny_world import TINY_WORLD, copy_world, copy_world_with_batch, copy_world_with_reward
 from worldloop import Beginning, Dream, World, open_package, register_worlds
 from worldloop.errors import ActionError, ResetError, StateError
 
@@ -178,3 +178,20 @@ def test_a_reward_head_gives_rewards_and_ends(tmp_path: Path) -> None:
     _, reward, terminated, _, info = env.step(np.float32([0.25, 0.5]))
     assert (reward, terminated, info["reward_source"]) == (0.75, False, "reward.onnx")
     assert env.step(np.float32([0.75, 0.75]))[1:3] == (1.5, True)
+
+
+def test_worlds_of_one_run_dream_what_each_dreams_alone(tmp_path: Path) -> None:
+    package = copy_world_with_batch(tmp_path / "world", 3)
+
+    def frames(count: int, **settings) -> np.ndarray:
+        env = make_vec(count, package=package, **settings)
+        env.reset(seed=5)
+        actions = np.random.default_rng(0).uniform([-1, 0], [1, 1], (6, 5, 2)).astype(np.float32)
+        return np.stack([env.step(some[:count])[0] for some in actions])
+
+    together = frames(5, batched=True)
+    assert np.abs(together.astype(int) - frames(5)).max() <= 1
+    assert np.array_equal(together, frames(5, batched=True))
+    assert np.array_equal(together[:, :4], frames(4, batched=True))  # whoever else is there
+    with pytest.raises(ValueError, match="expected a package with a batch graph, got 'tiny-world' without one"):
+        make_vec(2, batched=True)

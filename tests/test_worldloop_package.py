@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from onnx import TensorProto, helper
-from tiny_world import TINY_WORLD, add_file, copy_world, copy_world_with_reward
+from tiny_world import TINY_WORLD, add_file, copy_world, copy_world_with_batch, copy_world_with_reward
 from worldloop import find_worlds, open_package
 from worldloop.errors import (
     FileMismatchError,
@@ -52,6 +52,11 @@ def set_in(path: str, value: object):
     return change
 
 
+def missing_tick(manifest: dict) -> None:
+    manifest["files"]["none.onnx"] = {"bytes": 1, "sha256": ""}
+    manifest["tick"]["file"] = "none.onnx"
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -65,7 +70,7 @@ def set_in(path: str, value: object):
         (set_in("starts|0|frames", 4), ShapeError, "starts/0.latents: expected 384 bytes for 4 frames, got 288"),
         (set_in("tick|file", "../tick.onnx"), PathError, "expected a path inside the package"),
         (set_in("files|/etc/passwd", {"bytes": 1, "sha256": ""}), PathError, "expected a path inside the package"),
-        (set_in("files|none.bin", {"bytes": 1, "sha256": ""}), MissingFileError, "none.bin: expected the file"),
+        (missing_tick, MissingFileError, "none.onnx: expected the file"),
         (set_in("files|tick.onnx|bytes", 10), FileMismatchError, "tick.onnx: expected at most 10 bytes"),
         (set_in("files|tick.onnx|bytes", 10**6), FileMismatchError, "tick.onnx: expected 1000000 bytes"),
         (set_in("files|tick.onnx|sha256", "0" * 64), FileMismatchError, "tick.onnx: expected sha256 000"),
@@ -124,4 +129,19 @@ def test_a_reward_head_is_part_of_the_contract(tmp_path: Path) -> None:
     manifest["reward"]["outputs"]["reward"]["shape"] = [2]
     (folder / "world.json").write_text(json.dumps(manifest))
     with pytest.raises(ShapeError, match=r"reward.outputs, reward: expected float32 \[1\]"):
+        open_package(folder)
+
+
+def test_what_no_session_needs_is_not_read(tmp_path: Path) -> None:
+    folder = copy_world(tmp_path / "world", set_in("files|card.md", {"bytes": 1, "sha256": ""}))
+    assert "card.md" not in open_package(folder).files
+
+
+def test_a_batch_graph_is_the_tick_of_several_worlds(tmp_path: Path) -> None:
+    folder = copy_world_with_batch(tmp_path / "world", 2)
+    assert "batch.onnx" in open_package(folder).files
+    manifest = json.loads((folder / "world.json").read_text())
+    manifest["batch"]["inputs"]["age"]["shape"] = [3, 4]
+    (folder / "world.json").write_text(json.dumps(manifest))
+    with pytest.raises(ShapeError, match=r"batch.inputs, age: expected int32 \[2, "):
         open_package(folder)

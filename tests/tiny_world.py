@@ -1,4 +1,4 @@
-"""Copies of the tiny world for tests of the Python package: with a manifest changed, or with a reward head."""
+"""Copies of the tiny world for tests of the Python package: with a manifest changed, a reward head or a batch graph."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import onnx
+import torch
 from onnx import TensorProto, helper
+
+from training.export import Batch, export_graph, tensors_of
+from training.fixture import make_network
 
 TINY_WORLD = Path(__file__).parent / "goldens" / "tiny-world"
 
@@ -60,3 +64,20 @@ def copy_world_with_reward(folder: Path) -> Path:
         }
 
     return copy_world(folder, change)
+
+
+def copy_world_with_batch(folder: Path, worlds: int) -> Path:
+    """The same network, `worlds` at once."""
+    copy_world(folder)
+    manifest = json.loads((folder / "world.json").read_text())
+    types = {"float32": torch.float32, "int32": torch.int32}
+    inputs = {
+        name: torch.zeros(worlds, *tensor["shape"], dtype=types[tensor["dtype"]])
+        for name, tensor in manifest["tick"]["inputs"].items()
+    }
+    path = folder / "batch.onnx"
+    export_graph(Batch(make_network()).eval(), inputs, list(manifest["tick"]["outputs"]), path)
+    add_file(folder, manifest, path.name, path.read_bytes())
+    manifest["batch"] = {"file": path.name, **tensors_of(path)}
+    (folder / "world.json").write_text(json.dumps(manifest))
+    return folder

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -38,11 +39,14 @@ from .world_model import WorldModel, WorldModelConfig, patchify, unpatchify
 CONTEXT = 4  # real frames that a clip begins with
 HORIZONS = (1, 4, 8, 12)  # the teacher's clips end after 12
 
-# What is changed against the recipe: of the training, of the network.
+# What is changed against the recipe: of the training, of the network. What changes nothing in a world is left out.
 VARIANTS: dict[str, tuple[dict, dict]] = {
     "the recipe": ({}, {}),
     "without history augmentation": ({"noise_scale": 0.0}, {}),
     "with resampled history": ({"resample_from": 0.5}, {}),
+    "without resampled history": ({"resample_from": 1.0}, {}),
+    "without weight on what rests": ({"stillness": 0.0}, {}),
+    "on tables laid one way only": ({"lay_otherwise": False}, {}),
     "v-prediction": ({}, {"prediction": "v"}),
     "deterministic twin": ({}, {"prediction": "mean"}),
     "window of 4 frames": ({}, {"window": 4}),
@@ -66,11 +70,20 @@ class Ablation:
     compile: bool = True
 
 
+def variants_of(module: ModuleType) -> dict[str, tuple[dict, dict]]:
+    """Those that differ from the world's own recipe; histories are resampled or not, in one way only."""
+    settled = {"stillness": 0.0, "resample_from": 1.0, **recipe(module, WORLD_MODEL)}
+    settled["resample_from"] = 1.0 if settled["resample_from"] == 1.0 else 0.5
+    settled["lay_otherwise"] = getattr(module, "SQUARE", False)
+    same = [name for name, (training, _) in VARIANTS.items() if training and training.items() <= settled.items()]
+    return {name: change for name, change in VARIANTS.items() if name not in same}
+
+
 def train_variants(a: Ablation) -> dict[str, WorldModel]:
     """Trains what isn't trained yet; each variant has a folder of its own with links to the recordings."""
     module, models = world_module(a.world, a.data), {}
     usual = a.model or model_for(module)
-    for name, (training, network) in VARIANTS.items():
+    for name, (training, network) in variants_of(module).items():
         folder = a.data / "ablation" / name.replace(" ", "-")
         folder.mkdir(parents=True, exist_ok=True)
         for file in [*a.data.glob("*.npz"), *a.data.glob("*.npy"), a.data / "tokenizer.pt"]:

@@ -21,10 +21,9 @@ from torch import Tensor
 
 from .command import stage_main
 from .device import compiled, find_place
-from .environments import world_module
 from .loop import Loop, Training, follow
 from .train_tokenizer import load_tokenizer
-from .train_world_model import HORIZONS, LatentRows, held_out, load_world_model
+from .train_world_model import held_out, held_rows, load_world_model, training_rows
 from .world_model import WorldModel, augment, patchify
 
 STAGE = "consistency"
@@ -78,8 +77,7 @@ def train(args: ConsistencyTraining) -> WorldModel:
     tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world).to(place.device)
     frozen = load_world_model(args.data, args.world).to(place.device).requires_grad_(False)
     student, target, average = (copy.deepcopy(frozen).requires_grad_(needed) for needed in (True, False, False))
-    rows = LatentRows(args.data, "train-*", args.length + 1, world_module(args.world, args.data).MIRROR)
-    held = LatentRows(args.data, "held-*", 4 + HORIZONS[-1], None)
+    rows, held = training_rows(args, args.length + 1), held_rows(args)
     optim = torch.optim.AdamW(student.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0)
     loop = Loop(
         STAGE,

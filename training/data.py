@@ -15,7 +15,7 @@ from .errors import TrainingError
 class Episodes:
     """Frames of many episodes, end to end."""
 
-    frames: np.ndarray  # uint8 [T, H, W, 3]
+    frames: np.ndarray  # uint8 [T, H, W, 3]; [0, H, W, 3] where nobody asked for them
     actions: np.ndarray  # float32 [T, A]; action t leads from frame t to t + 1
     starts: np.ndarray  # bool [T]
 
@@ -28,18 +28,21 @@ class Episodes:
         return first[breaks[first] == breaks[first + length - 1]]
 
 
-def load_episodes(files: list[Path]) -> Episodes:
-    """Reads recordings of `training.record`; each problem is one error that names the file."""
+def load_episodes(files: list[Path], *, pictures: bool = True) -> Episodes:
+    """Reads recordings of `training.record`; each problem is one error that names the file.
+
+    Without `pictures` there are no frames: gigabytes that training on latents has no use for.
+    """
     if not files:
         raise TrainingError("expected at least one recording (.npz), got none.")
-    parts = [load_recording(file) for file in files]
+    parts = [load_recording(file, pictures=pictures) for file in files]
     shapes = {(p.frames.shape[1:], p.actions.shape[1]) for p in parts}
     if len(shapes) > 1:
         raise TrainingError(f"expected recordings of one world, got pictures and actions of {sorted(shapes)}.")
     return Episodes(*(np.concatenate([getattr(p, k) for p in parts]) for k in ("frames", "actions", "starts")))
 
 
-def load_recording(file: Path) -> Episodes:
+def load_recording(file: Path, *, pictures: bool = True) -> Episodes:
     """One file of `training.record`; a TrainingError names it and what was expected."""
     try:
         with np.load(file, allow_pickle=False) as archive:
@@ -63,4 +66,4 @@ def load_recording(file: Path) -> Episodes:
         raise TrainingError(f"'{file}': expected frames, the first of them a start.")
     if not np.isfinite(actions).all():
         raise TrainingError(f"'{file}': expected finite actions, got NaN or infinity.")
-    return Episodes(frames, actions, starts)
+    return Episodes(frames if pictures else frames[:0].copy(), actions, starts)

@@ -57,6 +57,19 @@ class Tick(nn.Module):
         return (rgba * 255 + 0.5).to(torch.uint8), following, slot[0]
 
 
+class Batch(nn.Module):
+    """The tick of several worlds at once: every tensor has a leading dimension of worlds."""
+
+    def __init__(self, tick: Tick) -> None:
+        super().__init__()
+        self.tick = tick
+
+    def forward(
+        self, noise: Tensor, action: Tensor, latent: Tensor, kv: Tensor, age: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        return torch.func.vmap(self.tick)(noise, action, latent, kv, age)
+
+
 class Encode(nn.Module):
     def __init__(self, model: WorldModel, tokenizer: Tokenizer) -> None:
         super().__init__()
@@ -79,10 +92,16 @@ def tick_inputs(model: WorldModel, evaluations: int) -> dict[str, Tensor]:
     }
 
 
-def export_tick(model: WorldModel, tokenizer: Tokenizer, *, evaluations: int, context_level: float, path: Path) -> None:
+def export_tick(
+    model: WorldModel, tokenizer: Tokenizer, *, evaluations: int, context_level: float, path: Path, worlds: int = 0
+) -> None:
+    """`worlds` of 1 or more: the tick of so many at once."""
     inputs = tick_inputs(model, evaluations)
-    module = Tick(model, tokenizer, context_level).eval()
-    export_graph(module, inputs, ["rgba", "latent_next", "slot"], path)
+    module: nn.Module = Tick(model, tokenizer, context_level)
+    if worlds:
+        inputs = {name: torch.stack([value] * worlds) for name, value in inputs.items()}
+        module = Batch(module)
+    export_graph(module.eval(), inputs, ["rgba", "latent_next", "slot"], path)
 
 
 def export_encoder(model: WorldModel, tokenizer: Tokenizer, *, path: Path) -> None:

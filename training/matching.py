@@ -20,12 +20,11 @@ from torch import Tensor
 
 from .command import stage_main
 from .device import compiled, find_place
-from .environments import world_module
 from .loop import Loop, Training, follow
 from .self_forcing import CONTEXT_LEVEL, dream
 from .teacher import FRAMES, Teacher, load_teacher, noise_clip
 from .train_tokenizer import load_tokenizer
-from .train_world_model import HORIZONS, LatentRows, held_out, load_world_model
+from .train_world_model import held_out, held_rows, load_world_model, training_rows
 from .world_model import WorldModel, patchify
 
 STAGE = "matching"
@@ -75,8 +74,7 @@ def train(args: MatchingTraining) -> WorldModel:
     optim = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.8, 0.99), weight_decay=0.0)
     fake_optim = torch.optim.AdamW(fake.parameters(), lr=args.copy_lr, betas=(0.8, 0.99), weight_decay=0.0)
     window, frames = c.window, FRAMES - GIVEN
-    rows = LatentRows(args.data, "train-*", window + frames + 1, world_module(args.world, args.data).MIRROR)
-    held = LatentRows(args.data, "held-*", 4 + HORIZONS[-1], None)
+    rows, held = training_rows(args, window + frames + 1), held_rows(args)
     loop = Loop(
         STAGE,
         args,

@@ -44,10 +44,11 @@ def write_package(
     evaluations: int,
     context_level: float,
     trained_frames: int,
+    batch: int = 0,
 ) -> Path:
     """Builds the package beside `folder` and swaps it in. Metrics of a package that is there already are dropped.
 
-    `data` is the world's data folder.
+    `data` is the world's data folder; `batch` of 1 or more adds a graph that steps so many worlds in one run.
     """
     facts = world_module(world, data).FACTS
     partial = folder.with_name(folder.name + ".partial")
@@ -55,7 +56,10 @@ def write_package(
     (partial / "starts").mkdir(parents=True)
     round_weights(model)
     round_weights(tokenizer)
-    export_tick(model, tokenizer, evaluations=evaluations, context_level=context_level, path=partial / "tick.onnx")
+    play = {"evaluations": evaluations, "context_level": context_level}
+    export_tick(model, tokenizer, **play, path=partial / "tick.onnx")
+    if batch:
+        export_tick(model, tokenizer, **play, path=partial / "batch.onnx", worlds=batch)
     export_encoder(model, tokenizer, path=partial / "encoder.onnx")
     write_rest(partial, model, tokenizer)
 
@@ -99,6 +103,7 @@ def write_package(
         },
         "evaluations": evaluations,
         "tick": {"file": "tick.onnx", **tensors_of(partial / "tick.onnx")},
+        **({"batch": {"file": "batch.onnx", **tensors_of(partial / "batch.onnx")}} if batch else {}),
         "encoder": {"file": "encoder.onnx", **tensors_of(partial / "encoder.onnx")},
         "starts": starts,
         "files": {},
@@ -149,12 +154,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--context-level", type=float, help="noise level the history is said to have; default: the world's"
     )
+    parser.add_argument(
+        "--batch", type=int, help="adds a graph that steps so many worlds at once, for make_vec; default: the world's"
+    )
     args = parser.parse_args(argv)
     data = args.data or Path(".data") / args.world
     try:
         torch.manual_seed(0)
         asked = recipe(world_module(args.world, data), "package")
         level = asked.get("context_level", CONTEXT_LEVEL) if args.context_level is None else args.context_level
+        batch = asked.get("batch", 0) if args.batch is None else args.batch
         folder = write_package(
             args.out or Path("assets/worlds") / args.world,
             world=args.world,
@@ -165,7 +174,8 @@ def main(argv: list[str] | None = None) -> int:
             tokenizer=load_tokenizer(data / "tokenizer.pt", args.world),
             evaluations=args.evaluations,
             context_level=level,
-            trained_frames=len(load_episodes(sorted(data.glob("train-*.npz"))).frames),
+            batch=batch,
+            trained_frames=len(load_episodes(sorted(data.glob("train-*.npz")), pictures=False).actions),
         )
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)

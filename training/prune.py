@@ -30,13 +30,12 @@ from torch import Tensor, nn
 
 from .command import exit_status, stage_parser
 from .device import compiled, find_place
-from .environments import world_module
 from .errors import TrainingError
 from .export import export_tick, tick_inputs
 from .loop import Loop, Training, follow
 from .tokenizer import Tokenizer
 from .train_tokenizer import load_tokenizer
-from .train_world_model import HORIZONS, LatentRows, held_out, load_world_model
+from .train_world_model import held_out, held_rows, load_world_model, training_rows
 from .world_model import Layer, WorldModel, WorldModelConfig, patchify
 
 STAGE = "pruned"
@@ -182,8 +181,7 @@ def train(args: Pruning, keep: str) -> dict:
     place = find_place()
     tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world)
     whole = load_world_model(args.data, args.world, "self-forcing", "world-model")
-    rows = LatentRows(args.data, "train-*", args.length + 1, world_module(args.world, args.data).MIRROR)
-    held = LatentRows(args.data, "held-*", 4 + HORIZONS[-1], None)
+    rows, held = training_rows(args, args.length + 1), held_rows(args)
     grid, actions = rows.draw(np.random.default_rng(args.seed), args.batch)
     model = prune(whole, parse_keep(keep, whole.config), patchify(grid, whole.config), actions[:, :-1])
     ms, ratio = tick_ratio(whole, model, tokenizer)

@@ -26,17 +26,27 @@ RADIUS = 15.0  # of the pusher, units
 EDGE = 24.0  # units that the target keeps from the picture's edge: the pusher, unlike the block, goes through walls
 MIRROR = None  # the goal's angle is fixed: no mirrored picture could be one of this world
 SPRITES = (False, True)  # the pusher only moves, the block turns as well (`sprite_tokenizer.py`)
-# Poses are one token: they want no more layers, and nothing but time to attend to.
-MODEL = {"mlp": 512, "trunk_layers": 4, "window_layers": (0, 1, 2, 3), "head_layers": 2}
+SQUARE = True  # but nothing on the table knows up from down: what was seen may be laid otherwise (same file)
+# Poses are one token: they want little room, no more layers, and nothing but time to attend to.
+MODEL = {
+    "width": 160,
+    "heads": 5,
+    "kv_heads": 1,
+    "mlp": 384,
+    "condition": 64,
+    "trunk_layers": 4,
+    "window_layers": (0, 1, 2, 3),
+    "head_layers": 2,
+}
 RECIPE = {
     "world-model": {
         "batch": 128,  # rows of one token are cheap
         "stillness": 0.03,  # of a pose's spread: what nobody touches must stay for good
         "noise_scale": 0.1,  # a dream's poses are never far off at once
-        "resample_from": 0.5,  # where hardly anything is left to chance, what was dreamed may be held to what was real
+        "resample_from": 0.3,  # where hardly anything is left to chance, what was dreamed may be held to what was real
         "dreamed": 16,
     },
-    "package": {"context_level": 0.0},
+    "package": {"context_level": 0.0, "batch": 8},
     "reward": {"noise": 0.02},  # how much of the goal is covered is a matter of pixels
 }
 REFINE = ()  # poses have no texture that a critic could miss
@@ -140,7 +150,7 @@ class Pusher:
         return action.astype(np.float32)
 
     def _rest(self) -> Iterator[np.ndarray]:
-        for _ in range(self.rng.integers(3, 15)):
+        for _ in range(self.rng.integers(3, 15) * self.rng.choice([1, 1, 5])):  # what rests must rest for long, too
             yield np.zeros(2)
 
     def _push(self, source: Source) -> Iterator[np.ndarray]:

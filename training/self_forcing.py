@@ -31,7 +31,7 @@ from .environments import world_module
 from .loop import Loop, Training, follow
 from .tokenizer import Tokenizer, to_uint8
 from .train_tokenizer import load_tokenizer
-from .train_world_model import HORIZONS, LatentRows, held_out, load_world_model
+from .train_world_model import LatentRows, held_out, held_rows, load_world_model, training_rows
 from .world_model import WorldModel, patchify, unpatchify
 
 STAGE = "self-forcing"
@@ -150,8 +150,7 @@ def train(args: SelfForcing) -> WorldModel:
     critic = Critic(c, args.frames + 1).to(place.device)
     optim = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.8, 0.99), weight_decay=0.0)
     critic_optim = torch.optim.AdamW(critic.parameters(), lr=args.critic_lr, betas=(0.0, 0.99), weight_decay=0.0)
-    rows = LatentRows(args.data, "train-*", max(args.length + 1, c.window + 1), module.MIRROR)
-    held = LatentRows(args.data, "held-*", 4 + HORIZONS[-1], None)
+    rows, held = training_rows(args, max(args.length + 1, c.window + 1)), held_rows(args)
     parts = {"model": model, "average": average, "critic": critic, "optim": optim, "critic_optim": critic_optim}
     loop = Loop(
         STAGE,

@@ -137,21 +137,64 @@ class SpriteTokenizer(nn.Module):
         return F.grid_sample(picture, where, align_corners=False)
 
     def paint(self, poses: Tensor) -> Tensor:
-        """The way back: poses [B, channels] to pictures [B, 3, H, W]."""
-        c = self.config
-        at = coordinates(c.size, poses.device).flatten(0, 1)  # [H W, 2]
+        """The way back: poses [B, channels] to pictures [B, 3, H, W].
+
+        What doesn't turn is moved by two small products. What turns is sampled on whole pixels around it, and these
+        are put in place: its own picture should fit into a circle.
+        """
+        c, device = self.config, poses.device
+        pixels = torch.arange(c.size, device=device)
+        around = coordinates(c.sprite + 3, device) * ((c.sprite + 3) / 2)  # whole pixels off the middle
+        flat = F.pad(around.flatten(0, 1), (0, 1), value=1.0)  # [w^2, 3]: x, y, 1
         picture = self.usual
         things = zip(c.turns, poses.split(c.numbers, 1), self.texture, self.cover, strict=True)
         for turns, pose, texture, cover in things:
-            local = (at - pose[:, None, :2]) / self.reach
-            if turns:
-                cosine, sine = unit(pose[:, 2:]).unbind(1)
-                local = rotate(local, torch.stack([cosine, -sine], 1)[:, None])
             alpha = cover.sigmoid()
-            sheet = torch.cat([texture * alpha, alpha])[None].expand(len(poses), -1, -1, -1)
-            drawn = F.grid_sample(sheet, local.unflatten(1, (c.size, c.size)), align_corners=False)
+            sheet = torch.cat([texture * alpha, alpha])[None]
+            place = (pose[:, :2] + 1) * (c.size / 2) - 0.5  # px
+            if turns:
+                whole = place.detach().round()
+                x, y = (whole - place).unbind(1)
+                cosine, sine = (unit(pose[:, 2:]) * (2 / c.sprite)).unbind(1)
+                affine = [cosine, -sine, sine, cosine, x * cosine + y * sine, y * cosine - x * sine]
+                local = (flat @ torch.stack(affine, 1).unflatten(1, (3, 2))).unflatten(1, around.shape[:2])
+                sheet = F.grid_sample(sheet.expand(len(poses), -1, -1, -1), local, align_corners=False)
+                place = whole
+            first = place - (sheet.shape[-1] - 1) / 2  # px of the sheet's own first
+            across, down = (tents(pixels - first[:, n, None], sheet.shape[-1]) for n in (0, 1))
+            drawn = down[:, None] @ sheet @ across[:, None].transpose(2, 3)
             picture = picture * (1 - drawn[:, 3:]) + drawn[:, :3]
         return picture
+
+    @torch.no_grad()
+    def laid_otherwise(self, latents: Tensor, actions: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """The same scenes on a table laid in any of the eight ways a square can be: turned, half of them mirrored too.
+
+        Normalised latents [B, T, channels, 1, 1] and actions [B, T, A], whose first two numbers are x and y. A thing
+        that doesn't turn must be round; one that does must look the same in a mirror. Its axis is the x of its own
+        picture then, for that is where the third moment points.
+        """
+        count = len(latents)
+        quarter = np.pi / 2 * rng.integers(0, 4, count)
+        turn = torch.from_numpy(np.stack([np.cos(quarter), np.sin(quarter)], 1).round().astype(np.float32))
+        mirror = torch.from_numpy(np.stack([np.ones(count), rng.choice([-1, 1], count)], 1).astype(np.float32))
+        turn, mirror = turn[:, None].to(latents.device), mirror[:, None].to(latents.device)
+
+        poses = latents.flatten(2) * self.std.flatten() + self.mean.flatten()
+        laid = []
+        things = zip(self.config.turns, poses.split(self.config.numbers, 2), self.cover.sigmoid(), strict=True)
+        for turns, pose, cover in things:
+            centre = self.reach * middle(cover, coordinates(self.config.sprite, cover.device))[0]  # off its picture's
+            if turns:
+                heading = pose[..., 2:]
+                place = rotate((pose[..., :2] + rotate(centre, heading)) * mirror, turn)
+                heading = rotate(heading * mirror, turn)
+                laid += [place - rotate(centre, heading), heading]
+            else:
+                laid.append(rotate((pose[..., :2] + centre) * mirror, turn) - centre)
+        laid = (torch.cat(laid, 2) - self.mean.flatten()) / self.std.flatten()
+        way = rotate(actions[..., :2] * mirror, turn)
+        return laid.reshape(latents.shape), torch.cat([way, actions[..., 2:]], -1)
 
     def optimiser(self, rate: float) -> torch.optim.Optimizer:
         """Sprites are few numbers, each seen in every picture: they learn quicker than networks."""
@@ -185,6 +228,11 @@ def coordinates(side: int, device: torch.device | None = None) -> Tensor:
 def middle(mask: Tensor, at: Tensor) -> Tensor:
     """Mean place of a mask [B, H, W], [B, 2]; the picture's middle where it is empty."""
     return (mask[..., None] * at).sum((1, 2)) / (mask.sum((1, 2))[:, None] + 1e-2)
+
+
+def tents(place: Tensor, side: int) -> Tensor:
+    """Shares that the pixels of a line have in places on it, px, linear in between: [B, n] to [B, n, side]."""
+    return (1 - (place[..., None] - torch.arange(side, device=place.device)).abs()).relu()
 
 
 def unit(vector: Tensor) -> Tensor:

@@ -22,11 +22,10 @@ from torch import Tensor, nn
 from . import checkpoint
 from .command import stage_main
 from .device import compiled, find_place
-from .environments import world_module
 from .loop import Loop, Training, follow
 from .muon import optimisers
 from .train_tokenizer import load_tokenizer
-from .train_world_model import LatentRows, load_world_model, set_bounds
+from .train_world_model import load_world_model, set_bounds, training_rows
 from .world_model import Layer, RMSNorm, WorldModelConfig, attend_all, level_embedding, patchify
 
 STAGE = "teacher"
@@ -120,7 +119,7 @@ def train(args: TeacherTraining) -> Teacher:
     torch.manual_seed(args.seed)
     place = find_place()
     config = load_world_model(args.data, args.world).config
-    rows = LatentRows(args.data, "train-*", FRAMES, world_module(args.world, args.data).MIRROR)
+    rows = training_rows(args, FRAMES)
     model = Teacher(config).to(place.device)
     set_bounds(model, load_tokenizer(args.data / "tokenizer.pt", args.world).to(place.device))
     average = copy.deepcopy(model)

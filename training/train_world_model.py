@@ -50,22 +50,35 @@ class WorldModelTraining(Training):
     stillness: float = 0.0  # see `WorldModel.loss`
     resample_from: float = 1.0  # share of the steps after which histories are dreamed; 1: never
     dreamed: int = 8  # dreamed frames at the end of such a history
+    lay_otherwise: bool = True  # rows turned and mirrored, where the world's module says SQUARE
     compile: bool = True
 
 
 class LatentRows:
-    """Stretches of latents and actions, from the recordings and from their mirror images."""
+    """Stretches of latents and actions, from the recordings and from their mirror images.
 
-    def __init__(self, folder: Path, pattern: str, length: int, mirror: tuple[float, ...] | None) -> None:
+    With a tokenizer of sprites, each is laid otherwise as well.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        pattern: str,
+        length: int,
+        mirror: tuple[float, ...] | None = None,
+        tokenizer: SpriteTokenizer | None = None,
+        *,
+        pictures: bool = False,
+    ) -> None:
         files = sorted(folder.glob(f"{pattern}.npz"))
-        self.episodes: Episodes = load_episodes(files)
+        self.episodes: Episodes = load_episodes(files, pictures=pictures)
         self.actions = [self.episodes.actions]
         self.latents = [np.concatenate([np.load(folder / f"latents-{f.stem}.npy") for f in files])]
         if mirror is not None:
             self.actions.append(self.episodes.actions * np.array(mirror, np.float32))
             self.latents.append(np.concatenate([np.load(folder / f"mirror-{f.stem}.npy") for f in files]))
         self.first = self.episodes.windows(length)
-        self.length = length
+        self.length, self.tokenizer = length, tokenizer
 
     def draw(self, rng: np.random.Generator, batch: int) -> tuple[Tensor, Tensor]:
         """Latents float32 [B, length, c, h, w] and actions [B, length, A]."""
@@ -73,7 +86,21 @@ class LatentRows:
         image = rng.integers(0, len(self.latents), batch)
         latents = np.stack([self.latents[i][row] for i, row in zip(image, rows, strict=True)])
         actions = np.stack([self.actions[i][row] for i, row in zip(image, rows, strict=True)])
-        return torch.from_numpy(latents.astype(np.float32)), torch.from_numpy(actions)
+        drawn = torch.from_numpy(latents.astype(np.float32)), torch.from_numpy(actions)
+        return self.tokenizer.laid_otherwise(*drawn, rng) if self.tokenizer else drawn
+
+
+def training_rows(args: Training, length: int, *, lay_otherwise: bool = True) -> LatentRows:
+    """What the world is trained on, in all the ways that its module says."""
+    module = world_module(args.world, args.data)
+    tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world)
+    otherwise = lay_otherwise and getattr(module, "SQUARE", False) and isinstance(tokenizer, SpriteTokenizer)
+    return LatentRows(args.data, "train-*", length, module.MIRROR, tokenizer if otherwise else None)
+
+
+def held_rows(args: Training) -> LatentRows:
+    """What `held_out` scores on."""
+    return LatentRows(args.data, "held-*", 4 + HORIZONS[-1], pictures=True)
 
 
 def set_bounds(model: WorldModel, tokenizer: Tokenizer) -> None:
@@ -99,8 +126,7 @@ def train(args: WorldModelTraining, config: WorldModelConfig) -> WorldModel:
     tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world).to(place.device)
     module = world_module(args.world, args.data)
     config = fitted(config, tokenizer, module)
-    rows = LatentRows(args.data, "train-*", args.length + 1, module.MIRROR)
-    held = LatentRows(args.data, "held-*", 4 + HORIZONS[-1], None)
+    rows, held = training_rows(args, args.length + 1, lay_otherwise=args.lay_otherwise), held_rows(args)
     model = WorldModel(config).to(place.device)
     set_bounds(model, tokenizer)
     average = copy.deepcopy(model)

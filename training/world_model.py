@@ -255,6 +255,9 @@ class Head(nn.Module):
 
 def attend_all(layer: Layer, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
     """`Layer.attend` by the fused kernel for training; the exported graph takes the plain one."""
+    if k.shape[1] == 1 and bias is None:  # a lone token attends to itself
+        group = layer.c.heads // layer.c.kv_heads
+        return v.unflatten(-1, (layer.c.kv_heads, 1, -1)).expand(-1, -1, -1, group, -1).flatten(-3)
     if torch.onnx.is_in_onnx_export() or torch.compiler.is_exporting():
         return layer.attend(q, k, v, bias)
     c = layer.c

@@ -27,7 +27,7 @@ const api: WorkerApi = {
       openPackage(httpSource(url), { onProgress: everyPercent(onProgress) }),
     ]);
     const { manifest, sha256, files } = contents;
-    const total = Object.values(manifest.files).reduce((sum, { bytes }) => sum + bytes, 0);
+    const total = [...files.values()].reduce((sum, { length }) => sum + length, 0);
     onProgress({ loaded: total, total, phase: "session" });
     const world = await createNetworkWorld(contents, runtime);
     opened = { world, files };

@@ -33,15 +33,20 @@ REAL = {"push-t": ("gym_pusht/PushT-v0", {"obs_type": "pixels"}, "gym_pusht")}
 class Row:
     """What is measured."""
 
-    what: str  # "dream" or the id of the real environment
+    what: str  # "dream", "dream, batched" (several worlds in one run of the graph) or the id of the real environment
     worlds: int  # stepped by one call
     cores: int  # that they may use
 
 
-def rows_of(world: str, *, batch: int, cores: int) -> list[Row]:
-    """Single and batched, on one core and on several; the real environment where it is installed."""
+def rows_of(world: str, *, batch: int, cores: int, batched: bool) -> list[Row]:
+    """One world and several, on one core and on more; the real environment where it is installed.
+
+    `batched`: whether the package has a graph for several worlds at once.
+    """
     rows = [Row("dream", 1, 1), Row("dream", batch, 1)]
+    rows += [Row("dream, batched", batch, 1)] if batched else []
     rows += [Row("dream", cores, cores), Row("dream", batch, cores)] if cores > 1 else []
+    rows += [Row("dream, batched", batch * cores, cores)] if cores > 1 and batched else []
     if world in REAL and importlib.util.find_spec(REAL[world][2]) is not None:
         real = REAL[world][0]
         rows += [Row(real, 1, 1)] + ([Row(real, cores, cores)] if cores > 1 else [])
@@ -62,12 +67,12 @@ def measure(row: Row, package: str, world: str, *, seconds: float) -> float:
 
 def _open(row: Row, package: str, world: str) -> tuple[gymnasium.Env | gymnasium.vector.VectorEnv, bool]:
     """An environment, and whether it is a batch."""
-    if row.what == "dream":
+    if row.what.startswith("dream"):
         settings = {"package": package, "max_frames": 1_000_000_000}
         if row.worlds == 1:
             return gymnasium.make("worldloop/World-v0", disable_env_checker=True, **settings), False
-        vector = gymnasium.make_vec("worldloop/World-v0", num_envs=row.worlds, threads=row.cores, **settings)
-        return vector, True
+        settings |= {"threads": row.cores, "batched": row.what != "dream"}
+        return gymnasium.make_vec("worldloop/World-v0", num_envs=row.worlds, **settings), True
     name, settings, module = REAL[world]
     identity = f"{module}:{name}"  # Gymnasium imports the module first
     if row.worlds == 1:
@@ -123,7 +128,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     world = package.manifest["name"]
-    rows = rows_of(world, batch=args.batch, cores=min(args.cores, os.cpu_count() or 1))
+    cores = min(args.cores, os.cpu_count() or 1)
+    rows = rows_of(world, batch=args.batch, cores=cores, batched="batch" in package.manifest)
     if world in REAL and not any(row.what == REAL[world][0] for row in rows):
         print(f"{REAL[world][2]} isn't installed: the real environment is left out", file=sys.stderr)
     terminal = sys.stderr.isatty()
@@ -133,7 +139,7 @@ def main(argv: list[str] | None = None) -> int:
 
     results = bench(rows, args.world, world, rounds=args.rounds, seconds=args.seconds, tell=tell)
     print("\r" if terminal else "", end="", file=sys.stderr)
-    real = next((value for row, value in results.items() if row.what != "dream" and row.cores == 1), None)
+    real = next((value for row, value in results.items() if not row.what.startswith("dream") and row.cores == 1), None)
     print(f"{'environment':<20}{'worlds':>8}{'cores':>8}{'steps/s':>10}{'per core, to real':>20}")
     for row, value in results.items():
         ratio = "" if real is None else f"{value / row.cores / real:.2f}"

@@ -31,6 +31,7 @@ class Settings:
     uncertainty: int = 0  # extra samples a step behind info["uncertainty"]; each costs another tick
     timing: bool = False  # info["tick_ms"], which no seed fixes; off so that `info` is the same on every run
     threads: int | None = None  # worlds stepped side by side in this process; default: one a core
+    batched: bool = False  # several worlds in one run of the package's batch graph: quicker, last bits may differ
 
     def open(self, count: int) -> LocalWorlds | RemoteWorlds:
         """Raises ValueError, and what opening a package or reaching a server raises."""
@@ -39,7 +40,8 @@ class Settings:
         if self.uncertainty < 0:
             raise ValueError(f"uncertainty: expected a number of samples, 0 or more, got {self.uncertainty}")
         if self.server is None:
-            return LocalWorlds(self.package, count=count, threads=self.threads, samples=self.uncertainty)
+            settings = {"threads": self.threads, "samples": self.uncertainty, "batched": self.batched}
+            return LocalWorlds(self.package, count=count, **settings)
         name = Path(self.package).name
         return RemoteWorlds(self.server, name, count=count, token=self.token, samples=self.uncertainty)
 

@@ -44,8 +44,9 @@ def parse_manifest(contents: bytes) -> dict:
             "Export the world again, or use a matching release."
         )
     _check(manifest, FIELDS, "")
-    if "reward" in manifest:
-        _check(manifest["reward"], GRAPH, "reward")
+    for graph in ("batch", "reward"):
+        if graph in manifest:
+            _check(manifest[graph], GRAPH, graph)
     for key in ("actions", "starts"):
         if not manifest[key]:
             raise ManifestError(f"world.json, {key}: expected one or more, got none.")
@@ -77,6 +78,12 @@ def contract_of(manifest: dict) -> dict[str, dict[str, dict[str, tuple[str, list
         },
         "encoder": {"inputs": {"picture": ("uint8", [*side, 3])}, "outputs": {"latent": latent}},
     }
+    if "batch" in manifest:
+        first = next(iter(manifest["batch"]["inputs"].values()), {"shape": []})["shape"]
+        contract["batch"] = {
+            side: {name: (dtype, [*first[:1], *shape]) for name, (dtype, shape) in tensors.items()}
+            for side, tensors in contract["tick"].items()
+        }
     if "reward" in manifest:
         contract["reward"] = {
             "inputs": {"latent": latent, "action": action, "latent_next": latent},

@@ -1,5 +1,6 @@
-"""Opens a world package: reads the manifest, then every file it lists, and believes none of them before size, sha256,
-shapes and graphs are checked, as `src/model/package.ts` does. Making sessions of them is `world.py`'s.
+"""Opens a world package: reads the manifest, then the files that a session needs of those it lists, and believes none
+of them before size, sha256, shapes and graphs are checked, as `src/model/package.ts` does. Making sessions of them is
+`world.py`'s.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ REPOSITORY_WORLDS = Path(__file__).resolve().parents[2] / "assets" / "worlds"
 
 @dataclass(frozen=True)
 class Package:
-    """A package whose every file has been checked."""
+    """A package whose every file that a session needs has been checked."""
 
     manifest: dict
     sha256: str  # of world.json: it holds the hashes of all other files, so it stands for the whole package
-    files: dict[str, bytes]  # path: contents, of every file that the manifest lists
+    files: dict[str, bytes]  # path: contents, of the graphs and starts
 
 
 def find_worlds() -> dict[str, Path]:
@@ -57,12 +58,9 @@ def open_package(folder: Path) -> Package:
     contents = _read(folder, "world.json", limit=1 << 20)  # a manifest is a few kilobytes
     manifest = parse_manifest(contents)
     starts = manifest["starts"]
-    graphs = [manifest[graph]["file"] for graph in ("tick", "encoder", "reward") if graph in manifest]
-    for path in [
-        *manifest["files"],
-        *graphs,
-        *(start[key] for start in starts for key in _start_bytes(manifest, start)),
-    ]:
+    graphs = [manifest[graph]["file"] for graph in ("tick", "batch", "encoder", "reward") if graph in manifest]
+    needed = [*graphs, *(start[key] for start in starts for key in _start_bytes(manifest, start))]
+    for path in [*manifest["files"], *needed]:
         _check_path(path)
         if path not in manifest["files"]:
             raise ManifestError(f"world.json, files: expected {path} with its size and sha256, got no such entry.")
@@ -74,7 +72,7 @@ def open_package(folder: Path) -> Package:
                     f"got {manifest['files'][start[key]]['bytes']}. Export the world again."
                 )
     files = {}
-    for path, expected in manifest["files"].items():
+    for path, expected in ((path, manifest["files"][path]) for path in needed):
         files[path] = _read(folder, path, limit=expected["bytes"])
         if len(files[path]) != expected["bytes"]:
             raise FileMismatchError(

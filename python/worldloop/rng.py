@@ -31,13 +31,19 @@ def normals(seed: int, tick: int, count: int, stream: int = 0) -> np.ndarray:
 
     `seed` is in [0, 2^53).
     """
-    blocks = np.zeros((-(-count // 4), 4), np.uint32)
-    blocks[:, 0] = np.arange(len(blocks))
-    blocks[:, 1], blocks[:, 2] = tick, stream
-    words = philox(blocks, (seed & 0xFFFFFFFF, seed >> 32)).reshape(-1, 2)
+    return normals_ahead(seed, tick, 1, count, stream)[0]
+
+
+def normals_ahead(seed: int, tick: int, ticks: int, count: int, stream: int = 0) -> np.ndarray:
+    """float32 [ticks, count]: those of `tick` and the ones that follow; many at once cost hardly more than one."""
+    blocks = np.zeros((ticks, -(-count // 4), 4), np.uint32)
+    blocks[..., 0] = np.arange(blocks.shape[1])
+    blocks[..., 1] = tick + np.arange(ticks)[:, None]
+    blocks[..., 2] = stream
+    words = philox(blocks.reshape(-1, 4), (seed & 0xFFFFFFFF, seed >> 32)).reshape(-1, 2)
     radius = np.sqrt(-2.0 * _log_fraction(words[:, 0].astype(np.float64) + 1))
     cos, sin = _turn(words[:, 1].astype(np.int64))
-    return np.stack([radius * cos, radius * sin], 1).reshape(-1)[:count].astype(np.float32)
+    return np.stack([radius * cos, radius * sin], 1).reshape(ticks, -1)[:, :count].astype(np.float32)
 
 
 def _log_fraction(n: np.ndarray) -> np.ndarray:

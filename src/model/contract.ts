@@ -7,31 +7,39 @@ import { slotCount } from "./kv-window";
 import type { GraphSpec, Manifest } from "./manifest";
 
 type Tensors = GraphSpec["inputs"];
-type Graph = "tick" | "encoder" | "reward";
+type Sides = Pick<GraphSpec, "inputs" | "outputs">;
+type Graph = "tick" | "batch" | "encoder" | "reward";
 
-/** The tensors that the graphs of a world with these sizes take and give; not every world has the last. */
-export function contractOf(manifest: Manifest): Record<Graph, Pick<GraphSpec, "inputs" | "outputs">> {
+/** The tensors that the graphs of a world with these sizes take and give; not every world has a batch and a reward. */
+export function contractOf(manifest: Manifest): Record<Graph, Sides> {
   const { picture, kv, evaluations } = manifest;
   const { tokens, channels } = manifest.latent;
   const float = (...shape: number[]) => ({ dtype: "float32", shape }) as const;
   const bytes = (...shape: number[]) => ({ dtype: "uint8", shape }) as const;
   const slots = slotCount(kv);
   const slot = [kv.layers, 2, kv.tokens, kv.width];
-  return {
-    tick: {
-      inputs: {
-        noise: float(evaluations, tokens, channels),
-        action: float(1, manifest.actions.length),
-        latent: float(1, tokens, channels),
-        kv: float(slots, ...slot),
-        age: { dtype: "int32", shape: [slots] },
-      },
-      outputs: {
-        rgba: bytes(picture.height, picture.width, 4),
-        latent_next: float(1, tokens, channels),
-        slot: float(...slot),
-      },
+  const tick: Sides = {
+    inputs: {
+      noise: float(evaluations, tokens, channels),
+      action: float(1, manifest.actions.length),
+      latent: float(1, tokens, channels),
+      kv: float(slots, ...slot),
+      age: { dtype: "int32", shape: [slots] },
     },
+    outputs: {
+      rgba: bytes(picture.height, picture.width, 4),
+      latent_next: float(1, tokens, channels),
+      slot: float(...slot),
+    },
+  };
+  const worlds = manifest.batch?.inputs.noise?.shape[0] ?? 1;
+  const many = (tensors: Tensors): Tensors =>
+    Object.fromEntries(
+      Object.entries(tensors).map(([name, { dtype, shape }]) => [name, { dtype, shape: [worlds, ...shape] }]),
+    );
+  return {
+    tick,
+    batch: { inputs: many(tick.inputs), outputs: many(tick.outputs) },
     encoder: {
       inputs: { picture: bytes(picture.height, picture.width, 3) },
       outputs: { latent: float(1, tokens, channels) },
@@ -64,7 +72,7 @@ export function checkContract(manifest: Manifest): void {
     throw new ManifestError(`world.json, actions: expected every name once, got "${twice}" twice.`);
   }
   const contract = contractOf(manifest);
-  for (const graph of ["tick", "encoder", "reward"] as const) {
+  for (const graph of ["tick", "batch", "encoder", "reward"] as const) {
     const spec = manifest[graph];
     if (!spec) continue;
     for (const side of ["inputs", "outputs"] as const) {

@@ -82,6 +82,11 @@ export const manifestSchema = z
     evaluations: positive,
     /** In: noise, action, latent, kv, age. Out: rgba, latent_next, slot. */
     tick: graph,
+    /**
+     * Optional: the tick of several worlds in one run, every tensor with a leading dimension of worlds. Read by the
+     * Python package alone.
+     */
+    batch: graph.optional(),
     /** In: picture uint8 [H, W, 3]. Out: latent [tokens, channels]. */
     encoder: graph,
     /** Optional. In: latent, action, latent_next. Out: reward and done (probability) of that step, each [1]. */

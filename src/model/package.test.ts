@@ -69,6 +69,11 @@ test("a sound package opens, with progress up to its last byte", async () => {
   expect(seen.at(-1)).toBe(1);
 });
 
+test("what no session needs isn't fetched", async () => {
+  const more = changed((m) => Object.assign(m.files, { "README.md": { bytes: 1, sha256: "0".repeat(64) } }));
+  expect((await open(more)).files.has("README.md")).toBe(false);
+});
+
 test("it opens in an insecure context too, where the platform has no SHA-256", async () => {
   vi.stubGlobal("crypto", {});
   try {
@@ -102,6 +107,12 @@ const cases: [string, Contents, string, string][] = [
     ),
     "FileMismatchError",
     "tick.onnx: expected sha256",
+  ],
+  [
+    "a batch of worlds without their dimension",
+    changed((m) => Object.assign(m, { batch: m.tick })),
+    "ShapeError",
+    "batch.inputs, noise: expected float32",
   ],
   [
     "a wrong shape",

@@ -1,6 +1,6 @@
 /**
- * Opens a world package: reads the manifest, then every file it lists, and believes none of them before size, sha256,
- * shapes and graphs are checked. Where the bytes come from is the source's business (`http-source.ts`,
+ * Opens a world package: reads the manifest, then the files that a session needs of those it lists, and believes none of
+ * them before size, sha256, shapes and graphs are checked. The card, its pictures and what training needs stay where they are. Where the bytes come from is the source's business (`http-source.ts`,
  * `folder-source.ts`); making sessions of them is `session.ts`'s.
  */
 import { AbortedError, FileMismatchError, ManifestError, PathError } from "../errors";
@@ -25,17 +25,17 @@ export interface PackageSource {
   read(path: string, options: ReadOptions): Promise<Bytes>;
 }
 
-/** A package whose every file has been checked. */
+/** A package whose every file that a session needs has been checked. */
 export interface WorldPackage {
   readonly manifest: Manifest;
   /** Of world.json's bytes: it holds the hashes of all other files, so it stands for the whole package. */
   readonly sha256: string;
-  /** Path → contents, for every file that the manifest lists. */
+  /** Path → contents, of the graphs and starts. */
   readonly files: ReadonlyMap<string, Bytes>;
 }
 
 export interface OpenPackageOptions {
-  /** Bytes read so far of all the bytes that the manifest lists. */
+  /** Bytes read so far, of all that will be read. */
   readonly onProgress?: (progress: { readonly loaded: number; readonly total: number }) => void;
   readonly signal?: AbortSignal;
 }
@@ -55,14 +55,15 @@ export async function openPackage(source: PackageSource, options: OpenPackageOpt
     checkFileList(manifest);
     checkContract(manifest);
 
-    const total = Object.values(manifest.files).reduce((sum, { bytes }) => sum + bytes, 0);
+    const wanted = neededFiles(manifest).map((path) => [path, listed(manifest, path)] as const);
+    const total = wanted.reduce((sum, [, { bytes }]) => sum + bytes, 0);
     let loaded = 0;
     const onBytes = (bytes: number) => {
       loaded += bytes;
       onProgress?.({ loaded, total });
     };
     const files = await Promise.all(
-      Object.entries(manifest.files).map(async ([path, expected]) => {
+      wanted.map(async ([path, expected]) => {
         const contents = await source.read(path, { signal, maxBytes: expected.bytes, onBytes });
         await checkFile(path, contents, expected);
         return [path, contents] as const;
@@ -84,19 +85,24 @@ const graphFiles = ({ tick, encoder, reward }: Manifest): string[] => [
   ...(reward ? [reward.file] : []),
 ];
 
+const neededFiles = (manifest: Manifest): string[] => [
+  ...graphFiles(manifest),
+  ...manifest.starts.flatMap((start) => [start.latents, start.actions, start.picture]),
+];
+
 /** Every path is a plain one, and every file that the manifest speaks of is in its list. */
 function checkFileList(manifest: Manifest): void {
   for (const path of Object.keys(manifest.files)) checkPath(path);
-  const used = [
-    ...graphFiles(manifest),
-    ...manifest.starts.flatMap((start) => [start.latents, start.actions, start.picture]),
-  ];
-  for (const path of used) {
+  for (const path of [...neededFiles(manifest), ...(manifest.batch ? [manifest.batch.file] : [])]) {
     checkPath(path);
-    if (!Object.hasOwn(manifest.files, path)) {
-      throw new ManifestError(`world.json, files: expected ${path} with its size and sha256, got no such entry.`);
-    }
+    listed(manifest, path);
   }
+}
+
+function listed(manifest: Manifest, path: string): { readonly bytes: number; readonly sha256: string } {
+  const entry = Object.hasOwn(manifest.files, path) ? manifest.files[path] : undefined;
+  if (entry) return entry;
+  throw new ManifestError(`world.json, files: expected ${path} with its size and sha256, got no such entry.`);
 }
 
 /**
