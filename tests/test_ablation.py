@@ -38,6 +38,7 @@ def test_a_variant_that_changes_nothing_is_left_out():
     assert "with resampled history" in grid
     assert "without resampled history" not in grid
     assert "on tables laid one way only" not in grid
+    assert "without rest" not in grid
 
 
 def test_rows_differ_as_their_contestants_do(table):

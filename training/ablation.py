@@ -46,6 +46,7 @@ VARIANTS: dict[str, tuple[dict, dict]] = {
     "with resampled history": ({"resample_from": 0.5}, {}),
     "without resampled history": ({"resample_from": 1.0}, {}),
     "without weight on what rests": ({"stillness": 0.0}, {}),
+    "without rest": ({}, {"rest": 0.0}),
     "on tables laid one way only": ({"lay_otherwise": False}, {}),
     "v-prediction": ({}, {"prediction": "v"}),
     "deterministic twin": ({}, {"prediction": "mean"}),
@@ -75,7 +76,12 @@ def variants_of(module: ModuleType) -> dict[str, tuple[dict, dict]]:
     settled = {"stillness": 0.0, "resample_from": 1.0, **recipe(module, WORLD_MODEL)}
     settled["resample_from"] = 1.0 if settled["resample_from"] == 1.0 else 0.5
     settled["lay_otherwise"] = getattr(module, "SQUARE", False)
-    same = [name for name, (training, _) in VARIANTS.items() if training and training.items() <= settled.items()]
+    shapes = model_for(module).dict()
+    same = [
+        name
+        for name, (training, network) in VARIANTS.items()
+        if name != "the recipe" and training.items() <= settled.items() and network.items() <= shapes.items()
+    ]
     return {name: change for name, change in VARIANTS.items() if name not in same}
 
 

@@ -33,7 +33,7 @@ from .invention import Drive, invent, real_drives
 from .inverse_dynamics import ActionReader, action_reader
 from .onnx_world import OnnxWorld
 from .pose import TEST_SEED, Posed, PoseReader, PoseTraining, poses, record_poses
-from .pose import train_pose_reader as train_poses
+from .pose import pose_reader as reader_of_poses
 from .prediction import HORIZONS, predict, reconstruction
 from .revisit import real_loops, revisit
 
@@ -85,7 +85,8 @@ def gather(e: Evaluation) -> Real:
     runs = long_episodes(e.world, module, e.data, runs=e.runs, frames=long + CONTEXT)
     posed = pose_reader = None
     if hasattr(module, "POSE"):
-        pose_reader = train_poses(module, PoseTraining(frames=min(PoseTraining.frames, 150 * e.starts)))
+        training = PoseTraining(frames=min(PoseTraining.frames, 150 * e.starts))
+        pose_reader = reader_of_poses(e.world, e.data, training)
         posed = record_poses(module, episodes=e.starts, seed=TEST_SEED)
     return Real(
         module=module,

@@ -10,7 +10,6 @@ of car-racing off two pixels of the front wheels: R² 0.75 on real frames, 0.03 
 from __future__ import annotations
 
 import hashlib
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,12 +17,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from . import checkpoint
 from .data import Episodes, load_episodes
 from .device import find_place
 from .environments import world_module
+from .fit import fit
 from .held_out import random_recording
 
 BEFORE, AFTER = 1, 4  # frames it sees before and after the one that the action starts from
@@ -108,22 +107,15 @@ def train_reader(episodes: Episodes, args: ReaderTraining) -> ActionReader:
     model.std.copy_(torch.from_numpy(episodes.actions.std(0) + 1e-3))
     model.to(device)
     first = episodes.windows(FRAMES)
-    steps = max(4, int(args.passes * len(first) / args.batch))
-    optim = torch.optim.AdamW(model.parameters(), args.rate, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optim, args.rate, total_steps=steps, pct_start=0.1)
-    rng = np.random.default_rng(args.seed)
-    model.train()
-    bar = tqdm(range(steps), unit="step", desc="action reader", file=sys.stderr, disable=not sys.stderr.isatty())
-    for _ in bar:
+
+    def loss_of(rng: np.random.Generator) -> Tensor:
         rows = rng.choice(first, args.batch)
         stack = torch.from_numpy(episodes.frames[rows[:, None] + np.arange(FRAMES)]).to(device)
         wanted = (torch.from_numpy(episodes.actions[rows + BEFORE]).to(device) - model.mean) / model.std
-        loss = (model(stack)[0] - wanted).square().mean()
-        optim.zero_grad(set_to_none=True)
-        loss.backward()
-        optim.step()
-        schedule.step()
-        bar.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+        return (model(stack)[0] - wanted).square().mean()
+
+    steps = max(4, int(args.passes * len(first) / args.batch))
+    fit(model.train(), loss_of, steps=steps, rate=args.rate, seed=args.seed, name="action reader")
     return model.eval().cpu()
 
 

@@ -6,9 +6,11 @@ of which that many make the picture's width), a name and `"radians"` or `"degree
 
 from __future__ import annotations
 
+import hashlib
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -16,12 +18,16 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from . import checkpoint
+from .environments import world_module
 from .errors import TrainingError
+from .fit import fit
 from .held_out import CONTEXT
 from .measures import interval
 from .onnx_world import OnnxWorld
 from .record import HELD_OUT_FROM
 
+STAGE = "pose-reader"
 TRAIN_SEED, TEST_SEED = 3_000_000, HELD_OUT_FROM + 4
 EPISODE = 80  # frames; poses are compared up to 72 frames in
 SHORT = 8  # frames of an episode that is recorded for what its reset gives
@@ -35,6 +41,7 @@ class PoseTraining:
     passes: float = 5.0
     batch: int = 64
     rate: float = 2e-3
+    version: int = field(default=1, kw_only=True)  # raise it when the network changes: caches of older ones are dropped
 
 
 @dataclass
@@ -140,21 +147,31 @@ def train_pose_reader(module: ModuleType, args: PoseTraining) -> PoseReader:
     frames = np.concatenate([p.frames.reshape(-1, *p.frames.shape[2:]) for p in parts])
     poses = np.concatenate([p.poses.reshape(-1, p.poses.shape[-1]) for p in parts])
     model = PoseReader(poses.shape[-1])
-    steps = max(4, int(args.passes * len(frames) / args.batch))
-    optim = torch.optim.AdamW(model.parameters(), args.rate, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optim, args.rate, total_steps=steps, pct_start=0.1)
-    rng = np.random.default_rng(0)
-    bar = tqdm(range(steps), unit="step", desc="pose reader", file=sys.stderr, disable=not sys.stderr.isatty())
-    for _ in bar:
+
+    def loss_of(rng: np.random.Generator) -> Tensor:
         rows = rng.integers(0, len(frames), args.batch)
-        loss = nn.functional.smooth_l1_loss(
-            model(torch.from_numpy(frames[rows])), torch.from_numpy(poses[rows]).float(), beta=0.05
-        )
-        optim.zero_grad(set_to_none=True)
-        loss.backward()
-        optim.step()
-        schedule.step()
+        read, true = model(torch.from_numpy(frames[rows])), torch.from_numpy(poses[rows]).float()
+        return nn.functional.smooth_l1_loss(read, true, beta=0.05)
+
+    steps = max(4, int(args.passes * len(frames) / args.batch))
+    fit(model, loss_of, steps=steps, rate=args.rate, name="pose reader")
     return model.eval()
+
+
+def pose_reader(world: str, data: Path, args: PoseTraining | None = None) -> PoseReader:
+    """The reader of a world: from the data folder if it was trained so and on such a module, else trained and kept."""
+    args, module = args or PoseTraining(), world_module(world, data)
+    recipe = repr((args, TRAIN_SEED, EPISODE, SHORT, module.POSE)).encode() + Path(module.__file__).read_bytes()
+    trained_on = hashlib.sha256(recipe).hexdigest()
+    path, model = data / f"{STAGE}.pt", PoseReader(2 * len(module.POSE))
+    if path.is_file():
+        state = checkpoint.load(path, world=world, stage=STAGE)
+        if state["meta"]["trained_on"] == trained_on:
+            model.load_state_dict(state["model"])
+            return model.eval()
+    model = train_pose_reader(module, args)
+    checkpoint.save(path, {"model": model.state_dict()}, {"world": world, "stage": STAGE, "trained_on": trained_on})
+    return model
 
 
 def poses(

@@ -37,6 +37,7 @@ MODEL = {
     "trunk_layers": 4,
     "window_layers": (0, 1, 2, 3),
     "head_layers": 2,
+    "rest": 0.004,  # of a number's spread: a twelfth of a pixel
 }
 RECIPE = {
     "world-model": {

@@ -33,6 +33,7 @@ from worldloop.world import Dream
 from .environments import recipe, world_module
 from .errors import TrainingError
 from .export import export_graph, round_weights, tensors_of
+from .fit import fit
 from .package import write_manifest
 from .record import HELD_OUT_FROM
 
@@ -187,23 +188,18 @@ def train(steps: Steps, args: RewardTraining) -> RewardHead:
     head = RewardHead(*steps.latent.shape[1:], steps.action.shape[1])
     head.mean.copy_(tensors[3].mean())
     head.scale.copy_(tensors[3].std().clamp(min=1e-6))
-    updates = max(4, int(args.passes * len(done) / args.batch))
-    optim = torch.optim.AdamW(head.parameters(), args.rate, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optim, args.rate, total_steps=updates, pct_start=0.1)
-    rng = np.random.default_rng(0)
-    bar = tqdm(range(updates), unit="step", desc="reward head", file=sys.stderr, disable=not sys.stderr.isatty())
-    for _ in bar:
+
+    def loss_of(rng: np.random.Generator) -> Tensor:
         rows = rng.integers(0, len(done), args.batch)
         latent, action, following, paid = (x[rows] for x in tensors)
         level = args.noise * torch.rand(len(rows), 1, 1) ** 2
         noise = level * torch.randn_like(latent)  # a dream keeps its error from one frame to the next
         reward, end = head.judge(latent + noise, action, following + noise)
         ends = F.binary_cross_entropy_with_logits(end, done[rows])
-        loss = F.smooth_l1_loss(reward, (paid - head.mean) / head.scale, beta=0.1) + 0.3 * ends
-        optim.zero_grad(set_to_none=True)
-        loss.backward()
-        optim.step()
-        schedule.step()
+        return F.smooth_l1_loss(reward, (paid - head.mean) / head.scale, beta=0.1) + 0.3 * ends
+
+    updates = max(4, int(args.passes * len(done) / args.batch))
+    fit(head, loss_of, steps=updates, rate=args.rate, weight_decay=0.05, name="reward head")
     round_weights(head)
     return head.eval()
 
