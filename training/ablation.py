@@ -97,8 +97,8 @@ def train_variants(a: Ablation) -> dict[str, WorldModel]:
             if not link.exists():
                 link.symlink_to(file.resolve())
         print(f"variant: {name}", file=sys.stderr)
-        wanted = {**recipe(module, WORLD_MODEL), **training}
-        spec = WorldModelTraining(a.world, folder, steps=a.steps, compile=a.compile, **wanted)
+        wanted = {**recipe(module, WORLD_MODEL, steps=a.steps, compile=a.compile), **training}
+        spec = WorldModelTraining(a.world, folder, **wanted)
         models[name] = train_world_model(spec, replace(usual, **network)).cpu().eval()
     return models
 
@@ -198,8 +198,13 @@ def ablate(a: Ablation) -> str:
 def main(argv: list[str] | None = None) -> int:
     parser = stage_parser(__doc__, steps=Ablation.steps)
     args = parser.parse_args(argv)
-    spec = Ablation(args.world, args.data or Path(".data") / args.world, steps=args.steps)
-    return exit_status(lambda: print(ablate(spec)))
+    data = args.data or Path(".data") / args.world
+
+    def work() -> None:
+        wanted = recipe(world_module(args.world, data), "ablation", steps=args.steps)
+        print(ablate(Ablation(args.world, data, **wanted)))
+
+    return exit_status(work)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def stage_parser(description: str | None, *, steps: int) -> argparse.ArgumentPar
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--world", required=True)
     parser.add_argument("--data", type=Path, help="folder of recordings and checkpoints; default .data/WORLD")
-    parser.add_argument("--steps", type=int, default=steps, help="default %(default)s")
+    parser.add_argument("--steps", type=int, help=f"default: what the world's module proposes, or {steps}")
     return parser
 
 
@@ -43,5 +43,5 @@ def stage_main(
     parser.add_argument("--no-compile", action="store_true", help="skip torch.compile: slower steps, at once")
     args = parser.parse_args(argv)
     data = args.data or Path(".data") / args.world
-    usual = {"steps": args.steps, "compile": not args.no_compile}
-    return exit_status(lambda: train(spec(args.world, data, **recipe(world_module(args.world, data), stage), **usual)))
+    told = {"steps": args.steps, "compile": False if args.no_compile else None}
+    return exit_status(lambda: train(spec(args.world, data, **recipe(world_module(args.world, data), stage, **told))))

@@ -26,8 +26,11 @@ WALK = 50.0  # Doom's running speed: 7.4 units a tic once under way; the hall is
 STRAFE = 40.0  # Doom's running speed sideways
 HALL = 1216.0  # units on a side
 MIRROR = None  # recording is quick, so no need for mirrored pictures, whose walls would be none of this hall's
-# Walls and floor are texture: without a strong critic they fade.
-RECIPE = {"self-forcing": {"push": 0.25}}
+RECIPE = {
+    "tokenizer": {"steps": 2300},
+    "world-model": {"steps": 1300},
+    "self-forcing": {"steps": 1400, "push": 0.25},  # walls and floor are texture: without a strong critic they fade
+}
 
 Action = np.ndarray  # float32 [3]: turn (right is positive), walk (forward is positive), strafe (right is positive)
 Driver = Callable[["Source"], Action]

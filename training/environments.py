@@ -4,7 +4,7 @@ A world's module offers `Source` (reset, step, close, done), `POLICIES`, `MIRROR
 about itself); `car_racing.py` is the example. Where it makes sense also `player` (steers by sight), `POSE` (what
 `Source.pose()` holds, see `pose.py`), `LOOPS` (ways that lead back to the first view, see `revisit.py`), and what the
 recipe shall do otherwise than usual: `SPRITES` (see `sprite_tokenizer.py`), `MODEL` (shapes of the world model),
-`RECIPE` (settings by stage, those of `package` among them) and `REFINE` (stages after the world model).
+`RECIPE` (settings by stage, those of `record` and `package` among them) and `REFINE` (stages after the world model).
 
 A world of one's own is described by its data folder instead (`own_world.py`); one that was imported from a folder of
 episodes has no `Source`.
@@ -47,6 +47,6 @@ def world_module(world: str, data: Path | None = None) -> ModuleType:
     return own_world.module_of(own)
 
 
-def recipe(module: ModuleType, stage: str) -> dict:
-    """The settings of a stage in which the world differs from the usual."""
-    return getattr(module, "RECIPE", {}).get(stage, {})
+def recipe(module: ModuleType, stage: str, **told: object) -> dict:
+    """The settings of a stage in which the world differs from the usual, and over them what was told and isn't None."""
+    return {**getattr(module, "RECIPE", {}).get(stage, {}), **{k: v for k, v in told.items() if v is not None}}

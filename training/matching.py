@@ -42,6 +42,7 @@ class MatchingTraining(Training):
     lr: float = 1e-4
     copy_lr: float = 2e-4
     weight: float = 0.1  # of the pull beside the error of diffusion forcing
+    noise_scale: float = 0.4  # largest noise on the history, in standard deviations of the latent
     first_weight: float = 0.3  # of the squared error at pure noise, whose optimum is a blur
     ema: float = 0.995
     compile: bool = True
@@ -110,8 +111,8 @@ def train(args: MatchingTraining) -> WorldModel:
                 with torch.no_grad():
                     direction = pulling(teacher, fake, clip.detach(), led)
                 grid, actions = (drawn.to(place.device) for drawn in rows.draw(rng, args.batch))
-                real = patchify(grid, c)
-                loss, forcing_logs = forcing(real[:, :-1], real[:, 1:], actions[:, :-1], 0.4, args.first_weight)
+                real, noise_scale = patchify(grid, c), args.noise_scale
+                loss, forcing_logs = forcing(real[:, :-1], real[:, 1:], actions[:, :-1], noise_scale, args.first_weight)
             loss.backward()
             dreamed.backward(args.weight * direction[:, GIVEN:] / dreamed.numel())
             loop.update([optim], rate=rate)

@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from .command import exit_status, stage_parser
 from .device import compiled, find_place
+from .environments import recipe, world_module
 from .errors import TrainingError
 from .export import export_tick, tick_inputs
 from .loop import Loop, Training, follow
@@ -241,8 +242,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--no-compile", action="store_true", help="skip torch.compile: slower steps, at once")
     args = parser.parse_args(argv)
     data = args.data or Path(".data") / args.world
-    spec = Pruning(args.world, data, steps=args.steps, compile=not args.no_compile)
-    return exit_status(lambda: print(curve(spec) if args.curve else json.dumps(train(spec, args.keep), indent=1)))
+
+    def work() -> None:
+        told = {"steps": args.steps, "compile": False if args.no_compile else None}
+        spec = Pruning(args.world, data, **recipe(world_module(args.world, data), STAGE, **told))
+        print(curve(spec) if args.curve else json.dumps(train(spec, args.keep), indent=1))
+
+    return exit_status(work)
 
 
 if __name__ == "__main__":

@@ -40,13 +40,20 @@ MODEL = {
     "rest": 0.004,  # of a number's spread: a twelfth of a pixel
 }
 RECIPE = {
+    "record": {"recordings": 12},
+    "tokenizer": {"steps": 3000},
     "world-model": {
+        "steps": 6000,
         "batch": 128,  # rows of one token are cheap
         "stillness": 0.03,  # of a pose's spread: what nobody touches must stay for good
         "noise_scale": 0.1,  # a dream's poses are never far off at once
         "resample_from": 0.3,  # where hardly anything is left to chance, what was dreamed may be held to what was real
         "dreamed": 16,
     },
+    # The chain from teacher to student, for comparison: what is shipped is the world model.
+    "teacher": {"batch": 128},
+    "consistency": {"batch": 64, "noise_scale": 0.1},
+    "matching": {"rows": 64, "batch": 32, "noise_scale": 0.1},
     "package": {"context_level": 0.0, "batch": 8},
     "reward": {"noise": 0.02},  # how much of the goal is covered is a matter of pixels
 }

@@ -32,12 +32,15 @@ from .reward import TASKS, RewardTraining
 from .reward import main as reward
 from .sprite_tokenizer import SpriteConfig
 from .tokenizer import TokenizerConfig
+from .train_tokenizer import STAGE as TOKENIZER
 from .train_tokenizer import TokenizerTraining, config_for, load_tokenizer, write_latents
 from .train_tokenizer import train as train_tokenizer
 from .train_world_model import STAGE as WORLD_MODEL
 from .train_world_model import WorldModelTraining, model_for
 from .train_world_model import train as train_world_model
 from .world_model import WorldModelConfig
+
+RECORDINGS = 8  # to train on, unless the world wants more
 
 # What may come after the world model, by the name of its checkpoint: the stage, and how it is told what to do.
 REFINEMENTS = {
@@ -50,18 +53,18 @@ REFINEMENTS = {
 
 @dataclass
 class Run:
-    """How much of everything. The defaults come close to what made car-racing: about four hours on two cores."""
+    """How much of everything; None: what the world's module proposes, or the usual. Hours on two cores."""
 
     world: str
     data: Path  # recordings, latents, checkpoints, logs
     out: Path  # the package
-    recordings: int = 8  # training recordings, seeds 1, 2, ...
+    recordings: int | None = None  # training recordings, seeds 1, 2, ...
     frames: int = 10_000  # frames of each
     held_out: int = 8_000
-    tokenizer_steps: int = 3600
-    steps: int = 3400
-    refine: tuple[str, ...] | None = None  # in this order, the last one into the package; None: the world's choice
-    refine_steps: int | None = None  # of each of them; None: as many as the stage proposes
+    tokenizer_steps: int | None = None
+    steps: int | None = None  # of the world model
+    refine: tuple[str, ...] | None = None  # in this order, the last one into the package
+    refine_steps: int | None = None  # of each of them
     reward_steps: int = RewardTraining.steps  # real ones; only where the environment has a task
     starts: int = 64  # of the evaluation
     drive: int = 1500  # frames of the evaluation's drives
@@ -102,26 +105,27 @@ def run(r: Run) -> None:
     module = world_module(r.world, r.data)
     tokenizer_config, model_config = networks(module, small=r.small)
     r.data.mkdir(parents=True, exist_ok=True)
-    training = [(f"train-{seed}", seed, r.frames) for seed in range(1, r.recordings + 1)]
+    recordings = recipe(module, "record", recordings=r.recordings).get("recordings", RECORDINGS)
+    training = [(f"train-{seed}", seed, r.frames) for seed in range(1, recordings + 1)]
     for name, seed, frames in [*training, (f"held-{HELD_OUT_FROM}", HELD_OUT_FROM, r.held_out)]:
         if hasattr(module, "Source") and not (r.data / f"{name}.npz").exists():
             write_npz(r.data / f"{name}.npz", record(Recording(r.world, "mixed", seed, frames)))
 
     if not _complete(r.data / "tokenizer.pt.json"):
-        train_tokenizer(TokenizerTraining(r.world, r.data, steps=r.tokenizer_steps), tokenizer_config)
+        wanted = recipe(module, TOKENIZER, steps=r.tokenizer_steps)
+        train_tokenizer(TokenizerTraining(r.world, r.data, **wanted), tokenizer_config)
     tokenizer = load_tokenizer(r.data / "tokenizer.pt", r.world)
     write_latents(tokenizer, r.data, mirror=module.MIRROR is not None)
 
     if not _complete(r.data / "world-model.pt.json"):
-        wanted = recipe(module, WORLD_MODEL)
-        train_world_model(WorldModelTraining(r.world, r.data, steps=r.steps, compile=r.compile, **wanted), model_config)
+        wanted = recipe(module, WORLD_MODEL, steps=r.steps, compile=r.compile)
+        train_world_model(WorldModelTraining(r.world, r.data, **wanted), model_config)
 
     refine = getattr(module, "REFINE", (self_forcing.STAGE,)) if r.refine is None else r.refine
     for name in refine:
         train, spec = REFINEMENTS[name]
-        steps = {} if r.refine_steps is None else {"steps": r.refine_steps}
         if not _complete(r.data / f"{name}.pt.json"):
-            train(spec(r.world, r.data, compile=r.compile, **recipe(module, name), **steps))
+            train(spec(r.world, r.data, **recipe(module, name, steps=r.refine_steps, compile=r.compile)))
 
     places = ["--world", r.world, "--data", str(r.data)]
     rewarding = ["--world", r.world, "--package", str(r.out), "--steps", str(r.reward_steps)]

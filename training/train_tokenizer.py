@@ -20,7 +20,7 @@ from . import checkpoint
 from .command import exit_status, stage_parser
 from .data import Episodes, load_episodes
 from .device import find_place
-from .environments import world_module
+from .environments import recipe, world_module
 from .errors import TrainingError
 from .loop import Loop, Training
 from .muon import optimisers
@@ -34,7 +34,7 @@ STAGE = "tokenizer"
 class TokenizerTraining(Training):
     """How long and how fast."""
 
-    steps: int = 3000
+    steps: int = 3600
     batch: int = 32
     muon_lr: float = 0.02
     adam_lr: float = 1e-3
@@ -141,13 +141,14 @@ def load_tokenizer(path: Path, world: str) -> Tokenizer | SpriteTokenizer:
 
 def main(argv: list[str] | None = None) -> int:
     parser = stage_parser(__doc__, steps=TokenizerTraining.steps)
-    parser.add_argument("--batch", type=int, default=TokenizerTraining.batch)
+    parser.add_argument("--batch", type=int, help=f"pictures a step; default {TokenizerTraining.batch}")
     args = parser.parse_args(argv)
     data = args.data or Path(".data") / args.world
 
     def work() -> None:
         module = world_module(args.world, data)
-        model = train(TokenizerTraining(args.world, data, steps=args.steps, batch=args.batch), config_for(module))
+        wanted = recipe(module, STAGE, steps=args.steps, batch=args.batch)
+        model = train(TokenizerTraining(args.world, data, **wanted), config_for(module))
         if find_place().first:
             write_latents(model, data, mirror=module.MIRROR is not None)
 

@@ -39,7 +39,7 @@ HORIZONS = (1, 4, 8, 16, 32)
 class WorldModelTraining(Training):
     """How long, how fast, and what is done against drift."""
 
-    steps: int = 3200
+    steps: int = 3400
     batch: int = 12
     length: int = 24  # frames of history a row; longer than the window
     muon_lr: float = 0.02
@@ -212,9 +212,8 @@ def main(argv: list[str] | None = None) -> int:
 
     def work() -> None:
         module = world_module(args.world, data)
-        wanted = {**recipe(module, STAGE), **({"batch": args.batch} if args.batch else {})}
-        spec = WorldModelTraining(args.world, data, steps=args.steps, compile=not args.no_compile, **wanted)
-        train(spec, model_for(module))
+        told = {"steps": args.steps, "batch": args.batch, "compile": False if args.no_compile else None}
+        train(WorldModelTraining(args.world, data, **recipe(module, STAGE, **told)), model_for(module))
 
     return exit_status(work)
 

@@ -26,20 +26,19 @@ def philox(counter: np.ndarray, key: tuple[int, int]) -> np.ndarray:
     return np.stack([c0, c1, c2, c3], 1).astype(np.uint32)
 
 
-def normals(seed: int, tick: int, count: int, stream: int = 0) -> np.ndarray:
+def normals(seed: int, tick: int, count: int) -> np.ndarray:
     """float32 [count]: the standard normals that a session draws for the step that leaves tick `tick` (0 after reset).
 
     `seed` is in [0, 2^53).
     """
-    return normals_ahead(seed, tick, 1, count, stream)[0]
+    return normals_ahead(seed, tick, 1, count)[0]
 
 
-def normals_ahead(seed: int, tick: int, ticks: int, count: int, stream: int = 0) -> np.ndarray:
+def normals_ahead(seed: int, tick: int, ticks: int, count: int) -> np.ndarray:
     """float32 [ticks, count]: those of `tick` and the ones that follow; many at once cost hardly more than one."""
     blocks = np.zeros((ticks, -(-count // 4), 4), np.uint32)
     blocks[..., 0] = np.arange(blocks.shape[1])
     blocks[..., 1] = tick + np.arange(ticks)[:, None]
-    blocks[..., 2] = stream
     words = philox(blocks.reshape(-1, 4), (seed & 0xFFFFFFFF, seed >> 32)).reshape(-1, 2)
     radius = np.sqrt(-2.0 * _log_fraction(words[:, 0].astype(np.float64) + 1))
     cos, sin = _turn(words[:, 1].astype(np.int64))

@@ -36,11 +36,11 @@ export function philox(counter: Words, key: readonly [number, number]): Words {
  * @param seed an integer in [0, 2^53): its low and high 32 bits are the key
  * @param tick an integer in [0, 2^32): 0 for the step after reset
  */
-export function normals(seed: number, tick: number, count: number, stream = 0): Float32Array<ArrayBuffer> {
+export function normals(seed: number, tick: number, count: number): Float32Array<ArrayBuffer> {
   const key = [seed % 2 ** 32, Math.floor(seed / 2 ** 32)] as const;
   const out = new Float32Array(count); // writes past its end are dropped: the last block may be partly used
   for (let at = 0; at < count; at += 4) {
-    const [x0, x1, x2, x3] = philox([at / 4, tick, stream, 0], key);
+    const [x0, x1, x2, x3] = philox([at / 4, tick, 0, 0], key);
     boxMuller(x0, x1, out, at);
     boxMuller(x2, x3, out, at + 2);
   }
