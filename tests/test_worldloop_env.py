@@ -195,3 +195,5 @@ def test_worlds_of_one_run_dream_what_each_dreams_alone(tmp_path: Path) -> None:
     assert np.array_equal(together[:, :4], frames(4, batched=True))  # whoever else is there
     with pytest.raises(ValueError, match="expected a package with a batch graph, got 'tiny-world' without one"):
         make_vec(2, batched=True)
+    with pytest.raises(ValueError, match="batched: expected worlds of this process, got the server ws://"):
+        make_vec(2, package=package, batched=True, server="ws://127.0.0.1:1")

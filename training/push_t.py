@@ -259,11 +259,11 @@ FACTS = {
     "start_policy": "scripted",
     # Title and frame in the recording that `package.START_SEED` gives.
     "starts": [
-        ("Close to the goal", 348),
-        ("Above the goal", 718),
-        ("Upside down", 128),
-        ("Against the wall", 448),
-        ("At the upper edge", 498),
+        ("Close to the goal", 268),
+        ("Above the goal", 208),
+        ("Upside down", 848),
+        ("Against the wall", 948),
+        ("At the upper edge", 1148),
     ],
 }
 

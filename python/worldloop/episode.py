@@ -39,6 +39,8 @@ class Settings:
             raise ValueError(f"max_frames: expected 2 or more, got {self.max_frames}")
         if self.uncertainty < 0:
             raise ValueError(f"uncertainty: expected a number of samples, 0 or more, got {self.uncertainty}")
+        if self.batched and self.server is not None:
+            raise ValueError(f"batched: expected worlds of this process, got the server {self.server}")
         if self.server is None:
             settings = {"threads": self.threads, "samples": self.uncertainty, "batched": self.batched}
             return LocalWorlds(self.package, count=count, **settings)
