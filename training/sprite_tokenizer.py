@@ -144,7 +144,8 @@ class SpriteTokenizer(nn.Module):
         """
         c, device = self.config, poses.device
         pixels = torch.arange(c.size, device=device)
-        around = coordinates(c.sprite + 3, device) * ((c.sprite + 3) / 2)  # whole pixels off the middle
+        side = c.sprite // 2 * 2 + 3
+        around = coordinates(side, device) * (side / 2)  # whole pixels off the middle
         flat = F.pad(around.flatten(0, 1), (0, 1), value=1.0)  # [w^2, 3]: x, y, 1
         picture = self.usual
         things = zip(c.turns, poses.split(c.numbers, 1), self.texture, self.cover, strict=True)
@@ -157,7 +158,7 @@ class SpriteTokenizer(nn.Module):
                 x, y = (whole - place).unbind(1)
                 cosine, sine = (unit(pose[:, 2:]) * (2 / c.sprite)).unbind(1)
                 affine = [cosine, -sine, sine, cosine, x * cosine + y * sine, y * cosine - x * sine]
-                local = (flat @ torch.stack(affine, 1).unflatten(1, (3, 2))).unflatten(1, around.shape[:2])
+                local = (flat @ torch.stack(affine, 1).unflatten(1, (3, 2))).unflatten(1, (side, side))
                 sheet = F.grid_sample(sheet.expand(len(poses), -1, -1, -1), local, align_corners=False)
                 place = whole
             first = place - (sheet.shape[-1] - 1) / 2  # px of the sheet's own first

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,7 +114,6 @@ class World:
             latents = [self.dream.run("encoder", {"picture": frame}, ["latent"])[0] for frame in frames]
             actions, picture = beginning.actions, frames[-1].copy()
         self._seed, self._tick, self.passes = beginning.seed, 0, 0
-        self._ahead = iter(())  # noise of the ticks to come, [K, N, C] each
         self._kv = np.zeros(self.dream.kv_shape, np.float32)
         self._written = [-1] * len(self._kv)
         silence = np.zeros(self.dream.noise_shape, np.float32)  # context passes draw no noise
@@ -143,11 +141,9 @@ class World:
         if self.latent is None:
             raise StateError("The world has no state yet. Call reset first.")
         action = check_action(action, self.manifest)
-        noise = next(self._ahead, None)
-        if noise is None:
+        if self._tick % AHEAD == 0:
             self._ahead = self._draw(self._seed, AHEAD)
-            noise = next(self._ahead)
-        return self._feeds(self.latent, action, noise)
+        return self._feeds(self.latent, action, self._ahead[self._tick % AHEAD])
 
     def settle(
         self, feeds: dict[str, np.ndarray], outputs: list[np.ndarray], *, ms: float = 0.0, samples: int = 0
@@ -161,7 +157,7 @@ class World:
         uncertainty = None
         if samples > 0:
             seeds = [(self._seed + number) % (MAX_SEED + 1) for number in range(1, samples + 1)]
-            others = [self._pass(self.latent, action[0], next(self._draw(seed, 1)))[0][..., :3] for seed in seeds]
+            others = [self._pass(self.latent, action[0], self._draw(seed, 1)[0])[0][..., :3] for seed in seeds]
             uncertainty = float(np.std(np.stack([picture, *others]).astype(np.float64), axis=0).mean() / 255)
         reward, done = 0.0, False
         if self.dream.has_reward:
@@ -173,10 +169,10 @@ class World:
         self._tick += 1
         return Tick(picture=picture, ms=ms, uncertainty=uncertainty, reward=reward, done=done)
 
-    def _draw(self, seed: int, ticks: int) -> Iterator[np.ndarray]:
-        """Noise [K, N, C] of the tick to come and of those after it."""
+    def _draw(self, seed: int, ticks: int) -> np.ndarray:
+        """Noise of the tick to come and of those after it, [ticks, K, N, C]."""
         shape = self.dream.noise_shape
-        return iter(normals_ahead(seed, self._tick, ticks, math.prod(shape)).reshape(ticks, *shape))
+        return normals_ahead(seed, self._tick, ticks, math.prod(shape)).reshape(ticks, *shape)
 
     def _pass(self, latent: np.ndarray, action: np.ndarray, noise: np.ndarray) -> list[np.ndarray]:
         """rgba uint8 [H, W, 4], latent [1, N, C], slot [L, 2, N, D]; changes nothing."""
