@@ -36,7 +36,7 @@ class LocalWorlds:
         `batched`: several worlds a run, by the package's batch graph. Raises what `find_package`, `open_package` and
         `Dream` raise, and ValueError for a package without such a graph.
         """
-        dream = Dream(open_package(find_package(package)))
+        dream = Dream(open_package(find_package(package)), batched=batched)
         self.manifest, self.sha256, self._samples = dream.manifest, dream.package.sha256, samples
         self.reward_source = self.manifest["reward"]["file"] if dream.has_reward else "none"
         if batched and not dream.batch:

@@ -49,15 +49,19 @@ class Tick:
 class Dream:
     """The graphs of a package, ready to run. Running them changes nothing here: worlds may share a dream."""
 
-    def __init__(self, package: Package, *, threads: int = 1) -> None:
-        """`threads` work inside one operator. Raises ShapeError when a graph isn't what the manifest says."""
+    def __init__(self, package: Package, *, threads: int = 1, batched: bool = False) -> None:
+        """`threads` work inside one operator; `batched` opens the package's batch graph, if it has one, as well.
+
+        Raises ShapeError when a graph isn't what the manifest says.
+        """
         self.package, self.manifest = package, package.manifest
         self._options = onnxruntime.SessionOptions()
         self._options.intra_op_num_threads = threads
         self._options.inter_op_num_threads = 1
         self._options.log_severity_level = 3
         contract = contract_of(self.manifest)
-        self._sessions = {graph: self._session(graph, sides) for graph, sides in contract.items()}
+        wanted = [graph for graph in contract if batched or graph != "batch"]
+        self._sessions = {graph: self._session(graph, contract[graph]) for graph in wanted}
         self.noise_shape = contract["tick"]["inputs"]["noise"][1]  # [K, N, C]
         self.kv_shape = contract["tick"]["inputs"]["kv"][1]  # [S, L, 2, N, D]
 
@@ -71,7 +75,7 @@ class Dream:
 
     @property
     def batch(self) -> int:
-        """How many worlds one run of the batch graph steps; 0 without one."""
+        """How many worlds one run of the batch graph steps; 0 where it isn't open."""
         return self.manifest["batch"]["inputs"]["noise"]["shape"][0] if "batch" in self._sessions else 0
 
     def run_batch(self, feeds: list[dict[str, np.ndarray] | None]) -> list[list[np.ndarray]]:
