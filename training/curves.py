@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -30,7 +31,8 @@ def draw_curves(panels: dict[str, dict[str, list[float]]], *, levels: dict[str, 
             share = (value - ends[0]) / (ends[1] - ends[0])
             return box[0] + (box[1] - box[0]) * index / max(1, n - 1), box[2] + (box[3] - box[2]) * share
 
-        pen.text((left, top - 16), title, INK, font)
+        spelt = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode()  # the font has no accents
+        pen.text((left, top - 16), spelt, INK, font)
         pen.rectangle((left, top, right, bottom), outline=FAINT)
         for value in (low, high):
             pen.text((left - 46, place(0, value)[1] - 7), f"{value:.3g}", INK, font)
