@@ -21,6 +21,11 @@ def stage_parser(description: str | None, *, steps: int) -> argparse.ArgumentPar
     return parser
 
 
+def told(args: argparse.Namespace) -> dict:
+    """What a stage's command line insists on, None where it leaves the choice to the world (`environments.recipe`)."""
+    return {"steps": args.steps, "compile": False if args.no_compile else None}
+
+
 def exit_status(work: Callable[[], object]) -> int:
     """Does a command's work: 0, or 2 after one line on stderr where its input was bad."""
     try:
@@ -43,5 +48,6 @@ def stage_main(
     parser.add_argument("--no-compile", action="store_true", help="skip torch.compile: slower steps, at once")
     args = parser.parse_args(argv)
     data = args.data or Path(".data") / args.world
-    told = {"steps": args.steps, "compile": False if args.no_compile else None}
-    return exit_status(lambda: train(spec(args.world, data, **recipe(world_module(args.world, data), stage, **told))))
+    return exit_status(
+        lambda: train(spec(args.world, data, **recipe(world_module(args.world, data), stage, **told(args))))
+    )

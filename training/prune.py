@@ -28,7 +28,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from .command import exit_status, stage_parser
+from .command import exit_status, stage_parser, told
 from .device import compiled, find_place
 from .environments import recipe, world_module
 from .errors import TrainingError
@@ -244,8 +244,7 @@ def main(argv: list[str] | None = None) -> int:
     data = args.data or Path(".data") / args.world
 
     def work() -> None:
-        told = {"steps": args.steps, "compile": False if args.no_compile else None}
-        spec = Pruning(args.world, data, **recipe(world_module(args.world, data), STAGE, **told))
+        spec = Pruning(args.world, data, **recipe(world_module(args.world, data), STAGE, **told(args)))
         print(curve(spec) if args.curve else json.dumps(train(spec, args.keep), indent=1))
 
     return exit_status(work)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from . import checkpoint
-from .command import exit_status, stage_parser
+from .command import exit_status, stage_parser, told
 from .data import Episodes, load_episodes
 from .device import compiled, find_place
 from .environments import recipe, world_module
@@ -93,9 +93,11 @@ class LatentRows:
 def training_rows(args: Training, length: int, *, lay_otherwise: bool = True) -> LatentRows:
     """What the world is trained on, in all the ways that its module says."""
     module = world_module(args.world, args.data)
-    tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world)
-    otherwise = lay_otherwise and getattr(module, "SQUARE", False) and isinstance(tokenizer, SpriteTokenizer)
-    return LatentRows(args.data, "train-*", length, module.MIRROR, tokenizer if otherwise else None)
+    sprites = None
+    if lay_otherwise and getattr(module, "SQUARE", False):
+        tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world)
+        sprites = tokenizer if isinstance(tokenizer, SpriteTokenizer) else None
+    return LatentRows(args.data, "train-*", length, module.MIRROR, sprites)
 
 
 def held_rows(args: Training) -> LatentRows:
@@ -212,8 +214,8 @@ def main(argv: list[str] | None = None) -> int:
 
     def work() -> None:
         module = world_module(args.world, data)
-        told = {"steps": args.steps, "batch": args.batch, "compile": False if args.no_compile else None}
-        train(WorldModelTraining(args.world, data, **recipe(module, STAGE, **told)), model_for(module))
+        wanted = recipe(module, STAGE, batch=args.batch, **told(args))
+        train(WorldModelTraining(args.world, data, **wanted), model_for(module))
 
     return exit_status(work)
 
