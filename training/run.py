@@ -139,7 +139,7 @@ def run(r: Run) -> None:
             raise TrainingError("stopped at the stage above.")
 
 
-def told(refine: str | None) -> tuple[str, ...] | None:
+def stages_told(refine: str | None) -> tuple[str, ...] | None:
     """What `--refine` says, as `Run.refine`."""
     if refine is None:
         return None
@@ -170,7 +170,7 @@ def main(argv: list[str] | None = None) -> int:
         world=args.world,
         data=args.data or Path(".data") / args.world,
         out=args.out or Path("assets/worlds") / args.world,
-        refine=told(args.refine),
+        refine=stages_told(args.refine),
     )
     if plan.refine and (not set(plan.refine) <= set(REFINEMENTS) or plan.refine[-1] == teacher.STAGE):
         parser.error(f"--refine: expected stages of {', '.join(REFINEMENTS)}, a student last, got '{args.refine}'.")
