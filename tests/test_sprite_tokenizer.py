@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from training.sprite_tokenizer import SpriteConfig, SpriteTokenizer, build, coordinates
+from training.sprite_tokenizer import SpriteConfig, SpriteTokenizer, coordinates
 from training.tokenizer import Tokenizer, TokenizerConfig, bounds, psnr, to_float, to_uint8
+from training.tokenizers import build
 
 SIZE = 48
 CONFIG = SpriteConfig(size=SIZE, turns=(False, True), sprite=28, look=16, wide=32)

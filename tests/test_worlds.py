@@ -178,6 +178,22 @@ def test_loops_lead_back_to_the_first_heading():
     source.close()
 
 
+def test_recordings_say_where_camera_and_medikits_are():
+    module = world_module("doom-hall")
+    arrays = record(Recording("doom-hall", "scripted", seed=4, frames=12), progress=False)
+    assert arrays["states"].shape == (12, 5 + 2 * module.THINGS) and arrays["states"].dtype == np.float32
+    source, seed = module.Source(), np.random.SeedSequence([4, 0])
+    source.reset(int(seed.generate_state(1)[0]) & 0x7FFF_FFFF)
+    for action, state in zip(arrays["actions"], arrays["states"], strict=True):
+        x, y, heading = source.pose()
+        np.testing.assert_allclose(state[[0, 1, 3]], [x, y, math.cos(math.radians(heading))], atol=1e-3)
+        things = source.medikits()
+        np.testing.assert_allclose(state[5 : 5 + 2 * len(things)], things.flatten(), atol=1e-3)
+        assert np.isnan(state[5 + 2 * len(things) :]).all()
+        source.step(action)
+    source.close()
+
+
 def test_the_player_dies_of_acid_but_not_in_the_recording():
     module = world_module("doom-hall")
     source = module.Source()

@@ -242,7 +242,7 @@ tracks. Both seeds stayed on the road from {d["two_seeds_both_on_road"]} of {d["
 
 
 def _limits(metrics: dict) -> str:
-    limits = []
+    limits = list(metrics.get("limits", []))
     drift = metrics["drift"]
     for mark, share in drift["alive"].items():
         if share is not None and share[0] < 0.8:

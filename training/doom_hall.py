@@ -5,7 +5,7 @@ to turn, walk away and come back; `my_way_home` has no medikits, and the map of 
 grey wall at arm's length. No map has a door, so there is no key for `use`: it would do nothing.
 
 Drawn without weapon, crosshair and status bar at 256x192; the middle square is kept and each 2x2 block averaged, which
-keeps proportions true and edges smooth.
+keeps proportions true and edges smooth. Recordings also say where the camera and the medikits are (`Source.state`).
 """
 
 from __future__ import annotations
@@ -25,12 +25,36 @@ TURN = 4.0  # degrees a tic at full deflection: once around in 45 frames, 2.6 s
 WALK = 50.0  # Doom's running speed: 7.4 units a tic once under way; the hall is 1,216 units wide
 STRAFE = 40.0  # Doom's running speed sideways
 HALL = 1216.0  # units on a side
+THINGS = 48  # medikits that a recording has room for; 38 is the most that was seen
 MIRROR = None  # recording is quick, so no need for mirrored pictures, whose walls would be none of this hall's
-RECIPE = {
-    "tokenizer": {"steps": 2300},
-    "world-model": {"steps": 1300},
-    "self-forcing": {"steps": 1400, "push": 0.25},  # walls and floor are texture: without a strong critic they fade
+ROOM = {"side": HALL}  # four walls, a floor, things of one kind (`room_tokenizer.py`)
+MODEL = {
+    "patch": 5,
+    "width": 160,
+    "heads": 5,
+    "kv_heads": 1,
+    "mlp": 384,
+    "condition": 64,
+    "trunk_layers": 4,
+    "window_layers": (0, 2),
+    "head_layers": 2,
+    "window": 6,  # for speed and sway; what lies where is in the latent
+    "rest": 0.004,  # a sixth of a unit
 }
+RECIPE = {
+    "tokenizer": {"steps": 3000, "batch": 8},
+    "world-model": {
+        "steps": 2400,
+        "batch": 32,
+        "length": 14,
+        "stillness": 0.3,
+        "noise_scale": 0.1,
+        "resample_from": 0.5,
+        "dreamed": 6,
+    },
+    "package": {"context_level": 0.0},
+}
+REFINE = ()  # surfaces have all their texture already
 
 Action = np.ndarray  # float32 [3]: turn (right is positive), walk (forward is positive), strafe (right is positive)
 Driver = Callable[["Source"], Action]
@@ -125,7 +149,7 @@ class Source:
         self.picture = ((sums + 2) // 4).astype(np.uint8)
         return self.picture
 
-    # What scripted players and those who judge a dream may look at; the world model never does.
+    # What scripted players, those who judge a dream, and recordings may look at. To play, pictures are enough.
 
     def pose(self) -> np.ndarray:
         """x, y (units; the hall is HALL on a side) and heading (degrees, left is positive). float64 [3]."""
@@ -136,6 +160,17 @@ class Source:
         """x, y of those that lie in the hall, units. float64 [n, 2]."""
         places = [(o.position_x, o.position_y) for o in self.game.get_state().objects if "Medikit" in o.name]
         return np.array(places).reshape(-1, 2)
+
+    def state(self) -> np.ndarray:
+        """What the frame shows, as `room_tokenizer.py` wants it: camera, then things. float32 [5 + 2 THINGS]."""
+        x, y, heading = self.pose()
+        height = self.game.get_game_variable(vzd.GameVariable.CAMERA_POSITION_Z)
+        turn = math.radians(heading)
+        state = np.full(5 + 2 * THINGS, np.nan, np.float32)
+        state[:5] = x, y, height, math.cos(turn), math.sin(turn)
+        things = self.medikits()[:THINGS].flatten()
+        state[5 : 5 + len(things)] = things
+        return state
 
 
 class Explorer:
@@ -232,6 +267,10 @@ FACTS = {
     "description": "A stone hall with a floor of acid, in the first person. Medikits lie about; turn, run, sidestep.",
     "environment": "ViZDoom health_gathering, without weapon, crosshair and status bar",
     "licence": "MIT (ViZDoom and its scenarios), BSD-3-Clause (Freedoom's pictures)",
+    "limits": [
+        "It is this one hall and can't become another place: its surfaces are learned pictures (docs/decisions/0005).",
+        "No new medikits fall. There is no health, so the acid doesn't hurt.",
+    ],
     "frame_rate": 35 / TICS_PER_FRAME,
     "actions": ACTIONS,
     "start_policy": "scripted",

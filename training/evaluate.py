@@ -150,6 +150,7 @@ def evaluate(e: Evaluation) -> tuple[dict, np.ndarray]:
     real = gather(e)
     metrics, strip = judge_package(e.package, real, e)
     metrics = {"starts": e.starts, "runs": e.runs, "frames": e.frames, **metrics}
+    metrics["limits"] = real.module.FACTS.get("limits", [])  # what no measure here can see
     if e.twin is not None:
         metrics["twin"] = judge_package(e.twin, real, e)[0]
     lengths = [min(e.frames, LONG)] * e.runs

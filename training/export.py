@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from .package_weights import name_weights
-from .tokenizer import Tokenizer
+from .tokenizers import AnyTokenizer
 from .world_model import WorldModel, patchify, unpatchify
 
 OPSET = 20
@@ -37,7 +37,7 @@ def round_weights(module: nn.Module) -> nn.Module:
 class Tick(nn.Module):
     """One run per tick. `context_level` is the noise level that the history is said to have."""
 
-    def __init__(self, model: WorldModel, tokenizer: Tokenizer, context_level: float) -> None:
+    def __init__(self, model: WorldModel, tokenizer: AnyTokenizer, context_level: float) -> None:
         super().__init__()
         self.model, self.tokenizer = model, tokenizer
         self.context_level = context_level
@@ -71,7 +71,7 @@ class Batch(nn.Module):
 
 
 class Encode(nn.Module):
-    def __init__(self, model: WorldModel, tokenizer: Tokenizer) -> None:
+    def __init__(self, model: WorldModel, tokenizer: AnyTokenizer) -> None:
         super().__init__()
         self.config, self.tokenizer = model.config, tokenizer
 
@@ -93,7 +93,7 @@ def tick_inputs(model: WorldModel, evaluations: int) -> dict[str, Tensor]:
 
 
 def export_tick(
-    model: WorldModel, tokenizer: Tokenizer, *, evaluations: int, context_level: float, path: Path, worlds: int = 0
+    model: WorldModel, tokenizer: AnyTokenizer, *, evaluations: int, context_level: float, path: Path, worlds: int = 0
 ) -> None:
     """`worlds` of 1 or more: the tick of so many at once."""
     inputs = tick_inputs(model, evaluations)
@@ -104,7 +104,7 @@ def export_tick(
     export_graph(module.eval(), inputs, ["rgba", "latent_next", "slot"], path)
 
 
-def export_encoder(model: WorldModel, tokenizer: Tokenizer, *, path: Path) -> None:
+def export_encoder(model: WorldModel, tokenizer: AnyTokenizer, *, path: Path) -> None:
     size = tokenizer.config.size
     picture = torch.zeros(size, size, 3, dtype=torch.uint8)
     export_graph(Encode(model, tokenizer).eval(), {"picture": picture}, ["latent"], path)

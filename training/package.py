@@ -23,8 +23,8 @@ from .held_out import held_out_episodes, spread
 from .package_weights import write_rest
 from .record import Recording, record
 from .self_forcing import CONTEXT_LEVEL
-from .tokenizer import Tokenizer
-from .train_tokenizer import encode_all, load_tokenizer
+from .tokenizers import AnyTokenizer
+from .train_tokenizer import latents_of, load_tokenizer
 from .train_world_model import load_world_model
 from .world_model import WorldModel, patchify
 
@@ -40,7 +40,7 @@ def write_package(
     world: str,
     data: Path,
     model: WorldModel,
-    tokenizer: Tokenizer,
+    tokenizer: AnyTokenizer,
     evaluations: int,
     context_level: float,
     trained_frames: int,
@@ -69,7 +69,7 @@ def write_package(
         rows = np.arange(frame - START_FRAMES + 1, frame + 1)
         if rows[0] < 0 or episodes.starts[rows[1:]].any():
             raise TrainingError(f"start '{title}': expected {START_FRAMES} frames of one episode before it.")
-        latents = patchify(encode_all(tokenizer, episodes.frames[rows]), model.config).numpy()
+        latents = patchify(latents_of(tokenizer, episodes, rows), model.config).numpy()
         files = {
             "latents": (f"starts/{number}.latents.f32", latents.astype("<f4")),
             "actions": (f"starts/{number}.actions.f32", episodes.actions[rows[:-1]].astype("<f4")),

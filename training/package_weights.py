@@ -14,8 +14,7 @@ import torch
 from onnx import numpy_helper
 
 from .errors import TrainingError
-from .sprite_tokenizer import build
-from .tokenizer import Tokenizer
+from .tokenizers import AnyTokenizer, build
 from .world_model import WorldModel, WorldModelConfig
 
 FILE = "training.npz"
@@ -52,7 +51,7 @@ def _named(folder: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def write_rest(folder: Path, model: WorldModel, tokenizer: Tokenizer) -> None:
+def write_rest(folder: Path, model: WorldModel, tokenizer: AnyTokenizer) -> None:
     """Writes `training.npz`: the shapes of the networks and every weight that the graphs don't hold by name."""
     found = _named(folder)
     state = {f"model.{k}": v for k, v in model.state_dict().items()}
@@ -62,7 +61,7 @@ def write_rest(folder: Path, model: WorldModel, tokenizer: Tokenizer) -> None:
     np.savez(folder / FILE, configs=np.array(configs), **rest)
 
 
-def load_package(folder: Path) -> tuple[WorldModel, Tokenizer]:
+def load_package(folder: Path) -> tuple[WorldModel, AnyTokenizer]:
     """The networks of a package, weights rounded as they were exported. Raises TrainingError without `training.npz`."""
     if not (folder / FILE).is_file():
         raise TrainingError(f"expected a package with {FILE}, got '{folder}'. Package the world again.")

@@ -34,7 +34,7 @@ from .environments import recipe, world_module
 from .errors import TrainingError
 from .export import export_tick, tick_inputs
 from .loop import Loop, Training, follow
-from .tokenizer import Tokenizer
+from .tokenizers import AnyTokenizer
 from .train_tokenizer import load_tokenizer
 from .train_world_model import held_out, held_rows, load_world_model, training_rows
 from .world_model import Layer, WorldModel, WorldModelConfig, patchify
@@ -155,7 +155,7 @@ def _drop_layers(
     return nn.ModuleList(whole[j] for j in left), left
 
 
-def tick_ratio(whole: WorldModel, pruned: WorldModel, tokenizer: Tokenizer) -> tuple[float, float]:
+def tick_ratio(whole: WorldModel, pruned: WorldModel, tokenizer: AnyTokenizer) -> tuple[float, float]:
     """Median time of a pruned tick, ms, and its ratio to the whole one: onnxruntime, one thread, by turns."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

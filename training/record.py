@@ -3,8 +3,8 @@
     python -m training.record --world car-racing --policy mixed --seed 1 --frames 400 --out x.npz
 
 The file holds `frames` uint8 [T, H, W, 3], `actions` float32 [T, A] (action t leads from frame t to t + 1; the last
-action of an episode leads nowhere) and `starts` bool [T] (true on the first frame of an episode). The same arguments
-give the same bytes.
+action of an episode leads nowhere) and `starts` bool [T] (true on the first frame of an episode); of a world whose
+source knows where things are (`state`) also `states` float32 [T, S]. The same arguments give the same bytes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Recording:
 
 
 def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
-    """Plays `spec.frames` frames and returns the three arrays."""
+    """Plays `spec.frames` frames and returns the arrays."""
     if spec.frames < 1 or spec.episode < 2:
         raise TrainingError(f"expected --frames >= 1 and --episode >= 2, got {spec.frames} and {spec.episode}.")
     if spec.seed < 0:
@@ -49,7 +49,7 @@ def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
         raise TrainingError(f"unknown policy: expected one of {', '.join(world.POLICIES)}, got '{spec.policy}'.")
     source = world.Source()
 
-    frames, actions, starts = [], [], []
+    frames, actions, starts, states = [], [], [], []
     bar = tqdm(total=spec.frames, unit="frame", disable=not progress, file=sys.stderr)
     episode = 0
     while len(frames) < spec.frames:
@@ -61,6 +61,8 @@ def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
             frames.append(frame)
             actions.append(action)
             starts.append(age == 0)
+            if hasattr(source, "state"):
+                states.append(source.state())
             bar.update()
             frame = source.step(action)
             if source.done:
@@ -72,6 +74,7 @@ def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
         "frames": np.stack(frames),
         "actions": np.stack(actions).astype(np.float32),
         "starts": np.array(starts, bool),
+        **({"states": np.stack(states)} if states else {}),
     }
 
 

@@ -30,10 +30,10 @@ from .package import main as package
 from .record import HELD_OUT_FROM, Recording, record, write_npz
 from .reward import TASKS, RewardTraining
 from .reward import main as reward
-from .sprite_tokenizer import SpriteConfig
 from .tokenizer import TokenizerConfig
+from .tokenizers import AnyConfig, config_for
 from .train_tokenizer import STAGE as TOKENIZER
-from .train_tokenizer import TokenizerTraining, config_for, load_tokenizer, write_latents
+from .train_tokenizer import TokenizerTraining, load_tokenizer, write_latents
 from .train_tokenizer import train as train_tokenizer
 from .train_world_model import STAGE as WORLD_MODEL
 from .train_world_model import WorldModelTraining, model_for
@@ -90,11 +90,11 @@ def tiny(run: Run) -> Run:
     )
 
 
-def networks(module: ModuleType, *, small: bool) -> tuple[TokenizerConfig | SpriteConfig, WorldModelConfig]:
+def networks(module: ModuleType, *, small: bool) -> tuple[AnyConfig, WorldModelConfig]:
     """The shapes that a world wants; a grid of any size is cut into 16 tokens."""
     tokenizer, model = config_for(module), model_for(module)
     if small:
-        narrow = {} if isinstance(tokenizer, SpriteConfig) else {"narrow": 8, "decoder_narrow": 8}
+        narrow = {"narrow": 8, "decoder_narrow": 8} if isinstance(tokenizer, TokenizerConfig) else {}
         tokenizer = replace(tokenizer, wide=16, **narrow)
         model = replace(model, width=32, heads=4, head_width=0, mlp=32)
         model = replace(model, trunk_layers=2, window_layers=(1,), head_layers=1)

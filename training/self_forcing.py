@@ -29,7 +29,8 @@ from .critic import Critic, critic_loss, dream_loss
 from .device import compiled, find_place
 from .environments import world_module
 from .loop import Loop, Training, follow
-from .tokenizer import Tokenizer, to_uint8
+from .tokenizer import to_uint8
+from .tokenizers import AnyTokenizer
 from .train_tokenizer import load_tokenizer
 from .train_world_model import LatentRows, held_out, held_rows, load_world_model, training_rows
 from .world_model import WorldModel, patchify, unpatchify
@@ -103,7 +104,7 @@ class Dreams:
                 self.drivers[row] = self.player(self.rng)
 
     @torch.no_grad()
-    def actions(self, tokenizer: Tokenizer) -> Tensor:
+    def actions(self, tokenizer: AnyTokenizer) -> Tensor:
         """Actions of the next frames, float32 [rows, frames, A]. A driver holds its action for all of them."""
         count = self.args.frames
         at = (self.place[:, None] + np.arange(count)) % len(self.rows.actions[0])

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .tokenizer import Tokenizer, TokenizerConfig, to_float
+from .tokenizer import to_float
 
 UNLIKE = 0.06  # of a channel's range: so much a pixel differs from the background where something is
 ALIKE = 0.1  # standard deviation of a thing's colour, in the same unit
@@ -257,8 +257,3 @@ def commonest(colours: Tensor, count: int) -> Tensor:
         if len(found) == count:
             break
     return torch.stack(found[::-1])
-
-
-def build(config: dict) -> Tokenizer | SpriteTokenizer:
-    """The tokenizer whose `config.dict()` this is, untrained."""
-    return SpriteTokenizer(SpriteConfig(**config)) if "turns" in config else Tokenizer(TokenizerConfig(**config))

@@ -11,7 +11,6 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import torch
@@ -24,10 +23,13 @@ from .environments import recipe, world_module
 from .errors import TrainingError
 from .loop import Loop, Training
 from .muon import optimisers
-from .sprite_tokenizer import SpriteConfig, SpriteTokenizer, build
-from .tokenizer import Tokenizer, TokenizerConfig, psnr, to_uint8
+from .room_tokenizer import CAMERA, RoomTokenizer
+from .sprite_tokenizer import SpriteTokenizer
+from .tokenizer import Tokenizer, psnr, to_uint8
+from .tokenizers import AnyConfig, AnyTokenizer, build, config_for
 
 STAGE = "tokenizer"
+RECONSTRUCTED = 64  # held-out pictures: finding a camera takes a while
 
 
 @dataclass
@@ -41,14 +43,7 @@ class TokenizerTraining(Training):
     checkpoint_every: float = 60.0  # seconds
 
 
-def config_for(module: ModuleType) -> TokenizerConfig | SpriteConfig:
-    """What the world's module asks for: sprites, or a grid."""
-    size = module.FACTS.get("size", TokenizerConfig.size)
-    turns = getattr(module, "SPRITES", ())
-    return SpriteConfig(size=size, turns=turns) if turns else TokenizerConfig(size=size)
-
-
-def train(args: TokenizerTraining, config: TokenizerConfig | SpriteConfig) -> Tokenizer | SpriteTokenizer:
+def train(args: TokenizerTraining, config: AnyConfig) -> AnyTokenizer:
     """Trains, or trains on from the checkpoint, and sets what normalises the latents."""
     torch.manual_seed(args.seed)
     place = find_place()
@@ -59,6 +54,10 @@ def train(args: TokenizerTraining, config: TokenizerConfig | SpriteConfig) -> To
     model = build(config.dict())
     if isinstance(model, SpriteTokenizer):
         model.prepare(episodes.frames)
+        optims = [model.optimiser(args.adam_lr)]
+    elif isinstance(model, RoomTokenizer):
+        if episodes.states is None:
+            raise TrainingError("expected recordings that say where the camera is (states), got some without.")
         optims = [model.optimiser(args.adam_lr)]
     else:
         ends = {"encoder.1.", "encoder.6.", "decoder.6."}
@@ -75,37 +74,57 @@ def train(args: TokenizerTraining, config: TokenizerConfig | SpriteConfig) -> To
     )
     for step, rng in loop:
         rows = rng.integers(0, len(episodes.frames), args.batch)
-        before = np.where(episodes.starts[rows], rows, rows - 1)
-        pictures = (torch.from_numpy(episodes.frames[at]).to(place.device) for at in (rows, before))
+        if isinstance(model, RoomTokenizer):
+            beside = episodes.states[rows]
+        else:
+            beside = episodes.frames[np.where(episodes.starts[rows], rows, rows - 1)]
+        batch = (torch.from_numpy(array).to(place.device) for array in (episodes.frames[rows], beside))
         with place.autocast():
-            loss, logs = model.loss(*pictures)
+            loss, logs = model.loss(*batch)
         loss.backward()
         loop.update(optims, rate=min(1.0, (step + 1) / 50, 1.02 - step / args.steps))
         loop.log(logs)
     if place.first:
-        print(f"held-out reconstruction: {reconstruction(model, held.frames[::8]):.2f} dB (median)")
+        some = held.frames[np.linspace(0, len(held.frames) - 1, min(RECONSTRUCTED, len(held.frames))).astype(int)]
+        print(f"held-out reconstruction: {reconstruction(model, some):.2f} dB (median)")
     return model
 
 
 @torch.no_grad()
-def _normalise(model: Tokenizer | SpriteTokenizer, episodes: Episodes) -> None:
+def _normalise(model: AnyTokenizer, episodes: Episodes) -> None:
     model.mean.zero_()
     model.std.fill_(1)
     rows = np.linspace(0, len(episodes.frames) - 1, min(4096, len(episodes.frames))).astype(int)
-    latent = encode_all(model, episodes.frames[rows])
+    latent = latents_of(model, episodes, rows)
     model.mean.copy_(latent.mean((0, 2, 3))[:, None, None])
     model.std.copy_(latent.std((0, 2, 3))[:, None, None])
+    if isinstance(model, RoomTokenizer):
+        # A camera goes far, little by little: its unit is four steps, for a step of it is what must be exact.
+        rows = rows[~episodes.starts[rows]]
+        after, before = (torch.from_numpy(episodes.states[at, :CAMERA]) for at in (rows, rows - 1))
+        step = (model.scaled(after) - model.scaled(before)).square().mean(0).sqrt()
+        model.mean[:CAMERA] = 0
+        model.std[:CAMERA] = 4 * step[:, None, None].to(model.std.device)
 
 
 @torch.no_grad()
-def encode_all(model: Tokenizer | SpriteTokenizer, frames: np.ndarray, batch: int = 128) -> torch.Tensor:
+def encode_all(model: AnyTokenizer, frames: np.ndarray, batch: int = 128) -> torch.Tensor:
     """uint8 [T, H, W, 3] to normalised latents float32 [T, C, h, w]."""
     parts = (torch.from_numpy(frames[i : i + batch]).to(model.mean.device) for i in range(0, len(frames), batch))
     return torch.cat([model.encode(part).cpu() for part in parts])
 
 
 @torch.no_grad()
-def reconstruction(model: Tokenizer | SpriteTokenizer, frames: np.ndarray, batch: int = 128) -> float:
+def latents_of(model: AnyTokenizer, episodes: Episodes, rows: np.ndarray) -> torch.Tensor:
+    """Normalised latents of some frames, float32 [N, C, h, w]: from what the source said, where that is known."""
+    if not isinstance(model, RoomTokenizer) or episodes.states is None:
+        return encode_all(model, episodes.frames[rows])
+    states = torch.from_numpy(episodes.states[rows]).to(model.mean.device)
+    return ((model.latent_of(states) - model.mean) / model.std).cpu()
+
+
+@torch.no_grad()
+def reconstruction(model: AnyTokenizer, frames: np.ndarray, batch: int = 128) -> float:
     """Median PSNR of encode and decode, dB."""
     scores = []
     for i in range(0, len(frames), batch):
@@ -114,25 +133,28 @@ def reconstruction(model: Tokenizer | SpriteTokenizer, frames: np.ndarray, batch
     return torch.cat(scores).median().item()
 
 
-def write_latents(model: Tokenizer | SpriteTokenizer, folder: Path, *, mirror: bool) -> None:
-    """Latents of every recording, `latents-NAME.npy` float16 [T, C, h, w]; of its mirror image too, `mirror-NAME.npy`.
+def write_latents(model: AnyTokenizer, folder: Path, *, mirror: bool) -> None:
+    """Latents of every recording, `latents-NAME.npy` [T, C, h, w]; of its mirror image too, `mirror-NAME.npy`.
 
     Files newer than the tokenizer are kept.
     """
     trained = (folder / "tokenizer.pt").stat().st_mtime
     for file in sorted([*folder.glob("train-*.npz"), *folder.glob("held-*.npz")]):
-        frames = load_episodes([file]).frames
+        episodes = load_episodes([file])
         for prefix in ("latents", "mirror") if mirror else ("latents",):
             out = folder / f"{prefix}-{file.stem}.npy"
             if out.exists() and out.stat().st_mtime > trained:
                 continue
             partial = out.with_name("partial-" + out.name)
-            pictures = np.ascontiguousarray(frames[:, :, ::-1]) if prefix == "mirror" else frames
-            np.save(partial, encode_all(model, pictures).numpy().astype(np.float16))
+            if prefix == "mirror":
+                latents = encode_all(model, np.ascontiguousarray(episodes.frames[:, :, ::-1]))
+            else:
+                latents = latents_of(model, episodes, np.arange(len(episodes.frames)))
+            np.save(partial, latents.numpy().astype(np.float16 if isinstance(model, Tokenizer) else np.float32))
             os.replace(partial, out)
 
 
-def load_tokenizer(path: Path, world: str) -> Tokenizer | SpriteTokenizer:
+def load_tokenizer(path: Path, world: str) -> AnyTokenizer:
     state = checkpoint.load(path, world=world, stage=STAGE)
     model = build(state["meta"]["config"])
     model.load_state_dict(state["model"])

@@ -27,7 +27,8 @@ from .environments import recipe, world_module
 from .loop import Loop, Training, follow
 from .muon import optimisers
 from .sprite_tokenizer import SpriteTokenizer
-from .tokenizer import Tokenizer, bounds, psnr, to_uint8
+from .tokenizer import bounds, psnr, to_uint8
+from .tokenizers import AnyTokenizer
 from .train_tokenizer import load_tokenizer
 from .world_model import WorldModel, WorldModelConfig, patchify, unpatchify
 
@@ -105,7 +106,7 @@ def held_rows(args: Training) -> LatentRows:
     return LatentRows(args.data, "held-*", 4 + HORIZONS[-1], pictures=True)
 
 
-def set_bounds(model: WorldModel, tokenizer: Tokenizer) -> None:
+def set_bounds(model: WorldModel, tokenizer: AnyTokenizer) -> None:
     """The limits of the tokenizer's latents, per token channel."""
     cells = model.config.patch**2
     for limit, bound in zip((model.low, model.high), bounds(tokenizer), strict=True):
@@ -165,7 +166,7 @@ def train(args: WorldModelTraining, config: WorldModelConfig) -> WorldModel:
 
 
 @torch.no_grad()
-def held_out(model: WorldModel, tokenizer: Tokenizer, rows: LatentRows, *, count: int, evaluations: int = 1) -> dict:
+def held_out(model: WorldModel, tokenizer: AnyTokenizer, rows: LatentRows, *, count: int, evaluations: int = 1) -> dict:
     """Median PSNR against the real frames after 4 real ones, dB, with copy-last-frame beside it."""
     first = np.random.default_rng(5).choice(rows.first, count, replace=len(rows.first) < count)
     first = first[:, None] + np.arange(rows.length)
@@ -193,7 +194,7 @@ def load_world_model(folder: Path, world: str, *stages: str) -> WorldModel:
     return model.eval()
 
 
-def fitted(config: WorldModelConfig, tokenizer: Tokenizer | SpriteTokenizer, module: ModuleType) -> WorldModelConfig:
+def fitted(config: WorldModelConfig, tokenizer: AnyTokenizer, module: ModuleType) -> WorldModelConfig:
     """The config with the shapes that the tokenizer and the world's action table leave no choice about."""
     c = tokenizer.config
     patch = min(config.patch, max(1, c.grid // 2))  # poses are a single cell

@@ -1,0 +1,158 @@
+"""The room tokenizer: what it paints is where geometry says, and cameras are found again in what was painted."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from training.errors import TrainingError
+from training.room_tokenizer import CAMERA, RoomConfig, RoomTokenizer, polar, solve
+from training.tokenizer import to_uint8
+from training.tokenizers import build
+
+CONFIG = RoomConfig(side=640.0, cells=10, wide=32)
+
+
+@pytest.fixture(scope="module")
+def room() -> RoomTokenizer:
+    """A room of random stones: no two places look alike."""
+    torch.manual_seed(0)
+    model = RoomTokenizer(CONFIG).eval()
+    with torch.no_grad():
+        model.floor.copy_(blotches(*model.floor.shape[1:], 5) * 0.4 + 0.1)
+        model.wall.copy_(blotches(*model.wall.shape[1:], 9) * 0.5 + torch.tensor([0.3, 0.1, 0.0])[:, None, None])
+        model.ceiling.copy_(blotches(*model.ceiling.shape[1:], 5) * 0.1)
+        model.thing.fill_(1.0)
+    return model
+
+
+def blotches(high: int, wide: int, across: int) -> torch.Tensor:
+    """Random grey, some texels across, without seams: [3, high, wide] in [0, 1]."""
+    grey = torch.rand(1, 1, high, wide)
+    for _ in range(3):
+        grey = torch.nn.functional.pad(grey, (across // 2,) * 4, mode="circular")
+        grey = torch.nn.functional.avg_pool2d(grey, across, 1)
+    grey = grey - grey.min()
+    return (grey / grey.max())[0].expand(3, -1, -1).clone()
+
+
+def state(x: float, y: float, degrees: float, *things: tuple[float, float], height: float = 41.0) -> torch.Tensor:
+    turn = math.radians(degrees)
+    numbers = [x, y, height, math.cos(turn), math.sin(turn), *(v for thing in things for v in thing)]
+    numbers += [math.nan] * (CAMERA + 8 - len(numbers))
+    return torch.tensor([numbers], dtype=torch.float32)
+
+
+def painted(model: RoomTokenizer, *states: torch.Tensor) -> np.ndarray:
+    """uint8 [B, H, W, 3]."""
+    with torch.no_grad():
+        return to_uint8(model.paint(*model.read(model.latent_of(torch.cat(states))))).numpy()
+
+
+def test_a_latent_holds_camera_and_things(room):
+    latent = room.latent_of(state(100, 500, 30, (64.5, 10), (639, 320.0), height=45))
+    camera, there, place = room.read(latent)
+    assert camera[0].tolist() == pytest.approx([100, 500, 45, math.cos(math.pi / 6), 0.5], abs=1e-3)
+    assert there.sum() == 2
+    assert place[there > 0].tolist() == [pytest.approx([64.5, 10], abs=0.01), pytest.approx([639, 320], abs=0.01)]
+    assert latent.abs().max() <= 1  # what `bounds` promises
+
+
+def test_of_two_things_in_a_cell_always_the_same_one_is_kept(room):
+    one, other = (70.0, 70.0), (90.0, 80.0)
+    latents = [room.latent_of(state(100, 500, 0, *things)) for things in ((one, other), (other, one))]
+    assert torch.equal(*latents)
+    assert room.read(latents[0])[1].sum() == 1
+
+
+def test_a_wall_is_as_tall_as_it_is_near(room):
+    """Facing a wall 200 units away from a height of 41: its foot is 41 units below the horizon, its top 63 above."""
+    with torch.no_grad():
+        bright = [room.room(room.read(room.latent_of(state(440, 320, 0)))[0])]
+        room.wall.add_(1.0)
+        bright.append(room.room(room.read(room.latent_of(state(440, 320, 0)))[0]))
+        room.wall.sub_(1.0)
+    rows = ((bright[1] - bright[0])[0, 0, :, 48] > 0.5).nonzero().flatten()
+    per_unit = 48 / (0.75 / 1.2) / 200  # pixels
+    assert rows[0].item() == pytest.approx(48 - 63 * per_unit, abs=1)
+    assert rows[-1].item() == pytest.approx(48 + 41 * per_unit, abs=1)
+
+
+def test_a_thing_is_painted_where_it_lies_and_the_nearer_one_covers(room):
+    without, ahead = painted(room, state(100, 320, 0), state(100, 320, 0, (200, 320)))
+    changed = np.abs(ahead.astype(int) - without).max(-1) > 60
+    rows, columns = np.nonzero(changed)
+    assert abs(columns.mean() - 47.5) < 1 and rows.mean() > 60  # ahead, on the floor
+    # A thing to the left, which is towards larger y, is left of the middle.
+    left = np.abs(painted(room, state(100, 320, 0, (200, 360)))[0].astype(int) - without).max(-1) > 60
+    assert np.nonzero(left)[1].mean() < 30
+    # Behind, it isn't seen.
+    assert np.array_equal(painted(room, state(100, 320, 180, (200, 320))), painted(room, state(100, 320, 180)))
+
+
+def test_once_around_is_where_one_was(room):
+    views = painted(room, *(state(300, 200, 8 * step, (400, 250)) for step in range(46)))
+    assert np.array_equal(views[45], views[0])
+    assert not np.array_equal(views[20], views[0])
+
+
+@pytest.mark.parametrize("at", [(300, 200, 20), (150.5, 480.2, 250), (520, 130, 133)])
+def test_the_camera_is_found_in_a_picture(room, at):
+    """A thing in view, which the empty room can't explain, doesn't mislead."""
+    x, y, degrees = at
+    ahead = x + 90 * math.cos(math.radians(degrees)), y + 90 * math.sin(math.radians(degrees))
+    picture = torch.from_numpy(painted(room, state(x, y, degrees, ahead)))
+    with torch.no_grad():
+        camera = room.read(room.encode(picture) * room.std + room.mean)[0][0]
+    assert torch.dist(camera[:2], torch.tensor([x, y])) < 2
+    off = math.degrees(math.atan2(camera[4], camera[3])) - degrees
+    assert abs((off + 180) % 360 - 180) < 1
+
+
+def test_learning_paints_better_and_finds_things(room):
+    torch.manual_seed(1)
+    model = RoomTokenizer(CONFIG)
+    rng = np.random.default_rng(0)
+    states = torch.cat(
+        [state(*rng.uniform(60, 580, 2), rng.uniform(0, 360), *rng.uniform(20, 620, (4, 2))) for _ in range(32)]
+    )
+    pictures = torch.from_numpy(painted(room, *states.split(1)))
+    optim, first = model.optimiser(2e-3), None
+    for step in range(40):
+        rows = torch.arange(4 * step, 4 * step + 4) % 32
+        loss, logs = model.loss(pictures[rows], states[rows])
+        first = logs if first is None else first
+        optim.zero_grad()
+        loss.backward()
+        optim.step()
+    assert logs["psnr"] > first["psnr"] + 5
+    assert logs["search"] < 0.5 * first["search"]
+
+
+def test_small_systems_are_solved():
+    torch.manual_seed(0)
+    half = torch.randn(3, 4, 4)
+    matrix, right = half @ half.transpose(1, 2) + 0.1 * torch.eye(4), torch.randn(3, 4)
+    assert torch.allclose(solve(matrix, right), torch.linalg.solve(matrix, right), atol=1e-3)
+
+
+def test_polar_and_build():
+    camera = polar(torch.tensor([[1.0, 2.0, 41.0, math.pi / 2]]))
+    assert camera[0].tolist() == pytest.approx([1, 2, 41, 0, 1], abs=1e-6)
+    assert isinstance(build(CONFIG.dict()), RoomTokenizer)
+
+
+def test_recordings_without_states_are_refused(tmp_path):
+    from training.record import write_npz
+    from training.train_tokenizer import TokenizerTraining, train
+
+    frames = np.zeros((4, 96, 96, 3), np.uint8)
+    arrays = {"frames": frames, "actions": np.zeros((4, 3), np.float32), "starts": np.array([True] + [False] * 3)}
+    for name in ("train-1", "held-1000000"):
+        write_npz(tmp_path / f"{name}.npz", arrays)
+    with pytest.raises(TrainingError, match="states"):
+        train(TokenizerTraining("doom-hall", tmp_path, steps=1), CONFIG)
+    write_npz(tmp_path / "train-1.npz", arrays | {"states": np.zeros((3, 9), np.float32)})
+    with pytest.raises(TrainingError, match=r"train-1.*expected states float32 \[4, S\], got float32 \[3, 9\]"):
+        train(TokenizerTraining("doom-hall", tmp_path, steps=1), CONFIG)

@@ -1,0 +1,452 @@
+"""A tokenizer for one room seen by a camera in it: learned surfaces, the latent where the camera and the things are.
+
+What sprites are from above (`sprite_tokenizer.py`) these are from within: pictures of floor, walls, ceiling and of the
+one kind of thing that lies about, all learned from how well the frames are painted. A wall can't fade then, and a view
+that was left is there again when one comes back. The price: nothing but this room can ever be seen. A world's module
+asks for it by `ROOM`; its source says in `state` where the camera and the things are, and recordings keep that.
+
+The latent is the room's floor as a grid. Each cell says whether a thing lies in it, and where; in the middle of every
+few cells, once in each token, stands the camera (place, height, cosine and sine of its turn): each a vote.
+
+Recordings are told where the camera is; a picture alone isn't. For it the camera is found by geometry: the floor's
+pattern says how one stands within a tile, the walls which tile it is, and the best places are moved until the room,
+painted from there, looks like the picture (Gauss-Newton on the painting's error; Lucas & Kanade 1981). Then each cell
+is looked at for what the empty room doesn't explain.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .tokenizer import to_float
+
+VIEW = 0.75  # tangent of half the angle of view, about: what is left of it is learned
+TALL = 1.2  # pixels are so much taller than wide, about
+CAMERA = 5  # numbers of a camera: x, y, height, cosine and sine of its turn, left is positive
+FINE = 2  # samples of a pixel on a side: textures far away are finer than pixels
+
+
+@dataclass(frozen=True)
+class RoomConfig:
+    """Shapes of the room and of its pictures; a unit is the environment's own unit of length."""
+
+    size: int = 96  # side of the picture, px
+    side: float = 1216.0  # of the square room, units
+    cells: int = 20  # on a side of the latent's grid
+    votes: int = 4  # on a side of it, for where the camera is
+    eye: float = 41.0  # the camera's usual height, units
+    sway: float = 16.0  # how far the camera's height can be from that, units
+    tile: int = 64  # after which floor and ceiling repeat, units; as many texels
+    tall: int = 104  # of the walls, units; as many texels
+    thing: int = 32  # side of the picture of a thing, units and texels
+    sunk: float = 6.0  # of that picture below the floor, units
+    shown: int = 16  # things painted at most, the nearest
+    look: int = 12  # side of what the network sees that looks for a thing in a cell, px
+    wide: int = 128  # of that network
+
+    @property
+    def grid(self) -> int:
+        return self.cells
+
+    @property
+    def channels(self) -> int:
+        return CAMERA + 3
+
+    def dict(self) -> dict:
+        return asdict(self)
+
+
+class RoomTokenizer(nn.Module):
+    def __init__(self, config: RoomConfig) -> None:
+        super().__init__()
+        self.config = c = config
+        # What the camera is like: corrections of VIEW, VIEW / TALL, and the horizon's tangent; and the walls' height.
+        self.lens = nn.Parameter(torch.tensor([1.0, 1.0, 0.0, 1.0]))
+        self.floor = nn.Parameter(torch.full((3, c.tile, c.tile), 0.3))
+        self.wall = nn.Parameter(torch.full((3, c.tall, round(c.side)), 0.3))
+        self.ceiling = nn.Parameter(torch.full((3, c.tile, c.tile), 0.1))
+        self.thing = nn.Parameter(torch.full((3, c.thing, c.thing), 0.5))
+        far = torch.linspace(-1, 1, c.thing)
+        self.cover = nn.Parameter(1 - 4 * (far[None].square() + far[:, None].square())[None])  # logits of alpha
+        # Logarithm of the gain over depth: floor, ceiling, walls of constant x, walls of constant y, things.
+        self.light = nn.Parameter(torch.zeros(5, 24))
+        self.search = nn.Sequential(
+            nn.Linear(6 * c.look**2 + 2, c.wide),
+            nn.ReLU(),
+            nn.Linear(c.wide, c.wide // 2),
+            nn.ReLU(),
+            nn.Linear(c.wide // 2, 3),
+        )
+        # Statistics over the training set, per channel; set once, after training.
+        self.register_buffer("mean", torch.zeros(c.channels, 1, 1))
+        self.register_buffer("std", torch.ones(c.channels, 1, 1))
+
+    # Latents
+
+    def latent_of(self, states: Tensor) -> Tensor:
+        """What a source's `state` says to latents [B, C, g, g], not normalised. Of two things in one cell one is kept.
+
+        States are [B, 5 + 2 n] in units: camera, then x and y of the things, NaN where there is none.
+        """
+        c = self.config
+        latent = torch.zeros(len(states), c.channels, c.cells, c.cells, device=states.device)
+        self.votes(latent).copy_(self.scaled(states[:, :CAMERA])[..., None, None])
+        places = states[:, CAMERA:].unflatten(1, (-1, 2)) * (c.cells / c.side)
+        row, slot = places.isfinite().all(-1).nonzero(as_tuple=True)
+        place = places[row, slot]
+        cell = place.long().clamp(0, c.cells - 1)
+        # Of those in one cell the one with the largest x, whatever their order.
+        order = place[:, 0].argsort()
+        order = order[((row * c.cells + cell[:, 1]) * c.cells + cell[:, 0])[order].argsort(stable=True)]
+        row, place, cell = row[order], place[order], cell[order]
+        last = torch.ones_like(row, dtype=torch.bool)
+        last[:-1] = (row[1:] != row[:-1]) | (cell[1:] != cell[:-1]).any(1)
+        row, place, cell = row[last], place[last], cell[last]
+        off = 2 * (place - cell) - 1  # [-1, 1]
+        latent[row, CAMERA, cell[:, 1], cell[:, 0]] = 1.0
+        latent[row, CAMERA + 1, cell[:, 1], cell[:, 0]] = off[:, 0]
+        latent[row, CAMERA + 2, cell[:, 1], cell[:, 0]] = off[:, 1]
+        return latent
+
+    def votes(self, latent: Tensor) -> Tensor:
+        """The part of latents [B, C, g, g] that says where the camera is: [B, 5, votes, votes]."""
+        apart = self.config.cells // self.config.votes
+        return latent[:, :CAMERA, apart // 2 :: apart, apart // 2 :: apart]
+
+    def scaled(self, camera: Tensor) -> Tensor:
+        """A camera [..., 5] in units as its numbers in a latent, in [-1, 1]."""
+        c, (x, y, height, cosine, sine) = self.config, camera.unbind(-1)
+        return torch.stack([2 * x / c.side - 1, 2 * y / c.side - 1, (height - c.eye) / c.sway, cosine, sine], -1)
+
+    def read(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The way back: camera [B, 5] in units, whether a thing is in each cell [B, g^2], and where [B, g^2, 2]."""
+        c = self.config
+        x, y, height, cosine, sine = self.votes(latent).mean((2, 3)).unbind(1)
+        turn = (cosine.square() + sine.square() + 1e-6).rsqrt()
+        inside = (c.side / 2 - 1) * 0.999
+        x, y = (c.side / 2 + (v * c.side / 2).clamp(-inside, inside) for v in (x, y))
+        camera = torch.stack([x, y, c.eye + c.sway * height.clamp(-1, 1), cosine * turn, sine * turn], 1)
+        there = latent[:, CAMERA].flatten(1)
+        place = latent[:, CAMERA + 1 :].flatten(2).transpose(1, 2).clamp(-1, 1)
+        return camera, there, self.middles(latent.device) + place * (c.side / c.cells / 2)
+
+    def middles(self, device: torch.device) -> Tensor:
+        """Of the cells, x and y in units, [g^2, 2], row by row."""
+        c = self.config
+        at = (torch.arange(c.cells, device=device) + 0.5) * (c.side / c.cells)
+        return torch.stack([at.repeat(c.cells), at.repeat_interleave(c.cells)], 1)
+
+    # Painting
+
+    def rays(self, samples: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Tangents of the columns (right is positive) and of the rows (down is positive), [samples] each."""
+        at = (torch.arange(samples, device=device) + 0.5) * (2 / samples) - 1
+        return at * VIEW * self.lens[0], at * VIEW / TALL * self.lens[1] + self.lens[2]
+
+    def gain(self, kind: int, depth: Tensor) -> Tensor:
+        """How bright what is so far away is, of any shape."""
+        knots = self.light.shape[1]
+        place = (depth.clamp(8, 2000).log2() - 3) * ((knots - 1.001) / 8)
+        low = place.floor()
+        share, low = place - low, low.long()
+        curve = self.light[kind]
+        return (curve[low] * (1 - share) + curve[low + 1] * share).exp()
+
+    def room(self, camera: Tensor, size: int = 0, begin: int = 0) -> Tensor:
+        """The empty room from cameras [B, 5]: [B, 3, H, W], about [0, 1].
+
+        With a `size` smaller, and coarse; only the rows from `begin` down.
+        """
+        c = self.config
+        fine = 1 if size else FINE
+        samples = (size or c.size) * fine
+        x, y, height, cosine, sine = (v[:, None] for v in camera.unbind(1))
+        column, row = self.rays(samples, camera.device)
+        row = row[begin * samples // c.size :]
+        # How far x and y go with a unit of depth, and how deep the wall of each column is. [B, columns]
+        go_x, go_y = cosine + column * sine, sine - column * cosine
+        to_x = torch.where(go_x > 0, c.side - x, x) / go_x.abs().clamp(min=1e-5)
+        to_y = torch.where(go_y > 0, c.side - y, y) / go_y.abs().clamp(min=1e-5)
+        depth = torch.minimum(to_x, to_y)
+        hit_x, hit_y = x + depth * go_x, y + depth * go_y
+        along = torch.where(to_x < to_y, torch.where(go_x > 0, -hit_y, hit_y), torch.where(go_y > 0, hit_x, -hit_x))
+        # How deep floor and ceiling of each row are. [B, rows]
+        top = c.tall * self.lens[3]
+        level = torch.where(row > 0, height, top - height)
+        flat = (level / row.abs().clamp(min=1e-3)).clamp(max=2 * c.side)
+        # One sheet of all pictures, each with a margin to interpolate into; texels of each pixel. [B, rows, columns]
+        sheet, (wall_at, floor_at, ceiling_at) = self.sheet()
+        flat_x = wrap((x[..., None] + flat[..., None] * go_x[:, None]) / c.tile) * c.tile
+        flat_x = flat_x + torch.where(row > 0, floor_at, ceiling_at)[:, None]
+        flat_y = wrap((y[..., None] + flat[..., None] * go_y[:, None]) / c.tile) * c.tile
+        wall_x = wrap(along / c.side)[:, None] * c.side + wall_at
+        wall_y = top - height[..., None] + row[:, None] * depth[:, None]
+        on_wall = flat[..., None] > depth[:, None]
+        across, down = torch.where(on_wall, wall_x, flat_x), torch.where(on_wall, wall_y.clamp(0, c.tall), flat_y)
+        bright_flat = torch.where(row > 0, self.gain(0, flat), self.gain(1, flat))
+        bright_wall = torch.where(to_x < to_y, self.gain(2, depth), self.gain(3, depth))
+        bright = torch.where(on_wall, bright_wall[:, None], bright_flat[..., None])
+        high, wide = sheet.shape[2:]
+        where = torch.stack([(across + 1) * (2 / wide) - 1, (down + 1) * (2 / high) - 1], -1)
+        # All cameras look at one sheet: their rows are laid below each other, for an expanded sheet would be copied.
+        painted = F.grid_sample(sheet, where.flatten(0, 1)[None], align_corners=False)[0]
+        painted = painted.unflatten(1, (len(camera), -1)).transpose(0, 1)
+        return F.avg_pool2d(painted * bright[:, None], fine)
+
+    def sheet(self) -> tuple[Tensor, tuple[int, int, int]]:
+        """Walls, floor and ceiling side by side, [1, 3, h, w], and where each begins, texels; around each one more."""
+        begins, parts, at = [], [], 0
+        pictures = (self.wall, self.floor, self.ceiling)
+        tallest = max(p.shape[1] for p in pictures)
+        for picture in pictures:
+            wide = torch.cat([picture[..., -1:], picture, picture[..., :1]], 2)
+            if picture is self.wall:
+                wide = torch.cat([wide[:, :1], wide, wide[:, -1:]], 1)
+            else:  # repeats downwards as well
+                wide = torch.cat([wide[:, -1:], wide, wide[:, :1]], 1)
+            parts.append(F.pad(wide, (0, 0, 0, tallest - picture.shape[1])))
+            begins.append(at)
+            at += picture.shape[2] + 2
+        return torch.cat(parts, 2)[None], tuple(begins)
+
+    def ahead(self, camera: Tensor, place: Tensor) -> tuple[Tensor, Tensor]:
+        """Depth and way to the right of places [B, n, 2], units, [B, n] each."""
+        cosine, sine = camera[:, 3:4], camera[:, 4:5]
+        x, y = (place - camera[:, None, :2]).unbind(2)
+        return x * cosine + y * sine, x * sine - y * cosine
+
+    def paint(self, camera: Tensor, there: Tensor, place: Tensor) -> Tensor:
+        """The room with its things: what `read` gives to [B, 3, H, W], about [0, 1]."""
+        c = self.config
+        picture = self.room(camera)
+        depth, right = self.ahead(camera, place)
+        seen = (depth > 6) & (right.abs() < depth * VIEW * self.lens[0] + c.thing)
+        near = torch.where(seen, there / depth.clamp(min=6), -torch.ones_like(depth))
+        near, chosen = near.topk(c.shown, 1)  # the nearest first
+        depth, right, there = (v.gather(1, chosen)[..., None] for v in (depth, right, there))
+        depth = depth.clamp(min=6)
+        alpha = ((there - 0.5) * 12).sigmoid() * (near > 0)[..., None]
+        # Texels of the thing's picture at each column and row: [B, n, size].
+        column, row = self.rays(c.size, camera.device)
+        half = c.thing / 2
+        across = column * depth - right + half - 0.5
+        down = row * depth - camera[:, None, 2:3] + (c.thing - c.sunk) - 0.5
+        across = shares(across, depth * (2 * VIEW / c.size), c.thing)
+        down = shares(down, depth * (2 * VIEW / TALL / c.size), c.thing)
+        cover = self.cover.sigmoid()
+        sheet = torch.cat([self.thing * cover, cover])
+        drawn = down[:, :, None] @ sheet @ across[:, :, None].transpose(3, 4)  # [B, n, 4, H, W]
+        drawn = drawn * alpha[..., None, None]
+        bright = self.gain(4, depth)[..., None, None]
+        for n in reversed(range(c.shown)):
+            picture = picture * (1 - drawn[:, n, 3:]) + drawn[:, n, :3] * bright[:, n]
+        return picture
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Normalised latents [B, C, g, g] to pictures [B, 3, H, W], about [0, 1], not clipped."""
+        return self.paint(*self.read(latent * self.std + self.mean))
+
+    # Finding the camera and the things in a picture
+
+    def encode(self, picture: Tensor) -> Tensor:
+        """uint8 [B, H, W, 3] to normalised latents [B, C, g, g]."""
+        picture = to_float(picture)
+        camera = torch.cat([self.locate(one) for one in picture])
+        there, off = self.found(picture, camera)
+        g = self.config.cells
+        things = torch.cat([there[:, None], off.transpose(1, 2) * there[:, None]], 1).unflatten(2, (g, g))
+        apart = self.config.cells // self.config.votes
+        vote = F.pad(self.scaled(camera)[..., None, None], (apart // 2, (apart - 1) // 2) * 2)
+        latent = torch.cat([vote.repeat(1, 1, self.config.votes, self.config.votes), things], 1)
+        return (latent - self.mean) / self.std
+
+    def locate(self, picture: Tensor) -> Tensor:
+        """The camera [1, 5] from which one picture [3, H, W], in [-0.5, 0.5], was seen."""
+        c = self.config
+        tiles = torch.arange(math.ceil(c.side / c.tile), device=picture.device).float() * c.tile
+        middle = tiles[len(tiles) // 2]
+        cameras, error = self.refined(picture, self.by_floor(picture, middle), begin=round(0.65 * c.size), rounds=4)
+        x, y, height, turn = cameras[error.topk(4, largest=False).indices].unbind(1)
+        # Which of the floor's tiles one stands on is for the walls to say, at half the picture's resolution.
+        x = (wrap(x / c.tile)[:, None, None] * c.tile + tiles[:, None]).expand(-1, -1, len(tiles)).flatten()
+        y = (wrap(y / c.tile)[:, None, None] * c.tile + tiles).expand(-1, len(tiles), -1).flatten()
+        height, turn = (v.repeat_interleave(len(tiles) ** 2) for v in (height, turn))
+        cameras = torch.stack([x.clamp(1.0, c.side - 1), y.clamp(1.0, c.side - 1), height, turn], 1)
+        far = (self.room(polar(cameras), c.size // 2) - 0.5 - F.avg_pool2d(picture[None], 2)).abs().mean((1, 2, 3))
+        cameras = cameras[far.topk(40, largest=False).indices]
+        far = (self.room(polar(cameras)) - 0.5 - picture).clamp(-0.2, 0.2).abs().mean((1, 2, 3))
+        cameras, error = self.refined(picture, cameras[far.topk(5, largest=False).indices], begin=0, rounds=3)
+        # Where the walls look alike, one place is as good as another: always the one nearest to the middle.
+        aside = (2 * cameras[:, :2] / c.side - 1).square().sum(1)
+        return polar(cameras[(error * (1 + 0.1 * aside)).argmin()[None]])
+
+    def by_floor(self, picture: Tensor, corner: Tensor) -> Tensor:
+        """Cameras (x, y, height, turn in radians) on the tile at `corner` from which the floor's pattern fits: [8, 4].
+
+        All turns and heights are tried. The pattern's strongest waves are laid over the near floor of the picture; how
+        well they fit is known for all places at once then, since a place only moves their phases.
+        """
+        c, device = self.config, picture.device
+        column, row = self.rays(c.size, device)
+        begin, wave = round(0.65 * c.size), 2 * math.pi / c.tile
+        column = column.unflatten(0, (-1, 4)).mean(1)
+        seen = picture.mean(0)[begin:].unflatten(1, (-1, 4)).mean(2)
+        seen = seen - seen.mean(1, keepdim=True)
+        seen = (seen / (seen.square().mean(1, keepdim=True).sqrt() + 0.01)).flatten()  # so the light doesn't matter
+        ahead = (1 / row[begin:, None]).expand(-1, len(column)).flatten()  # of each pixel's floor, in heights
+        right = (column / row[begin:, None]).flatten()
+
+        # The floor's strongest waves, and what each is made of.
+        span = torch.arange(-8, 9, device=device)
+        waves = torch.stack([span[8:].repeat_interleave(17), span.repeat(9)], 1)  # of x and y
+        half = ((waves[:, 0] > 0) | (waves[:, 1] > 0)) & (waves.square().sum(1) <= 64)
+        waves = waves[half].float()
+        texel = torch.arange(c.tile, device=device).float()
+        pattern = self.floor.mean(0)
+        angle_x, angle_y = wave * waves[:, :1] * texel, wave * waves[:, 1:] * texel  # [waves, tile]
+        cosine = angle_y.cos() @ pattern, angle_y.sin() @ pattern  # [waves, tile (x)]
+        real = (cosine[0] * angle_x.cos() - cosine[1] * angle_x.sin()).sum(1)
+        imaginary = -(cosine[1] * angle_x.cos() + cosine[0] * angle_x.sin()).sum(1)
+        chosen = (real.square() + imaginary.square()).topk(32).indices
+        waves, real, imaginary = waves[chosen], real[chosen], imaginary[chosen]
+
+        turns = torch.arange(0, 120, device=device).float() * (2 * math.pi / 120)
+        heights = torch.arange(-3, 4, device=device).float() * (c.sway / 6.4) + c.eye
+        turn, height = turns.repeat_interleave(len(heights)), heights.repeat(len(turns))
+        to_ahead = waves[:, 0] * turn.cos()[:, None] + waves[:, 1] * turn.sin()[:, None]  # [ways, waves]
+        to_right = waves[:, 0] * turn.sin()[:, None] - waves[:, 1] * turn.cos()[:, None]
+        stretch = wave * height[:, None]
+        phase = (to_ahead * stretch)[..., None] * ahead + (to_right * stretch)[..., None] * right
+        felt = phase.cos() @ seen, phase.sin() @ seen  # [ways, waves]
+        both = real * felt[0] - imaginary * felt[1], real * felt[1] + imaginary * felt[0]
+        step = torch.arange(0, c.tile, 2, device=device).float()
+        x, y = step.repeat_interleave(len(step)), step.repeat(len(step))
+        phase = wave * (waves[:, :1] * x + waves[:, 1:] * y)
+        fit, place = (both[0] @ phase.cos() - both[1] @ phase.sin()).max(1)
+        best = fit.topk(8).indices
+        place = place[best]
+        return torch.stack([corner + x[place], corner + y[place], height[best], turn[best]], 1)
+
+    def refined(self, picture: Tensor, cameras: Tensor, *, begin: int, rounds: int) -> tuple[Tensor, Tensor]:
+        """Cameras [n, 4] (x, y, height, turn), each moved until the empty room looks like the picture, and errors [n].
+
+        Looks at the rows from `begin` down.
+        """
+        c, device = self.config, picture.device
+        picture = picture[:, begin:] + 0.5
+        steps = torch.tensor([0.5, 0.5, 0.3, 0.004], device=device)
+        limit = torch.tensor([8.0, 8.0, 3.0, 0.05], device=device)
+        low = torch.tensor([1.0, 1.0, c.eye - c.sway, -100.0], device=device)
+        high = torch.tensor([c.side - 1, c.side - 1, c.eye + c.sway, 100.0], device=device)
+        moved = torch.cat([torch.zeros(1, 4, device=device), torch.diag(steps)])  # here, and a step each way
+        for number in range(rounds + 1):
+            error = picture - self.room(polar((cameras[:, None] + moved).flatten(0, 1)), begin=begin)
+            if number < 2:  # from further away the coarse shapes lead
+                error = F.avg_pool2d(error, 3, 1, 1)
+            error = error.flatten(1).unflatten(0, (-1, 5))
+            here = error[:, 0]
+            trust = 1 / (1 + (here / 0.1).square())  # what the empty room can't explain is a thing
+            if number < rounds:
+                slope = (error[:, :1] - error[:, 1:]) / steps[:, None]  # [n, 4, pixels], of what is painted
+                weighed = slope * trust[:, None]
+                square = weighed @ slope.transpose(1, 2)
+                square = square + torch.diag_embed(1e-3 * square.diagonal(dim1=1, dim2=2) + 1e-9)
+                way = solve(square, (weighed @ here[..., None])[..., 0])
+                cameras = torch.minimum(torch.maximum(cameras + way.clamp(-limit, limit), low), high)
+        return cameras, (here.square() * trust).mean(1)
+
+    def found(self, picture: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
+        """Whether there is a thing in each cell, [B, g^2] in {0, 1}, and where in it, [B, g^2, 2] in [-1, 1]."""
+        said, seen = self.searched(picture, camera)
+        return ((said[..., 0] > 0) & seen).float(), said[..., 1:].clamp(-1, 1)
+
+    def searched(self, picture: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
+        """What the network says of each cell, [B, g^2, 3]: logit, and where; and which cells are in view [B, g^2].
+
+        It sees the picture, and what differs from the empty room, around the cell's middle as large as at one distance.
+        """
+        c, device = self.config, picture.device
+        depth, right = self.ahead(camera, self.middles(device)[None].expand(len(camera), -1, -1))
+        cell = c.side / c.cells
+        seen = (depth > 0.5 * cell) & (right.abs() < depth * VIEW + 0.5 * cell)
+        depth = depth.clamp(min=0.5 * cell)
+        at = (torch.arange(c.look, device=device) + 0.5) * (2 / c.look) - 1
+        column = (right[..., None] + at * cell * 0.8) / depth[..., None] / VIEW  # [B, g^2, look], in [-1, 1] on screen
+        row = (camera[:, None, 2:3] - 4 + at * cell * 0.5) / depth[..., None] * (TALL / VIEW)
+        where = torch.stack(
+            [column[:, :, None].expand(-1, -1, c.look, -1), row[..., None].expand(-1, -1, -1, c.look)], -1
+        )
+        both = torch.cat([picture, picture + 0.5 - self.room(camera)], 1)
+        near = F.grid_sample(both, where.flatten(2, 3), align_corners=False).permute(0, 2, 1, 3).flatten(2)
+        turn = torch.stack([(depth / c.side), right / depth], -1)
+        said = self.search(torch.cat([near, turn], -1))
+        # Where, as the camera sees it: to the right and ahead; then as the room lies.
+        cosine, sine = camera[:, None, 3], camera[:, None, 4]
+        off_right, off_ahead = said[..., 1], said[..., 2]
+        off = torch.stack([off_right * sine + off_ahead * cosine, off_ahead * sine - off_right * cosine], -1)
+        return torch.cat([said[..., :1], off], -1), seen
+
+    # Training
+
+    def optimiser(self, rate: float) -> torch.optim.Optimizer:
+        """Pictures are few numbers, each seen rarely: they learn quicker than networks."""
+        groups = [
+            (self.search.parameters(), 1),
+            ([self.lens], 1),
+            ([self.floor, self.wall, self.ceiling, self.thing], 10),
+            ([self.light], 20),
+            ([self.cover], 50),
+        ]
+        groups = [{"params": list(weights), "lr": times * rate} for weights, times in groups]
+        return torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0)
+
+    def loss(self, picture: Tensor, states: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Error of painting and of searching `picture` uint8 [B, H, W, 3], whose source's states are [B, S]."""
+        target = to_float(picture)
+        camera, latent = states[:, :CAMERA], self.latent_of(states)
+        error = self.paint(*self.read(latent)) - 0.5 - target
+        painting = (error.abs() + 4 * error.square()).mean()
+        with torch.no_grad():  # the camera that a picture is searched with isn't exact either
+            near = torch.cat([camera[:, :2] + 2 * torch.randn_like(camera[:, :2]), camera[:, 2:]], 1)
+        said, seen = self.searched(target, near)
+        there = latent[:, CAMERA].flatten(1)
+        where = latent[:, CAMERA + 1 :].flatten(2).transpose(1, 2)
+        searching = F.binary_cross_entropy_with_logits(said[..., 0], there, reduction="none")[seen].mean()
+        off = ((said[..., 1:] - where).abs().sum(-1) * there * seen).sum() / (there * seen).sum().clamp(min=1)
+        loss = painting + searching + 0.1 * off
+        psnr = -10 * error.detach().square().mean().log10()
+        return loss, {"loss": loss.detach(), "psnr": psnr, "search": searching.detach(), "off": off.detach()}
+
+
+def polar(camera: Tensor) -> Tensor:
+    """x, y, height and turn [B, 4] to x, y, height, cosine and sine [B, 5]."""
+    return torch.cat([camera[:, :3], camera[:, 3:].cos(), camera[:, 3:].sin()], 1)
+
+
+def solve(matrix: Tensor, right: Tensor) -> Tensor:
+    """matrix [B, n, n], positive definite, and right [B, n] to x of matrix x = right. ONNX has no operator for it."""
+    rows = torch.cat([matrix, right[..., None]], 2)
+    for n in range(matrix.shape[1]):
+        pivot = rows[:, n : n + 1] / rows[:, n : n + 1, n : n + 1]
+        others = rows - rows[:, :, n : n + 1] * pivot
+        rows = torch.cat([others[:, :n], pivot, others[:, n + 1 :]], 1)
+    return rows[..., -1]
+
+
+def wrap(value: Tensor) -> Tensor:
+    """What is left of whole numbers, in [0, 1)."""
+    return value - value.floor()
+
+
+def shares(place: Tensor, step: Tensor, side: int) -> Tensor:
+    """Shares that the texels of a line have in pixels at `place` [B, n, size], `step` texels apart: [B, n, size, side].
+
+    Linear in between; over all that a pixel covers where texels are finer.
+    """
+    wide = step.clamp(min=1)[..., None]
+    return (1 - (place[..., None] - torch.arange(side, device=place.device)).abs() / wide).relu() / wide
