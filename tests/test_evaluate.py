@@ -113,7 +113,7 @@ def test_alive_until_the_first_window_that_is_far_off_frozen_or_deaf():
 
     def alive(*windows: Window) -> int:
         rows = [reference.score(w) for w in windows]
-        return reference.alive({name: [row[name] for row in rows] for name in rows[0]})
+        return reference.fate({name: [row[name] for row in rows] for name in rows[0]})[0]
 
     good = window()
     assert alive(good, good, good) == 3
@@ -203,6 +203,7 @@ def test_drift_of_a_frozen_picture_is_death_and_the_strip_shows_both(tiny):
     reference = real_windows(episodes, reader, 40)
     frozen, _ = drift(CopyLast, None, reader, episodes, reference, lengths=[40, 40])
     assert frozen["alive"]["40"][0] == 0 and frozen["measures"]["motion"]["worst"] == 0
+    assert set(frozen["ended_by"]) <= {"frechet", "motion"} and frozen["frames_alive"] == [0, 0]
     dreamed, strip = drift(lambda: OnnxWorld(folder), None, reader, episodes, reference, lengths=[80, 40, 40])
     assert len(dreamed["frames_alive"]) == 3 and np.isfinite(dreamed["measures"]["frechet"]["course"]).all()
     assert strip.shape == (3 * 32, 3 * 16, 3)  # three runs, real above dreamed, 1, 10 and 30 frames ahead

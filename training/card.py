@@ -163,6 +163,12 @@ def _drift(metrics: dict) -> str:
         + [f"{drift['measures'][k]['real']:.2f}"]
         for k in MEASURES
     ]
+    ends = [
+        f"{frames:,} frames ({TITLES[why]})"
+        for frames, why in zip(drift["frames_alive"], drift["ended_by"], strict=True)
+        if why
+    ]
+    ended = f"\nRuns ended after {', '.join(ends)}." if ends else ""
     return f"""## Drift
 
 {drift["runs"]} runs, in windows of {drift["window"]} frames against real ones under the same policy
@@ -171,7 +177,7 @@ real against real, less than {MOTION_LIMIT:g} of the real motion, or actions rea
 off real frames. The measures are those of the first, the last and the worst window (means over runs).
 
 {_table(["", *columns, "real"], alive + measured)}
-
+{ended}
 ![Drift](drift.png)
 
 `strip.png`: real above dreamed, {", ".join(f"{h:,}" for h in STRIP)} frames ahead; {

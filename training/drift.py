@@ -80,15 +80,16 @@ class Reference:
             "reader": float(max(0.0, 1 - unexplained.mean())) if len(unexplained) else 1.0,
         }
 
-    def alive(self, scores: dict[str, list[float]]) -> int:
-        """Windows of a run before the first that breaks the rule: too far off, frozen, or deaf to its actions."""
+    def fate(self, scores: dict[str, list[float]]) -> tuple[int, str]:
+        """Windows of a run before the first that breaks a rule, and the measure that broke it; "" where none did."""
         reads = scores["reader"]
         for number, (far, moving) in enumerate(zip(scores["frechet"], scores["motion"], strict=True)):
             lately = reads[max(0, number + 1 - SPAN) : number + 1]
             deaf = np.mean(lately) < READER_LIMIT * self.middle["reader"] and len(lately) == min(SPAN, len(reads))
-            if far > FRECHET_LIMIT * self.middle["frechet"] or moving < MOTION_LIMIT or deaf:
-                return number
-        return len(reads)
+            broken = far > FRECHET_LIMIT * self.middle["frechet"], moving < MOTION_LIMIT, deaf
+            if any(broken):
+                return number, ("frechet", "motion", "reader")[broken.index(True)]
+        return len(reads), ""
 
 
 def real_windows(episodes: Episodes, reader: ActionReader, window: int) -> Reference:
@@ -212,8 +213,9 @@ def summary(runs: list[dict[str, list[float]]], reference: Reference, lengths: l
 
     def share(of: list[dict[str, list[float]]], mark: int) -> tuple[float, float, float] | None:
         long = [run for run in of if len(run["frechet"]) * window >= mark]
-        return interval([reference.alive(run) * window >= mark for run in long], np.mean) if long else None
+        return interval([reference.fate(run)[0] * window >= mark for run in long], np.mean) if long else None
 
+    fates = [reference.fate(run) for run in runs]
     longest = max(lengths)
     marks = [m for m in MARKS if m <= longest] or [longest // window * window]  # whole windows are judged
     return {
@@ -221,6 +223,7 @@ def summary(runs: list[dict[str, list[float]]], reference: Reference, lengths: l
         "window": window,
         "alive": {str(m): share(runs, m) for m in marks},
         "alive_real": {str(m): share(real, m) for m in marks},
-        "frames_alive": [reference.alive(run) * window for run in runs],
+        "frames_alive": [windows * window for windows, _ in fates],
+        "ended_by": [why for _, why in fates],
         "measures": measures,
     }
