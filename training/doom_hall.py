@@ -47,8 +47,8 @@ RECIPE = {
         "steps": 2400,
         "batch": 32,
         "length": 14,
-        "stillness": 0.3,
-        "noise_scale": 0.1,
+        "stillness": 2.0,  # of four steps: only what one walks into changes by more
+        "noise_scale": 0.02,  # of four steps, as far as a dream is off at once
         "resample_from": 0.5,
         "dreamed": 6,
     },

@@ -113,6 +113,17 @@ class RoomTokenizer(nn.Module):
         latent[row, CAMERA + 2, cell[:, 1], cell[:, 0]] = off[:, 1]
         return latent
 
+    def without_arrivals(self, latents: Tensor) -> Tensor:
+        """Normalised latents [B, T, C, g, g] in which only those things lie that lay there in the first frame.
+
+        What falls from above does so by chance, and rarely: a mean of that is a thing that is never there. So a dream
+        knows no arrivals, and learns nothing from their noise.
+        """
+        things = latents[:, :, CAMERA:]
+        nothing = ((0 - self.mean) / self.std)[CAMERA:].expand_as(things)
+        stays = (things[:, :, :1] * self.std[CAMERA] + self.mean[CAMERA] > 0.5).cummin(1).values
+        return torch.cat([latents[:, :, :CAMERA], torch.where(stays, things, nothing)], 2)
+
     def votes(self, latent: Tensor) -> Tensor:
         """The part of latents [B, C, g, g] that says where the camera is: [B, 5, votes, votes]."""
         apart = self.config.cells // self.config.votes

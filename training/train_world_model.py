@@ -26,6 +26,7 @@ from .device import compiled, find_place
 from .environments import recipe, world_module
 from .loop import Loop, Training, follow
 from .muon import optimisers
+from .room_tokenizer import RoomTokenizer
 from .sprite_tokenizer import SpriteTokenizer
 from .tokenizer import bounds, psnr, to_uint8
 from .tokenizers import AnyTokenizer
@@ -58,7 +59,7 @@ class WorldModelTraining(Training):
 class LatentRows:
     """Stretches of latents and actions, from the recordings and from their mirror images.
 
-    With a tokenizer of sprites, each is laid otherwise as well.
+    With a tokenizer of sprites, each is laid otherwise as well; with that of a room, things that arrive are left out.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class LatentRows:
         pattern: str,
         length: int,
         mirror: tuple[float, ...] | None = None,
-        tokenizer: SpriteTokenizer | None = None,
+        tokenizer: SpriteTokenizer | RoomTokenizer | None = None,
         *,
         pictures: bool = False,
     ) -> None:
@@ -88,17 +89,18 @@ class LatentRows:
         latents = np.stack([self.latents[i][row] for i, row in zip(image, rows, strict=True)])
         actions = np.stack([self.actions[i][row] for i, row in zip(image, rows, strict=True)])
         drawn = torch.from_numpy(latents.astype(np.float32)), torch.from_numpy(actions)
+        if isinstance(self.tokenizer, RoomTokenizer):
+            return self.tokenizer.without_arrivals(drawn[0]), drawn[1]
         return self.tokenizer.laid_otherwise(*drawn, rng) if self.tokenizer else drawn
 
 
 def training_rows(args: Training, length: int, *, lay_otherwise: bool = True) -> LatentRows:
     """What the world is trained on, in all the ways that its module says."""
     module = world_module(args.world, args.data)
-    sprites = None
-    if lay_otherwise and getattr(module, "SQUARE", False):
-        tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world)
-        sprites = tokenizer if isinstance(tokenizer, SpriteTokenizer) else None
-    return LatentRows(args.data, "train-*", length, module.MIRROR, sprites)
+    tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world)
+    square = isinstance(tokenizer, SpriteTokenizer) and lay_otherwise and getattr(module, "SQUARE", False)
+    varying = tokenizer if square or isinstance(tokenizer, RoomTokenizer) else None
+    return LatentRows(args.data, "train-*", length, module.MIRROR, varying)
 
 
 def held_rows(args: Training) -> LatentRows:
