@@ -163,12 +163,14 @@ def _drift(metrics: dict) -> str:
         + [f"{drift['measures'][k]['real']:.2f}"]
         for k in MEASURES
     ]
-    ends = [
-        f"{frames:,} frames ({TITLES[why]})"
-        for frames, why in zip(drift["frames_alive"], drift["ended_by"], strict=True)
+    ends: dict[str, list[int]] = {}
+    for frames, why in zip(drift["frames_alive"], drift["ended_by"], strict=True):
+        ends.setdefault(why, []).append(frames)
+    ended = "".join(
+        f"\nEnded by the {TITLES[why]}: after {', '.join(f'{n:,}' for n in sorted(frames))} frames.\n"
+        for why, frames in ends.items()
         if why
-    ]
-    ended = f"\nRuns ended after {', '.join(ends)}." if ends else ""
+    )
     return f"""## Drift
 
 {drift["runs"]} runs, in windows of {drift["window"]} frames against real ones under the same policy

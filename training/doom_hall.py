@@ -42,12 +42,13 @@ MODEL = {
     "rest": 0.004,  # a sixth of a unit
 }
 RECIPE = {
-    "tokenizer": {"steps": 3000, "batch": 8},
+    "tokenizer": {"steps": 5000, "batch": 10},
     "world-model": {
-        "steps": 2400,
+        "steps": 2350,
         "batch": 32,
         "length": 14,
         "stillness": 2.0,  # of four steps: only what one walks into changes by more
+        "events": 30.0,  # a medikit is picked up once in some fifty frames, and is one cell of 400
         "noise_scale": 0.02,  # of four steps, as far as a dream is off at once
         "resample_from": 0.5,
         "dreamed": 6,

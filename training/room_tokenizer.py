@@ -28,6 +28,7 @@ from .tokenizer import to_float
 VIEW = 0.75  # tangent of half the angle of view, about: what is left of it is learned
 TALL = 1.2  # pixels are so much taller than wide, about
 CAMERA = 5  # numbers of a camera: x, y, height, cosine and sine of its turn, left is positive
+ROUGH = 0.003  # weight of the differences between neighbouring texels
 FINE = 2  # samples of a pixel on a side: textures far away are finer than pixels
 
 
@@ -141,9 +142,9 @@ class RoomTokenizer(nn.Module):
         turn = (cosine.square() + sine.square() + 1e-6).rsqrt()
         inside = (c.side / 2 - 1) * 0.999
         x, y = (c.side / 2 + (v * c.side / 2).clamp(-inside, inside) for v in (x, y))
-        camera = torch.stack([x, y, c.eye + c.sway * height.clamp(-1, 1), cosine * turn, sine * turn], 1)
+        camera = torch.stack([x, y, c.eye + c.sway * height.clamp(-1.0, 1.0), cosine * turn, sine * turn], 1)
         there = latent[:, CAMERA].flatten(1)
-        place = latent[:, CAMERA + 1 :].flatten(2).transpose(1, 2).clamp(-1, 1)
+        place = latent[:, CAMERA + 1 :].flatten(2).transpose(1, 2).clamp(-1.0, 1.0)
         return camera, there, self.middles(latent.device) + place * (c.side / c.cells / 2)
 
     def middles(self, device: torch.device) -> Tensor:
@@ -162,23 +163,23 @@ class RoomTokenizer(nn.Module):
     def gain(self, kind: int, depth: Tensor) -> Tensor:
         """How bright what is so far away is, of any shape."""
         knots = self.light.shape[1]
-        place = (depth.clamp(8, 2000).log2() - 3) * ((knots - 1.001) / 8)
+        place = (depth.clamp(8.0, 2000.0).log2() - 3) * ((knots - 1.001) / 8)
         low = place.floor()
         share, low = place - low, low.long()
         curve = self.light[kind]
         return (curve[low] * (1 - share) + curve[low + 1] * share).exp()
 
-    def room(self, camera: Tensor, size: int = 0, begin: int = 0) -> Tensor:
+    def room(self, camera: Tensor, size: int = 0, begin: int = 0, end: int = 0) -> Tensor:
         """The empty room from cameras [B, 5]: [B, 3, H, W], about [0, 1].
 
-        With a `size` smaller, and coarse; only the rows from `begin` down.
+        With a `size` smaller, and coarse; with `begin` and `end` only those rows of the picture that there are.
         """
         c = self.config
         fine = 1 if size else FINE
         samples = (size or c.size) * fine
         x, y, height, cosine, sine = (v[:, None] for v in camera.unbind(1))
         column, row = self.rays(samples, camera.device)
-        row = row[begin * samples // c.size :]
+        row = row[begin * samples // c.size : (end or c.size) * samples // c.size]
         # How far x and y go with a unit of depth, and how deep the wall of each column is. [B, columns]
         go_x, go_y = cosine + column * sine, sine - column * cosine
         to_x = torch.where(go_x > 0, c.side - x, x) / go_x.abs().clamp(min=1e-5)
@@ -198,7 +199,10 @@ class RoomTokenizer(nn.Module):
         wall_x = wrap(along / c.side)[:, None] * c.side + wall_at
         wall_y = top - height[..., None] + row[:, None] * depth[:, None]
         on_wall = flat[..., None] > depth[:, None]
-        across, down = torch.where(on_wall, wall_x, flat_x), torch.where(on_wall, wall_y.clamp(0, c.tall), flat_y)
+        across, down = (
+            torch.where(on_wall, wall_x, flat_x),
+            torch.where(on_wall, wall_y.clamp(0.0, float(c.tall)), flat_y),
+        )
         bright_flat = torch.where(row > 0, self.gain(0, flat), self.gain(1, flat))
         bright_wall = torch.where(to_x < to_y, self.gain(2, depth), self.gain(3, depth))
         bright = torch.where(on_wall, bright_wall[:, None], bright_flat[..., None])
@@ -237,10 +241,10 @@ class RoomTokenizer(nn.Module):
         picture = self.room(camera)
         depth, right = self.ahead(camera, place)
         seen = (depth > 6) & (right.abs() < depth * VIEW * self.lens[0] + c.thing)
-        near = torch.where(seen, there / depth.clamp(min=6), -torch.ones_like(depth))
+        near = torch.where(seen, there / depth.clamp(min=6.0), -torch.ones_like(depth))
         near, chosen = near.topk(c.shown, 1)  # the nearest first
         depth, right, there = (v.gather(1, chosen)[..., None] for v in (depth, right, there))
-        depth = depth.clamp(min=6)
+        depth = depth.clamp(min=6.0)
         alpha = ((there - 0.5) * 12).sigmoid() * (near > 0)[..., None]
         # Texels of the thing's picture at each column and row: [B, n, size].
         column, row = self.rays(c.size, camera.device)
@@ -281,17 +285,20 @@ class RoomTokenizer(nn.Module):
         c = self.config
         tiles = torch.arange(math.ceil(c.side / c.tile), device=picture.device).float() * c.tile
         middle = tiles[len(tiles) // 2]
-        cameras, error = self.refined(picture, self.by_floor(picture, middle), begin=round(0.65 * c.size), rounds=4)
-        x, y, height, turn = cameras[error.topk(4, largest=False).indices].unbind(1)
-        # Which of the floor's tiles one stands on is for the walls to say, at half the picture's resolution.
+        cameras, error = self.refined(picture, self.by_floor(picture, middle), begin=round(0.65 * c.size), rounds=3)
+        x, y, height, turn = cameras[error.topk(3, largest=False).indices].unbind(1)
+        # Which of the floor's tiles one stands on is for the walls to say: their rows, at half resolution.
         x = (wrap(x / c.tile)[:, None, None] * c.tile + tiles[:, None]).expand(-1, -1, len(tiles)).flatten()
         y = (wrap(y / c.tile)[:, None, None] * c.tile + tiles).expand(-1, len(tiles), -1).flatten()
         height, turn = (v.repeat_interleave(len(tiles) ** 2) for v in (height, turn))
         cameras = torch.stack([x.clamp(1.0, c.side - 1), y.clamp(1.0, c.side - 1), height, turn], 1)
-        far = (self.room(polar(cameras), c.size // 2) - 0.5 - F.avg_pool2d(picture[None], 2)).abs().mean((1, 2, 3))
-        cameras = cameras[far.topk(40, largest=False).indices]
-        far = (self.room(polar(cameras)) - 0.5 - picture).clamp(-0.2, 0.2).abs().mean((1, 2, 3))
-        cameras, error = self.refined(picture, cameras[far.topk(5, largest=False).indices], begin=0, rounds=3)
+        begin, end = round(0.2 * c.size) // 2 * 2, round(0.65 * c.size) // 2 * 2
+        band = picture[None, :, begin:end] + 0.5
+        far = self.room(polar(cameras), c.size // 2, begin, end) - F.avg_pool2d(band, 2)
+        cameras = cameras[far.abs().mean((1, 2, 3)).topk(40, largest=False).indices]
+        far = self.room(polar(cameras), 0, begin, end) - band
+        near = far.clamp(-0.2, 0.2).abs().mean((1, 2, 3)).topk(4, largest=False).indices
+        cameras, error = self.refined(picture, cameras[near], begin=0, rounds=3)
         # Where the walls look alike, one place is as good as another: always the one nearest to the middle.
         aside = (2 * cameras[:, :2] / c.side - 1).square().sum(1)
         return polar(cameras[(error * (1 + 0.1 * aside)).argmin()[None]])
@@ -374,7 +381,7 @@ class RoomTokenizer(nn.Module):
     def found(self, picture: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
         """Whether there is a thing in each cell, [B, g^2] in {0, 1}, and where in it, [B, g^2, 2] in [-1, 1]."""
         said, seen = self.searched(picture, camera)
-        return ((said[..., 0] > 0) & seen).float(), said[..., 1:].clamp(-1, 1)
+        return ((said[..., 0] > 0) & seen).float(), said[..., 1:].clamp(-1.0, 1.0)
 
     def searched(self, picture: Tensor, camera: Tensor) -> tuple[Tensor, Tensor]:
         """What the network says of each cell, [B, g^2, 3]: logit, and where; and which cells are in view [B, g^2].
@@ -429,7 +436,9 @@ class RoomTokenizer(nn.Module):
         where = latent[:, CAMERA + 1 :].flatten(2).transpose(1, 2)
         searching = F.binary_cross_entropy_with_logits(said[..., 0], there, reduction="none")[seen].mean()
         off = ((said[..., 1:] - where).abs().sum(-1) * there * seen).sum() / (there * seen).sum().clamp(min=1)
-        loss = painting + searching + 0.1 * off
+        # What no picture shows sharply is smooth, not noise.
+        rough = sum((p.diff(dim=d)).abs().mean() for p in (self.wall, self.floor, self.ceiling) for d in (1, 2))
+        loss = painting + searching + 0.1 * off + ROUGH * rough
         psnr = -10 * error.detach().square().mean().log10()
         return loss, {"loss": loss.detach(), "psnr": psnr, "search": searching.detach(), "off": off.detach()}
 
@@ -459,5 +468,5 @@ def shares(place: Tensor, step: Tensor, side: int) -> Tensor:
 
     Linear in between; over all that a pixel covers where texels are finer.
     """
-    wide = step.clamp(min=1)[..., None]
+    wide = step.clamp(min=1.0)[..., None]
     return (1 - (place[..., None] - torch.arange(side, device=place.device)).abs() / wide).relu() / wide
