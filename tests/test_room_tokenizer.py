@@ -11,7 +11,7 @@ from training.room_tokenizer import CAMERA, RoomConfig, RoomTokenizer, polar, so
 from training.tokenizer import to_uint8
 from training.tokenizers import build
 
-CONFIG = RoomConfig(side=640.0, cells=10, wide=32)
+CONFIG = RoomConfig(side=640.0, cells=10, votes=2, wide=32)
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +141,17 @@ def test_polar_and_build():
     camera = polar(torch.tensor([[1.0, 2.0, 41.0, math.pi / 2]]))
     assert camera[0].tolist() == pytest.approx([1, 2, 41, 0, 1], abs=1e-6)
     assert isinstance(build(CONFIG.dict()), RoomTokenizer)
+    with pytest.raises(ValueError, match="multiple of votes"):
+        RoomConfig(cells=10, votes=4)
+
+
+def test_rows_leave_out_what_arrives_and_keep_what_goes(room):
+    here, new = (200.0, 320.0), (400.0, 330.0)
+    states = [state(100, 320, 0, *things) for things in ((here,), (here, new), (new,), (here, new))]
+    rows = room.without_arrivals(room.latent_of(torch.cat(states))[None])
+    counts = [room.read(latent[None])[1].sum().item() for latent in rows[0]]
+    assert counts == [1, 1, 0, 0]
+    assert room.read(rows[0, 3:4])[0][0, :2].tolist() == pytest.approx([100, 320], abs=1e-2)
 
 
 def test_recordings_without_states_are_refused(tmp_path):

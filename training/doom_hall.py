@@ -48,7 +48,6 @@ RECIPE = {
         "batch": 32,
         "length": 14,
         "stillness": 2.0,  # of four steps: only what one walks into changes by more
-        "events": 30.0,  # a medikit is picked up once in some fifty frames, and is one cell of 400
         "noise_scale": 0.02,  # of four steps, as far as a dream is off at once
         "resample_from": 0.5,
         "dreamed": 6,
@@ -270,7 +269,7 @@ FACTS = {
     "licence": "MIT (ViZDoom and its scenarios), BSD-3-Clause (Freedoom's pictures)",
     "limits": [
         "It is this one hall and can't become another place: its surfaces are learned pictures (docs/decisions/0005).",
-        "No new medikits fall. There is no health, so the acid doesn't hurt.",
+        "Medikits stay where they lie: one walks through them, and no new ones fall. The acid doesn't hurt.",
     ],
     "frame_rate": 35 / TICS_PER_FRAME,
     "actions": ACTIONS,

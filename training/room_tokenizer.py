@@ -50,6 +50,10 @@ class RoomConfig:
     look: int = 12  # side of what the network sees that looks for a thing in a cell, px
     wide: int = 128  # of that network
 
+    def __post_init__(self) -> None:
+        if self.cells % self.votes:
+            raise ValueError(f"cells: expected a multiple of votes ({self.votes}), got {self.cells}.")
+
     @property
     def grid(self) -> int:
         return self.cells

@@ -50,7 +50,6 @@ class WorldModelTraining(Training):
     ema: float = 0.998
     noise_scale: float = 0.4  # largest noise on the history, in standard deviations of the latent
     stillness: float = 0.0  # see `WorldModel.loss`
-    events: float = 1.0  # see `WorldModel.loss`
     resample_from: float = 1.0  # share of the steps after which histories are dreamed; 1: never
     dreamed: int = 8  # dreamed frames at the end of such a history
     lay_otherwise: bool = True  # rows turned and mirrored, where the world's module says SQUARE
@@ -160,9 +159,7 @@ def train(args: WorldModelTraining, config: WorldModelConfig) -> WorldModel:
         with place.autocast():
             if share > args.resample_from and rng.random() < 0.5:
                 history = resample(model, history, actions[:, :-1], args.dreamed)
-            loss, logs = loss_of(
-                history, target, actions[:, :-1], args.noise_scale, stillness=args.stillness, events=args.events
-            )
+            loss, logs = loss_of(history, target, actions[:, :-1], args.noise_scale, stillness=args.stillness)
         loss.backward()
         loop.update(optims, rate=min(1.0, (step + 1) / 100, max(0.02, (1 - share) / (1 - args.decay_from))))
         follow(average, model, decay=args.ema, step=step)

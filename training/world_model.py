@@ -338,16 +338,14 @@ class WorldModel(nn.Module):
         noise_scale: float,
         first_weight: float = 1.0,
         stillness: float = 0.0,
-        events: float = 1.0,
     ) -> tuple[Tensor, dict]:
         """Diffusion forcing with history augmentation.
 
         history [B, T, N, C]: the latent before each frame (real or dreamed); target [B, T, N, C]: the frame after it;
         action [B, T, A]. `noise_scale` bounds the noise on the history, `first_weight` weighs frames at pure noise.
         With `stillness`, a number weighs less the more it truly changes, half where it changes by so much: what rests
-        shall learn to rest, although its errors are the smallest. Numbers that jump by more than a standard deviation
-        weigh `events` times as much: what happens rarely shall be learned at all. Half of the frames are denoised from
-        pure noise, as the first evaluation in play does, the rest mostly from low levels, where what is new is decided.
+        shall learn to rest, although its errors are the smallest. Half of the frames are denoised from pure noise, as
+        the first evaluation in play does, the rest mostly from low levels, where what is new is decided.
         """
         batch, time = history.shape[:2]
         at = {"device": history.device}
@@ -362,8 +360,6 @@ class WorldModel(nn.Module):
         change = (history - target).flatten(0, 1)
         if stillness:
             error = error * stillness / (stillness + change.abs())
-        if events != 1:
-            error = torch.where(change.abs() > 1, events * error, error)
         error = error.mean((1, 2))
         copy = change.square().mean()
         loss = torch.where(level == 0, first_weight * error, error).mean()
