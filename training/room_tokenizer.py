@@ -203,10 +203,8 @@ class RoomTokenizer(nn.Module):
         wall_x = wrap(along / c.side)[:, None] * c.side + wall_at
         wall_y = top - height[..., None] + row[:, None] * depth[:, None]
         on_wall = flat[..., None] > depth[:, None]
-        across, down = (
-            torch.where(on_wall, wall_x, flat_x),
-            torch.where(on_wall, wall_y.clamp(0.0, float(c.tall)), flat_y),
-        )
+        across = torch.where(on_wall, wall_x, flat_x)
+        down = torch.where(on_wall, wall_y.clamp(0.0, float(c.tall)), flat_y)
         bright_flat = torch.where(row > 0, self.gain(0, flat), self.gain(1, flat))
         bright_wall = torch.where(to_x < to_y, self.gain(2, depth), self.gain(3, depth))
         bright = torch.where(on_wall, bright_wall[:, None], bright_flat[..., None])
