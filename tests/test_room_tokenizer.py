@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from training.errors import TrainingError
+from training.record import write_npz
 from training.room_tokenizer import CAMERA, RoomConfig, RoomTokenizer, polar, solve
 from training.tokenizer import to_uint8
 from training.tokenizers import build
+from training.train_tokenizer import TokenizerTraining, train
 
 CONFIG = RoomConfig(side=640.0, cells=10, votes=2, wide=32)
 
@@ -155,9 +157,6 @@ def test_rows_leave_out_what_arrives_and_keep_what_goes(room):
 
 
 def test_recordings_without_states_are_refused(tmp_path):
-    from training.record import write_npz
-    from training.train_tokenizer import TokenizerTraining, train
-
     frames = np.zeros((4, 96, 96, 3), np.uint8)
     arrays = {"frames": frames, "actions": np.zeros((4, 3), np.float32), "starts": np.array([True] + [False] * 3)}
     for name in ("train-1", "held-1000000"):

@@ -28,6 +28,7 @@ from .tokenizer import to_float
 VIEW = 0.75  # tangent of half the angle of view, about: what is left of it is learned
 TALL = 1.2  # pixels are so much taller than wide, about
 CAMERA = 5  # numbers of a camera: x, y, height, cosine and sine of its turn, left is positive
+NEAR = 0.65  # of the picture from its top: below it the floor is near enough for its pattern to be seen
 ROUGH = 0.003  # weight of the differences between neighbouring texels
 FINE = 2  # samples of a pixel on a side: textures far away are finer than pixels
 
@@ -99,8 +100,7 @@ class RoomTokenizer(nn.Module):
         States are [B, 5 + 2 n] in units: camera, then x and y of the things, NaN where there is none.
         """
         c = self.config
-        latent = torch.zeros(len(states), c.channels, c.cells, c.cells, device=states.device)
-        self.votes(latent).copy_(self.scaled(states[:, :CAMERA])[..., None, None])
+        things = torch.zeros(len(states), 3, c.cells, c.cells, device=states.device)
         places = states[:, CAMERA:].unflatten(1, (-1, 2)) * (c.cells / c.side)
         row, slot = places.isfinite().all(-1).nonzero(as_tuple=True)
         place = places[row, slot]
@@ -113,10 +113,14 @@ class RoomTokenizer(nn.Module):
         last[:-1] = (row[1:] != row[:-1]) | (cell[1:] != cell[:-1]).any(1)
         row, place, cell = row[last], place[last], cell[last]
         off = 2 * (place - cell) - 1  # [-1, 1]
-        latent[row, CAMERA, cell[:, 1], cell[:, 0]] = 1.0
-        latent[row, CAMERA + 1, cell[:, 1], cell[:, 0]] = off[:, 0]
-        latent[row, CAMERA + 2, cell[:, 1], cell[:, 0]] = off[:, 1]
-        return latent
+        things[row, :, cell[:, 1], cell[:, 0]] = torch.cat([torch.ones_like(off[:, :1]), off], 1)
+        return self.joined(states[:, :CAMERA], things)
+
+    def joined(self, camera: Tensor, things: Tensor) -> Tensor:
+        """A camera [B, 5] in units as every vote, what lies in the cells [B, 3, g, g]: latents, not normalised."""
+        apart = self.config.cells // self.config.votes
+        vote = F.pad(self.scaled(camera)[..., None, None], (apart // 2, (apart - 1) // 2) * 2)
+        return torch.cat([vote.repeat(1, 1, self.config.votes, self.config.votes), things], 1)
 
     def without_arrivals(self, latents: Tensor) -> Tensor:
         """Normalised latents [B, T, C, g, g] in which only those things lie that lay there in the first frame.
@@ -277,24 +281,21 @@ class RoomTokenizer(nn.Module):
         there, off = self.found(picture, camera)
         g = self.config.cells
         things = torch.cat([there[:, None], off.transpose(1, 2) * there[:, None]], 1).unflatten(2, (g, g))
-        apart = self.config.cells // self.config.votes
-        vote = F.pad(self.scaled(camera)[..., None, None], (apart // 2, (apart - 1) // 2) * 2)
-        latent = torch.cat([vote.repeat(1, 1, self.config.votes, self.config.votes), things], 1)
-        return (latent - self.mean) / self.std
+        return (self.joined(camera, things) - self.mean) / self.std
 
     def locate(self, picture: Tensor) -> Tensor:
         """The camera [1, 5] from which one picture [3, H, W], in [-0.5, 0.5], was seen."""
         c = self.config
         tiles = torch.arange(math.ceil(c.side / c.tile), device=picture.device).float() * c.tile
         middle = tiles[len(tiles) // 2]
-        cameras, error = self.refined(picture, self.by_floor(picture, middle), begin=round(0.65 * c.size), rounds=3)
+        cameras, error = self.refined(picture, self.by_floor(picture, middle), begin=round(NEAR * c.size), rounds=3)
         x, y, height, turn = cameras[error.topk(3, largest=False).indices].unbind(1)
         # Which of the floor's tiles one stands on is for the walls to say: their rows, at half resolution.
         x = (wrap(x / c.tile)[:, None, None] * c.tile + tiles[:, None]).expand(-1, -1, len(tiles)).flatten()
         y = (wrap(y / c.tile)[:, None, None] * c.tile + tiles).expand(-1, len(tiles), -1).flatten()
         height, turn = (v.repeat_interleave(len(tiles) ** 2) for v in (height, turn))
         cameras = torch.stack([x.clamp(1.0, c.side - 1), y.clamp(1.0, c.side - 1), height, turn], 1)
-        begin, end = round(0.2 * c.size) // 2 * 2, round(0.65 * c.size) // 2 * 2
+        begin, end = round(0.2 * c.size) // 2 * 2, round(NEAR * c.size) // 2 * 2
         band = picture[None, :, begin:end] + 0.5
         far = self.room(polar(cameras), c.size // 2, begin, end) - F.avg_pool2d(band, 2)
         cameras = cameras[far.abs().mean((1, 2, 3)).topk(40, largest=False).indices]
@@ -313,7 +314,7 @@ class RoomTokenizer(nn.Module):
         """
         c, device = self.config, picture.device
         column, row = self.rays(c.size, device)
-        begin, wave = round(0.65 * c.size), 2 * math.pi / c.tile
+        begin, wave = round(NEAR * c.size), 2 * math.pi / c.tile
         column = column.unflatten(0, (-1, 4)).mean(1)
         seen = picture.mean(0)[begin:].unflatten(1, (-1, 4)).mean(2)
         seen = seen - seen.mean(1, keepdim=True)

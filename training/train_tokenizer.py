@@ -21,6 +21,7 @@ from .data import Episodes, load_episodes
 from .device import find_place
 from .environments import recipe, world_module
 from .errors import TrainingError
+from .held_out import spread
 from .loop import Loop, Training
 from .muon import optimisers
 from .room_tokenizer import CAMERA, RoomTokenizer
@@ -54,14 +55,13 @@ def train(args: TokenizerTraining, config: AnyConfig) -> AnyTokenizer:
     model = build(config.dict())
     if isinstance(model, SpriteTokenizer):
         model.prepare(episodes.frames)
-        optims = [model.optimiser(args.adam_lr)]
-    elif isinstance(model, RoomTokenizer):
-        if episodes.states is None:
-            raise TrainingError("expected recordings that say where the camera is (states), got some without.")
-        optims = [model.optimiser(args.adam_lr)]
-    else:
+    if isinstance(model, RoomTokenizer) and episodes.states is None:
+        raise TrainingError("expected recordings that say where the camera is (states), got some without.")
+    if isinstance(model, Tokenizer):
         ends = {"encoder.1.", "encoder.6.", "decoder.6."}
         optims = optimisers(model, muon_lr=args.muon_lr, adam_lr=args.adam_lr, first_and_last=ends)
+    else:
+        optims = [model.optimiser(args.adam_lr)]
     model = model.to(place.device, memory_format=torch.channels_last)
     loop = Loop(
         STAGE,
@@ -85,8 +85,8 @@ def train(args: TokenizerTraining, config: AnyConfig) -> AnyTokenizer:
         loop.update(optims, rate=min(1.0, (step + 1) / 50, 1.02 - step / args.steps))
         loop.log(logs)
     if place.first:
-        some = held.frames[np.linspace(0, len(held.frames) - 1, min(RECONSTRUCTED, len(held.frames))).astype(int)]
-        print(f"held-out reconstruction: {reconstruction(model, some):.2f} dB (median)")
+        some = spread(held, 1, min(RECONSTRUCTED, len(held.frames)))
+        print(f"held-out reconstruction: {reconstruction(model, held.frames[some]):.2f} dB (median)")
     return model
 
 
