@@ -17,7 +17,7 @@ from training.onnx_world import OnnxWorld
 from training.package_weights import load_package
 from training.record import write_npz
 from training.run import main as run
-from training.train_tokenizer import encode_all, load_tokenizer
+from training.train_tokenizer import load_tokenizer
 from training.train_world_model import load_world_model
 from training.world_model import WorldModel, WorldModelConfig, patchify
 
@@ -52,8 +52,11 @@ def test_onnx_plays_what_torch_dreams_past_the_window(pipeline):
 
     world = OnnxWorld(out)
     world.reset(seed=3, frames=frames, actions=actions[: context - 1])
-    history = patchify(encode_all(tokenizer, frames), c)
-    tick = Tick(model, tokenizer, 0.1)
+    latents = [None]
+    for frame in torch.from_numpy(frames):  # each with the latent before it
+        latents.append(tokenizer.encode(frame[None], latents[-1]).detach())
+    history = patchify(torch.cat(latents[1:]), c)
+    tick = Tick(model, tokenizer, 0.0)
     kv = torch.zeros(c.window, len(c.window_layers), 2, c.tokens, c.kv_width)
     age = torch.full((c.window,), -1, dtype=torch.int32)
     latent = history[:1]

@@ -112,6 +112,22 @@ def test_the_camera_is_found_in_a_picture(room, at):
     assert abs((off + 180) % 360 - 180) < 1
 
 
+def test_where_places_look_alike_one_is_near_the_last(room):
+    """Close to a wall whose stones repeat: alone, the place nearer to the middle is taken."""
+    model = RoomTokenizer(CONFIG).eval()
+    model.load_state_dict(room.state_dict())
+    with torch.no_grad():
+        model.wall.copy_(room.wall[..., :320].repeat(1, 1, 2))  # five of the floor's tiles
+        picture = torch.from_numpy(painted(model, state(540, 500, 0)))
+        before = model.latent_of(state(534, 497, 1)) - model.mean
+        alone, follows = (
+            model.read(model.encode(picture, latent) * model.std + model.mean)[0][0, :2]
+            for latent in (None, before / model.std)
+        )
+    assert torch.dist(alone, torch.tensor([540.0, 180.0])) < 3
+    assert torch.dist(follows, torch.tensor([540.0, 500.0])) < 3
+
+
 def test_learning_paints_better_and_finds_things(room):
     torch.manual_seed(1)
     model = RoomTokenizer(CONFIG)

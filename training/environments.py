@@ -3,9 +3,9 @@
 A world's module offers `Source` (reset, step, close, done), `POLICIES`, `MIRROR` and `FACTS` (what its package says
 about itself); `car_racing.py` is the example. Where it makes sense also `player` (steers by sight), `POSE` (what
 `Source.pose()` holds, see `pose.py`), `LOOPS` (ways that lead back to the first view, see `revisit.py`), and what the
-recipe shall do otherwise than usual: `SPRITES` and `SQUARE` (see `sprite_tokenizer.py`) or `ROOM` (see
-`room_tokenizer.py`), `MODEL` (network shapes), `RECIPE` (settings by stage, those of `record` and `package` among them)
-and `REFINE` (stages after the world model).
+recipe shall do otherwise than usual: `SPRITES` and `SQUARE` (see `sprite_tokenizer.py`), `ROOM` (see
+`room_tokenizer.py`) or `ROAD` (see `road_tokenizer.py`), `MODEL` (network shapes), `RECIPE` (settings by stage, those
+of `record` and `package` among them) and `REFINE` (stages after the world model).
 
 A world of one's own is described by its data folder instead (`own_world.py`); one that was imported from a folder of
 episodes has no `Source`.

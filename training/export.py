@@ -18,8 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from .package_weights import name_weights
-from .tokenizers import AnyTokenizer
-from .world_model import WorldModel, patchify, unpatchify
+from .tokenizers import AnyTokenizer, Told
+from .world_model import WorldModel, growth, patchify, unpatchify
 
 OPSET = 20
 SMALL = 256  # weights with fewer values stay float32
@@ -51,6 +51,9 @@ class Tick(nn.Module):
         """
         level = torch.full((1,), self.context_level)
         following, slot = self.model.step(latent, action, level, noise[:, None], kv[None], age)
+        grow = growth(self.tokenizer, self.model.config)
+        if grow is not None:
+            following = grow(latent, following, noise[:1])
         picture = self.tokenizer.decode(unpatchify(following, self.model.config))[0]  # [3, H, W]
         opaque = torch.ones_like(picture[:1])
         rgba = torch.cat([picture.clamp(0, 1), opaque]).permute(1, 2, 0)
@@ -75,9 +78,10 @@ class Encode(nn.Module):
         super().__init__()
         self.config, self.tokenizer = model.config, tokenizer
 
-    def forward(self, picture: Tensor) -> Tensor:
-        """uint8 [H, W, 3] to latent [1, N, C]."""
-        return patchify(self.tokenizer.encode(picture[None]), self.config)
+    def forward(self, picture: Tensor, before: Tensor | None = None) -> Tensor:
+        """uint8 [H, W, 3] to latent [1, N, C], with that of the picture before where the tokenizer carries on."""
+        carried = () if before is None else (unpatchify(before, self.config),)
+        return patchify(self.tokenizer.encode(picture[None], *carried), self.config)
 
 
 def tick_inputs(model: WorldModel, evaluations: int) -> dict[str, Tensor]:
@@ -106,8 +110,10 @@ def export_tick(
 
 def export_encoder(model: WorldModel, tokenizer: AnyTokenizer, *, path: Path) -> None:
     size = tokenizer.config.size
-    picture = torch.zeros(size, size, 3, dtype=torch.uint8)
-    export_graph(Encode(model, tokenizer).eval(), {"picture": picture}, ["latent"], path)
+    inputs = {"picture": torch.zeros(size, size, 3, dtype=torch.uint8)}
+    if isinstance(tokenizer, Told):
+        inputs["before"] = torch.zeros(1, model.config.tokens, model.config.token_channels)
+    export_graph(Encode(model, tokenizer).eval(), inputs, ["latent"], path)
 
 
 def tensors_of(path: Path) -> dict[str, dict]:

@@ -152,7 +152,7 @@ def play(world: str, dream: Dream, *, steps: int, seed: int, name: str) -> Steps
         rng = np.random.default_rng([seed, number])
         rare = task.arrange is not None and 2 * arranged < len(rows)
         pictures, actions, rewards = _episode(source, module, task, rng=rng, rare=rare)
-        latents = [dream.run("encoder", {"picture": picture}, ["latent"])[0][0] for picture in pictures]
+        latents = [latent[0] for latent in dream.encoded(pictures)]
         done = [task.ended(reward) for reward in rewards]
         episode = [*zip(latents, actions, latents[1:], rewards, done, [rare] * len(done), strict=False)]
         rows += episode[: steps - len(rows)]

@@ -30,6 +30,7 @@ TALL = 1.2  # pixels are so much taller than wide, about
 CAMERA = 5  # numbers of a camera: x, y, height, cosine and sine of its turn, left is positive
 NEAR = 0.65  # of the picture from its top: below it the floor is near enough for its pattern to be seen
 ROUGH = 0.003  # weight of the differences between neighbouring texels
+ONWARD = (-0.08, 0.0, 0.08)  # radians; from one picture to the next a camera turns by less than twice that
 FINE = 2  # samples of a pixel on a side: textures far away are finer than pixels
 
 
@@ -132,6 +133,19 @@ class RoomTokenizer(nn.Module):
         nothing = ((0 - self.mean) / self.std)[CAMERA:].expand_as(things)
         stays = (things[:, :, :1] * self.std[CAMERA] + self.mean[CAMERA] > 0.5).cummin(1).values
         return torch.cat([latents[:, :, :CAMERA], torch.where(stays, things, nothing)], 2)
+
+    @torch.no_grad()
+    def normalise(self, states: Tensor, starts: Tensor) -> None:
+        """Sets what normalises latents, from the states [T, S] of recordings and where episodes start [T]."""
+        rows = torch.linspace(0, len(states) - 1, min(4096, len(states))).long()
+        latent = self.latent_of(states[rows])
+        self.mean.copy_(latent.mean((0, 2, 3))[:, None, None])
+        self.std.copy_(latent.std((0, 2, 3))[:, None, None])
+        # A camera goes far, little by little: its unit is four steps, for a step of it is what must be exact.
+        rows = rows[~starts[rows]]
+        after, before = (self.scaled(states[at, :CAMERA]) for at in (rows, rows - 1))
+        self.mean[:CAMERA] = 0
+        self.std[:CAMERA] = 4 * (after - before).square().mean(0).sqrt()[:, None, None]
 
     def votes(self, latent: Tensor) -> Tensor:
         """The part of latents [B, C, g, g] that says where the camera is: [B, 5, votes, votes]."""
@@ -274,17 +288,28 @@ class RoomTokenizer(nn.Module):
 
     # Finding the camera and the things in a picture
 
-    def encode(self, picture: Tensor) -> Tensor:
-        """uint8 [B, H, W, 3] to normalised latents [B, C, g, g]."""
-        picture = to_float(picture)
-        camera = torch.cat([self.locate(one) for one in picture])
+    def encode(self, picture: Tensor, before: Tensor | None = None) -> Tensor:
+        """uint8 [B, H, W, 3] to normalised latents [B, C, g, g].
+
+        `before`: latents of the pictures one frame earlier, near whose cameras these are looked for too; zeros or none
+        for a picture that is the first.
+        """
+        c, picture = self.config, to_float(picture)
+        if before is None:
+            before = torch.zeros(len(picture), c.channels, c.cells, c.cells, device=picture.device)
+        before = before * self.std + self.mean
+        old, follows = self.read(before)[0], self.votes(before)[:, 3:].square().sum(1).mean((1, 2)) > 0.25
+        camera = torch.cat([self.locate(*one) for one in zip(picture, old.split(1), follows, strict=True)])
         there, off = self.found(picture, camera)
-        g = self.config.cells
-        things = torch.cat([there[:, None], off.transpose(1, 2) * there[:, None]], 1).unflatten(2, (g, g))
+        things = torch.cat([there[:, None], off.transpose(1, 2) * there[:, None]], 1)
+        things = things.unflatten(2, (c.cells, c.cells))
         return (self.joined(camera, things) - self.mean) / self.std
 
-    def locate(self, picture: Tensor) -> Tensor:
-        """The camera [1, 5] from which one picture [3, H, W], in [-0.5, 0.5], was seen."""
+    def locate(self, picture: Tensor, old: Tensor, follows: Tensor) -> Tensor:
+        """The camera [1, 5] from which one picture [3, H, W], in [-0.5, 0.5], was seen.
+
+        old [1, 5]: the one a frame earlier, if `follows` [] says that there is one.
+        """
         c = self.config
         tiles = torch.arange(math.ceil(c.side / c.tile), device=picture.device).float() * c.tile
         middle = tiles[len(tiles) // 2]
@@ -301,10 +326,15 @@ class RoomTokenizer(nn.Module):
         cameras = cameras[far.abs().mean((1, 2, 3)).topk(40, largest=False).indices]
         far = self.room(polar(cameras), 0, begin, end) - band
         near = far.clamp(-0.2, 0.2).abs().mean((1, 2, 3)).topk(4, largest=False).indices
-        cameras, error = self.refined(picture, cameras[near], begin=0, rounds=3)
-        # Where the walls look alike, one place is as good as another: always the one nearest to the middle.
-        aside = (2 * cameras[:, :2] / c.side - 1).square().sum(1)
-        return polar(cameras[(error * (1 + 0.1 * aside)).argmin()[None]])
+        cameras = cameras[near]
+        turn = torch.atan2(old[:, 4], old[:, 3]) + torch.tensor(ONWARD, device=picture.device)
+        onward = torch.cat([old[:, :3].expand(len(turn), -1), turn[:, None]], 1)
+        cameras = torch.cat([cameras, torch.where(follows, onward, cameras[: len(turn)])])
+        cameras, error = self.refined(picture, cameras, begin=0, rounds=4)
+        # Where the walls look alike, one place is as good as another: the one nearest to the last, or to the middle.
+        aside = 0.1 * (2 * cameras[:, :2] / c.side - 1).square().sum(1)
+        far = 0.3 * ((cameras[:, :2] - old[:, :2]) / c.tile).square().sum(1).clamp(max=4)
+        return polar(cameras[(error * (1 + torch.where(follows, far, aside))).argmin()[None]])
 
     def by_floor(self, picture: Tensor, corner: Tensor) -> Tensor:
         """Cameras (x, y, height, turn in radians) on the tile at `corner` from which the floor's pattern fits: [8, 4].

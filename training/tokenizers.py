@@ -1,15 +1,17 @@
-"""Which tokenizer a world has: a grid of texture, sprites seen from above, or a room seen from within."""
+"""Which tokenizer a world has: a grid of texture, sprites or a road seen from above, or a room seen from within."""
 
 from __future__ import annotations
 
 from types import ModuleType
 
+from .road_tokenizer import RoadConfig, RoadTokenizer
 from .room_tokenizer import RoomConfig, RoomTokenizer
 from .sprite_tokenizer import SpriteConfig, SpriteTokenizer
 from .tokenizer import Tokenizer, TokenizerConfig
 
-AnyTokenizer = Tokenizer | SpriteTokenizer | RoomTokenizer
-AnyConfig = TokenizerConfig | SpriteConfig | RoomConfig
+Told = RoomTokenizer | RoadTokenizer  # recordings say where things are (`states`), it isn't looked for in them
+AnyTokenizer = Tokenizer | SpriteTokenizer | Told
+AnyConfig = TokenizerConfig | SpriteConfig | RoomConfig | RoadConfig
 
 
 def config_for(module: ModuleType) -> AnyConfig:
@@ -19,6 +21,8 @@ def config_for(module: ModuleType) -> AnyConfig:
         return SpriteConfig(size=size, turns=module.SPRITES)
     if hasattr(module, "ROOM"):
         return RoomConfig(size=size, **module.ROOM)
+    if hasattr(module, "ROAD"):
+        return RoadConfig(size=size, **module.ROAD)
     return TokenizerConfig(size=size)
 
 
@@ -26,4 +30,6 @@ def build(config: dict) -> AnyTokenizer:
     """The tokenizer whose `config.dict()` this is, untrained."""
     if "turns" in config:
         return SpriteTokenizer(SpriteConfig(**config))
-    return RoomTokenizer(RoomConfig(**config)) if "cells" in config else Tokenizer(TokenizerConfig(**config))
+    if "cells" in config:
+        return RoomTokenizer(RoomConfig(**config))
+    return RoadTokenizer(RoadConfig(**config)) if "ring" in config else Tokenizer(TokenizerConfig(**config))

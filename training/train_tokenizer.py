@@ -24,10 +24,10 @@ from .errors import TrainingError
 from .held_out import spread
 from .loop import Loop, Training
 from .muon import optimisers
-from .room_tokenizer import CAMERA, RoomTokenizer
+from .road_tokenizer import RoadTokenizer
 from .sprite_tokenizer import SpriteTokenizer
 from .tokenizer import Tokenizer, psnr, to_uint8
-from .tokenizers import AnyConfig, AnyTokenizer, build, config_for
+from .tokenizers import AnyConfig, AnyTokenizer, Told, build, config_for
 
 STAGE = "tokenizer"
 RECONSTRUCTED = 64  # held-out pictures: finding a camera takes a while
@@ -55,8 +55,10 @@ def train(args: TokenizerTraining, config: AnyConfig) -> AnyTokenizer:
     model = build(config.dict())
     if isinstance(model, SpriteTokenizer):
         model.prepare(episodes.frames)
-    if isinstance(model, RoomTokenizer) and episodes.states is None:
-        raise TrainingError("expected recordings that say where the camera is (states), got some without.")
+    if isinstance(model, RoadTokenizer) and episodes.states is not None:
+        model.prepare(torch.from_numpy(episodes.states), torch.from_numpy(episodes.starts))
+    if isinstance(model, Told) and episodes.states is None:
+        raise TrainingError("expected recordings that say where things are (states), got some without.")
     if isinstance(model, Tokenizer):
         ends = {"encoder.1.", "encoder.6.", "decoder.6."}
         optims = optimisers(model, muon_lr=args.muon_lr, adam_lr=args.adam_lr, first_and_last=ends)
@@ -74,7 +76,7 @@ def train(args: TokenizerTraining, config: AnyConfig) -> AnyTokenizer:
     )
     for step, rng in loop:
         rows = rng.integers(0, len(episodes.frames), args.batch)
-        if isinstance(model, RoomTokenizer):
+        if isinstance(model, Told):
             beside = episodes.states[rows]
         else:
             beside = episodes.frames[np.where(episodes.starts[rows], rows, rows - 1)]
@@ -92,19 +94,15 @@ def train(args: TokenizerTraining, config: AnyConfig) -> AnyTokenizer:
 
 @torch.no_grad()
 def _normalise(model: AnyTokenizer, episodes: Episodes) -> None:
+    if isinstance(model, Told):
+        model.normalise(torch.from_numpy(episodes.states), torch.from_numpy(episodes.starts))
+        return
     model.mean.zero_()
     model.std.fill_(1)
     rows = np.linspace(0, len(episodes.frames) - 1, min(4096, len(episodes.frames))).astype(int)
-    latent = latents_of(model, episodes, rows)
+    latent = encode_all(model, episodes.frames[rows])
     model.mean.copy_(latent.mean((0, 2, 3))[:, None, None])
     model.std.copy_(latent.std((0, 2, 3))[:, None, None])
-    if isinstance(model, RoomTokenizer):
-        # A camera goes far, little by little: its unit is four steps, for a step of it is what must be exact.
-        rows = rows[~episodes.starts[rows]]
-        after, before = (torch.from_numpy(episodes.states[at, :CAMERA]) for at in (rows, rows - 1))
-        step = (model.scaled(after) - model.scaled(before)).square().mean(0).sqrt()
-        model.mean[:CAMERA] = 0
-        model.std[:CAMERA] = 4 * step[:, None, None].to(model.std.device)
 
 
 @torch.no_grad()
@@ -117,7 +115,7 @@ def encode_all(model: AnyTokenizer, frames: np.ndarray, batch: int = 128) -> tor
 @torch.no_grad()
 def latents_of(model: AnyTokenizer, episodes: Episodes, rows: np.ndarray) -> torch.Tensor:
     """Normalised latents of some frames, float32 [N, C, h, w]: from what the source said, where that is known."""
-    if not isinstance(model, RoomTokenizer) or episodes.states is None:
+    if not isinstance(model, Told) or episodes.states is None:
         return encode_all(model, episodes.frames[rows])
     states = torch.from_numpy(episodes.states[rows]).to(model.mean.device)
     return ((model.latent_of(states) - model.mean) / model.std).cpu()
@@ -146,7 +144,9 @@ def write_latents(model: AnyTokenizer, folder: Path, *, mirror: bool) -> None:
             if out.exists() and out.stat().st_mtime > trained:
                 continue
             partial = out.with_name("partial-" + out.name)
-            if prefix == "mirror":
+            if prefix == "mirror" and isinstance(model, Told):
+                latents = model.mirrored(latents_of(model, episodes, np.arange(len(episodes.frames))))
+            elif prefix == "mirror":
                 latents = encode_all(model, np.ascontiguousarray(episodes.frames[:, :, ::-1]))
             else:
                 latents = latents_of(model, episodes, np.arange(len(episodes.frames)))

@@ -31,7 +31,7 @@ from .sprite_tokenizer import SpriteTokenizer
 from .tokenizer import bounds, psnr, to_uint8
 from .tokenizers import AnyTokenizer
 from .train_tokenizer import load_tokenizer
-from .world_model import WorldModel, WorldModelConfig, patchify, unpatchify
+from .world_model import Grow, WorldModel, WorldModelConfig, growth, patchify, unpatchify
 
 STAGE = "world-model"
 HORIZONS = (1, 4, 8, 16, 32)
@@ -116,11 +116,15 @@ def set_bounds(model: WorldModel, tokenizer: AnyTokenizer) -> None:
 
 
 @torch.no_grad()
-def resample(model: WorldModel, latents: Tensor, actions: Tensor, dreamed: int, context: int = 8) -> Tensor:
+def resample(
+    model: WorldModel, latents: Tensor, actions: Tensor, dreamed: int, grow: Grow | None = None, context: int = 8
+) -> Tensor:
     """Histories [B, T, N, C] whose last `dreamed` frames the model made itself, by one or two evaluations."""
     begin = latents.shape[1] - dreamed
     evaluations = 1 + int(torch.rand(()) < 0.5)
-    own = model.rollout(latents[:, begin - context : begin], actions[:, begin - context : -1], dreamed, evaluations)
+    own = model.rollout(
+        latents[:, begin - context : begin], actions[:, begin - context : -1], dreamed, evaluations, grow=grow
+    )
     return torch.cat([latents[:, :begin], own], 1)
 
 
@@ -158,7 +162,7 @@ def train(args: WorldModelTraining, config: WorldModelConfig) -> WorldModel:
         share = step / args.steps
         with place.autocast():
             if share > args.resample_from and rng.random() < 0.5:
-                history = resample(model, history, actions[:, :-1], args.dreamed)
+                history = resample(model, history, actions[:, :-1], args.dreamed, growth(tokenizer, config))
             loss, logs = loss_of(history, target, actions[:, :-1], args.noise_scale, stillness=args.stillness)
         loss.backward()
         loop.update(optims, rate=min(1.0, (step + 1) / 100, max(0.02, (1 - share) / (1 - args.decay_from))))
@@ -177,7 +181,8 @@ def held_out(model: WorldModel, tokenizer: AnyTokenizer, rows: LatentRows, *, co
     actions = torch.from_numpy(rows.episodes.actions[first]).to(device)
     frames = torch.from_numpy(rows.episodes.frames[first]).to(device)
     generator = torch.Generator().manual_seed(0)
-    dreamed = model.rollout(latents[:, :4], actions[:, :-1], HORIZONS[-1], evaluations, generator=generator)
+    grow = growth(tokenizer, model.config)
+    dreamed = model.rollout(latents[:, :4], actions[:, :-1], HORIZONS[-1], evaluations, generator=generator, grow=grow)
     scores = {}
     for h in HORIZONS:
         picture = to_uint8(tokenizer.decode(unpatchify(dreamed[:, h - 1], model.config)))

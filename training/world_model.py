@@ -15,6 +15,7 @@ head on a causal trunk after MAR (Li et al. 2024).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import torch
@@ -83,6 +84,16 @@ def unpatchify(tokens: Tensor, config: WorldModelConfig) -> Tensor:
     lead = tokens.shape[:-2]
     x = tokens.reshape(-1, side, side, c, p, p).permute(0, 3, 1, 4, 2, 5)
     return x.reshape(*lead, c, config.grid, config.grid)
+
+
+Grow = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def growth(tokenizer: nn.Module, config: WorldModelConfig) -> Grow | None:
+    """What a tokenizer makes of tokens before, tokens after and noise, each [B, N, C], where it draws what is new."""
+    if not hasattr(tokenizer, "grown"):
+        return None
+    return lambda *tokens: patchify(tokenizer.grown(*(unpatchify(t, config) for t in tokens)), config)
 
 
 class RMSNorm(nn.Module):
@@ -375,10 +386,11 @@ class WorldModel(nn.Module):
         evaluations: int,
         *,
         generator: torch.Generator | None = None,
+        grow: Grow | None = None,
     ) -> Tensor:
         """Dreams on. history [B, n, N, C] real latents, action [B, n - 1 + frames, A]; gives [B, frames, N, C].
 
-        Noise is drawn on the CPU, so that a seed gives the same dream on every device.
+        Noise is drawn on the CPU, so that a seed gives the same dream on every device. `grow`: see `growth`.
         """
         c, batch, context, device = self.config, len(history), history.shape[1], history.device
         kv = torch.zeros(batch, c.window, len(c.window_layers), 2, c.tokens, c.kv_width, device=device)
@@ -390,7 +402,9 @@ class WorldModel(nn.Module):
                 latent = history[:, t + 1]
             else:
                 noise = torch.randn(evaluations, *latent.shape, generator=generator).to(device)
-                latent = self.denoise(features, latent, noise)
+                before, latent = latent, self.denoise(features, latent, noise)
+                if grow is not None:
+                    latent = grow(before, latent, noise[0])
                 out.append(latent)
             kv[:, t % c.window] = slot
             age = torch.where(age >= 0, age + 1, age)

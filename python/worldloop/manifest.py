@@ -76,7 +76,13 @@ def contract_of(manifest: dict) -> dict[str, dict[str, dict[str, tuple[str, list
             },
             "outputs": {"rgba": ("uint8", [*side, 4]), "latent_next": latent, "slot": ("float32", slot)},
         },
-        "encoder": {"inputs": {"picture": ("uint8", [*side, 3])}, "outputs": {"latent": latent}},
+        "encoder": {
+            "inputs": {
+                "picture": ("uint8", [*side, 3]),
+                **({"before": latent} if "before" in manifest["encoder"]["inputs"] else {}),
+            },
+            "outputs": {"latent": latent},
+        },
     }
     if "batch" in manifest:
         first = next(iter(manifest["batch"]["inputs"].values()), {"shape": []})["shape"]

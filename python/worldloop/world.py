@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +70,16 @@ class Dream:
         """One run of "tick", "encoder" or "reward"."""
         return self._sessions[graph].run(outputs, feeds)
 
+    def encoded(self, pictures: Iterable[np.ndarray]) -> list[np.ndarray]:
+        """Latents [1, N, C] of consecutive pictures uint8 [H, W, 3]."""
+        carries = "before" in self.manifest["encoder"]["inputs"]
+        before, latents = np.zeros((1, *self.noise_shape[1:]), np.float32), []
+        for picture in pictures:
+            carried = {"before": before} if carries else {}
+            before = self.run("encoder", {"picture": picture, **carried}, ["latent"])[0]
+            latents.append(before)
+        return latents
+
     @property
     def has_reward(self) -> bool:
         return "reward" in self._sessions
@@ -115,7 +126,7 @@ class World:
             latents, actions, picture = read_start(self.dream.package, beginning.start or 0)
         else:
             frames = np.ascontiguousarray(beginning.frames)
-            latents = [self.dream.run("encoder", {"picture": frame}, ["latent"])[0] for frame in frames]
+            latents = self.dream.encoded(frames)
             actions, picture = beginning.actions, frames[-1].copy()
         self._seed, self._tick, self.passes = beginning.seed, 0, 0
         self._kv = np.zeros(self.dream.kv_shape, np.float32)

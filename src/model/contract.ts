@@ -41,7 +41,10 @@ export function contractOf(manifest: Manifest): Record<Graph, Sides> {
     tick,
     batch: { inputs: many(tick.inputs), outputs: many(tick.outputs) },
     encoder: {
-      inputs: { picture: bytes(picture.height, picture.width, 3) },
+      inputs: {
+        picture: bytes(picture.height, picture.width, 3),
+        ...("before" in manifest.encoder.inputs && { before: float(1, tokens, channels) }),
+      },
       outputs: { latent: float(1, tokens, channels) },
     },
     reward: {

@@ -80,7 +80,12 @@ export async function createNetworkDream({ manifest, sha256, files }: WorldPacka
     const count = frames.length / size;
     const pictures = Array.from({ length: count }, (_, i) => frames.slice(i * size, (i + 1) * size));
     const latents: Float32Array[] = [];
-    for (const picture of pictures) latents.push(floats(await encoder.run({ picture }), "latent"));
+    let before = new Float32Array(manifest.latent.tokens * manifest.latent.channels); // zeros: there is none
+    for (const picture of pictures) {
+      const carried = "before" in manifest.encoder.inputs ? { before } : {};
+      before = floats(await encoder.run({ picture, ...carried }), "latent") as Float32Array<ArrayBuffer>;
+      latents.push(before);
+    }
     const a = manifest.actions.length;
     return {
       latents,
