@@ -172,10 +172,14 @@ def test_a_road_grows_by_one_tile_when_the_car_comes_to_the_next(road):
             drawn.append(turns[0, new].item())
             assert kerbs[0, 103 % CONFIG.ring] == 1
         assert drawn[0] != drawn[1]
-        # Within a tile, and backwards, nothing comes.
-        for a, b in ((100.1, 100.8), (101.1, 100.9)):
+        # Within a tile nothing comes; backwards, one behind.
+        for a, b, come in ((100.1, 100.8, []), (101.1, 100.9, [(100 - BEHIND) % CONFIG.ring])):
             one, other = (road.latent_of(state(along=v, turns={2: 0.3})) for v in (a, b))
-            assert torch.allclose(road.read(road.grown(one, other, noise))[1], road.read(one)[1], atol=1e-6)
+            changed = road.read(road.grown(one, other, noise))[1] - road.read(one)[1]
+            assert (changed[0].abs() > 1e-6).nonzero().flatten().tolist() == come
+        # What isn't quite an angle becomes one.
+        pose = road.read(road.grown(before, 0.7 * after, noise))[0]
+        assert torch.allclose(pose[:, :8], road.read(after)[0][:, :8], atol=1e-5)
 
 
 def test_what_is_drawn_for_real_roads_is_normal_and_can_be_learned():

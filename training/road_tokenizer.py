@@ -21,6 +21,7 @@ say, which tile of a ring this is and which of four ways is north, is carried on
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -221,26 +222,34 @@ class RoadTokenizer(nn.Module):
     def grown(self, before: Tensor, after: Tensor, noise: Tensor) -> Tensor:
         """Latents `after` a frame, normalised as all [B, C, 4, 4], with the road of `before` and what it grew by.
 
-        When the car comes to the next tile, the one furthest ahead is drawn by `noise`, and the kerb of one less far.
+        When the car comes to the next tile, the one furthest ahead is drawn by `noise`, and the kerb of one less far;
+        likewise backwards. The car is one again: all votes are alike, cosines and sines are those of angles.
         """
         c = self.config
-        before, after = before * self.std + self.mean, after * self.std + self.mean
-        pose, turns, kerbs = self.read(before)
-        along = turns_of(pose[:, 6], pose[:, 7])[:, None] * c.ring
-        further = along + turned(self.read(after)[0][:, 6:8], pose[:, 6:8]) * c.ring
-        tile, comes = further.floor(), further.floor() > along.floor()
+        car, turns, kerbs = self.read(before * self.std + self.mean)
+        pose = self.read(after * self.std + self.mean)[0]
+        angles = [unit(pose[:, k : k + 2]) for k in (0, 2, 4, 6, 9)]
+        pose = torch.cat([*angles[:4], pose[:, 8:9], angles[4], pose[:, 11:]], 1)
+        along = turns_of(*car[:, 6:8].unbind(1))[:, None] * c.ring
+        further = along + turned(pose[:, 6:8], car[:, 6:8]) * c.ring
+        tile = further.floor()
         ring = torch.arange(c.ring, device=before.device)
+        for sign, comes, new, edge in (
+            (1, tile > along.floor(), c.ahead, c.kerbed),
+            (-1, tile < along.floor(), -c.behind, EDGE - c.behind),
+        ):
+            # Backwards the same road turns the other way.
+            chain = sign * turns.gather(1, self.slots(tile, range(new - 8 * sign, new, sign)))
+            turn = sign * self.onward(torch.cat([chain, noise[:, POSE, 0, :1]], 1)).clamp(-1, 1)
+            turns = torch.where(comes & (ring == self.slots(tile, [new])), turn, turns)
+            kerb = self.edge(turns.gather(1, self.slots(tile, range(edge - EDGE, edge + EDGE))))
+            kerb = torch.where(kerb.abs() > 0.5, kerb.sign(), 0.0)
+            kerbs = torch.where(comes & (ring == self.slots(tile, [edge])), kerb, kerbs)
+        return (self.joined(pose, turns, kerbs) - self.mean) / self.std
 
-        def at(*places: int) -> Tensor:
-            return ((tile + torch.tensor(places, device=before.device)) % c.ring).long()
-
-        drawn = torch.cat([turns.gather(1, at(*range(c.ahead - 8, c.ahead))), noise[:, POSE, 0, :1]], 1)
-        turns = torch.where(comes & (ring == at(c.ahead)), self.onward(drawn).clamp(-1, 1), turns)
-        kerb = self.edge(turns.gather(1, at(*range(c.kerbed - EDGE, c.kerbed + EDGE))))
-        kerb = torch.where(kerb.abs() > 0.5, kerb.sign(), 0.0)
-        kerbs = torch.where(comes & (ring == at(c.kerbed)), kerb, kerbs)
-        tiles = self.joined(pose, turns, kerbs)[:, POSE:]
-        return (torch.cat([after[:, :POSE], tiles], 1) - self.mean) / self.std
+    def slots(self, tile: Tensor, places: Iterable[int]) -> Tensor:
+        """Of the tiles at `places` from a tile [B, 1] on, [B, n]."""
+        return ((tile + torch.tensor(list(places), device=tile.device)) % self.config.ring).long()
 
     def growing(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """Losses of the two networks that draw tiles, of turns and of kerbs, on the roads of states [B, S].
