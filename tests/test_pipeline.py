@@ -18,7 +18,9 @@ from training.package_weights import load_package
 from training.record import write_npz
 from training.run import main as run
 from training.train_tokenizer import load_tokenizer
-from training.train_world_model import load_world_model
+from training.train_world_model import WorldModelTraining, load_world_model
+from training.train_world_model import train as train_world_model
+from training.unpack import main as unpack
 from training.world_model import WorldModel, WorldModelConfig
 
 WORLD = "car-racing"
@@ -88,6 +90,24 @@ def test_a_package_can_be_trained_on(pipeline):
     with np.load(out / "training.npz") as rest:
         graphs = sum((out / name).stat().st_size for name in ("tick.onnx", "encoder.onnx"))
         assert sum(rest[name].nbytes for name in rest.files) < 0.3 * graphs
+
+
+def test_a_package_becomes_checkpoints_and_overwrites_none(pipeline, tmp_path, capsys):
+    data, out = pipeline
+    call = ["--world", WORLD, "--package", str(out), "--data", str(tmp_path)]
+    assert unpack(call) == 0
+    model, tokenizer = load_package(out)
+    found = load_world_model(tmp_path, WORLD), load_tokenizer(tmp_path / "tokenizer.pt", WORLD)
+    for loaded, wanted in zip(found, (model, tokenizer), strict=True):
+        assert all(torch.equal(v, wanted.state_dict()[k]) for k, v in loaded.state_dict().items())
+    for file in (*data.glob("train-*.npz"), *data.glob("held-*.npz"), *data.glob("latents-*"), *data.glob("mirror-*")):
+        (tmp_path / file.name).symlink_to(file)
+    before = (tmp_path / "tokenizer.pt").read_bytes()
+    train_world_model(WorldModelTraining(WORLD, tmp_path, steps=1, batch=2, compile=False), model.config)
+    assert json.loads((tmp_path / "world-model.pt.json").read_text())["step"] == 1
+    assert unpack(call) == 2
+    assert "expected no checkpoint" in capsys.readouterr().err
+    assert (tmp_path / "tokenizer.pt").read_bytes() == before
 
 
 def test_all_frames_at_once_equal_one_after_the_other():

@@ -75,7 +75,7 @@ def test_a_wall_is_as_tall_as_it_is_near(room):
         room.wall.add_(1.0)
         bright.append(room.room(room.read(room.latent_of(state(440, 320, 0)))[0]))
         room.wall.sub_(1.0)
-    rows = ((bright[1] - bright[0])[0, 0, :, 48] > 0.5).nonzero().flatten()
+    rows = ((bright[1] - bright[0])[0, 0, :, 48] > 0.4).nonzero().flatten()
     per_unit = 48 / (0.75 / 1.2) / 200  # pixels
     assert rows[0].item() == pytest.approx(48 - 63 * per_unit, abs=1)
     assert rows[-1].item() == pytest.approx(48 + 41 * per_unit, abs=1)
@@ -170,6 +170,54 @@ def test_rows_leave_out_what_arrives_and_keep_what_goes(room):
     counts = [room.read(latent[None])[1].sum().item() for latent in rows[0]]
     assert counts == [1, 1, 0, 0]
     assert room.read(rows[0, 3:4])[0][0, :2].tolist() == pytest.approx([100, 320], abs=1e-2)
+
+
+@pytest.mark.parametrize(("chance", "arrivals", "things"), [(-50.0, 0.0, 1), (50.0, 0.0, 0), (-50.0, 100.0, 100)])
+def test_things_stay_until_they_are_taken_and_new_ones_fall(room, chance, arrivals, things):
+    """Whatever the network says of them; the camera is where it says, on the mean of its votes."""
+    model = RoomTokenizer(CONFIG).eval()
+    torch.manual_seed(2)
+    with torch.no_grad():
+        model.taken[-1].bias.fill_(chance)
+        model.arrivals.fill_(arrivals)  # of 100 cells
+        before, said = model.latent_of(torch.cat([state(100, 320, 0, (200, 330)), state(110, 320, 40)]))[:, None]
+        said[:, :CAMERA] += 0.01 * torch.randn_like(said[:, :CAMERA])
+        said[:, CAMERA:] += torch.randn_like(said[:, CAMERA:])
+        grown = model.grown(before, said, torch.randn_like(said))
+        camera, there, place = model.read(grown)
+    assert there.sum() == things
+    assert there.unique().tolist() in ([0], [1], [0, 1])
+    if chance < 0:
+        kept = model.read(before)[1][0] > 0
+        assert place[0, kept][0].tolist() == pytest.approx([200, 330], abs=0.1)
+    torch.testing.assert_close(camera, model.read(said)[0], atol=1e-3, rtol=1e-4)
+    assert model.votes(grown).std((2, 3)).max() < 1e-6
+
+
+def test_what_became_of_things_is_learned_from_recordings():
+    """One walks along a row of things; each is gone as soon as one is within 36 units of it, and one falls far away."""
+    model = RoomTokenizer(CONFIG).eval()
+    torch.manual_seed(3)
+    row = [(100.0 + 60 * n, 320.0) for n in range(8)]
+    states = []
+    for x in range(20, 620, 10):
+        left = [thing for thing in row if thing[0] > x + 36]
+        states.append(state(x, 320, 0, *left[:3], *([(50.0, 50.0)] if x > 300 else [])))
+    states = torch.cat(states)
+    starts = torch.zeros(len(states), dtype=torch.bool)
+    starts[0] = True
+    model.prepare(states, starts)
+    # Of the first three things of the row each counts as new where the state has no more room before.
+    assert model.arrivals.item() == pytest.approx((5 + 1) / (len(states) - 1))
+    optim = torch.optim.Adam(model.taken.parameters(), 3e-3)
+    for _ in range(300):
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(model.fate(model.fates[:, :4]), model.fates[:, 4])
+        optim.zero_grad()
+        loss.backward()
+        optim.step()
+    with torch.no_grad():
+        near, far = model.fate(torch.tensor([[42.0, 0, 32, 0], [62.0, 0, 52, 0]])).sigmoid()
+    assert near > 0.8 and far < 0.2
 
 
 def test_recordings_without_states_are_refused(tmp_path):

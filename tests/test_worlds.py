@@ -8,6 +8,7 @@ import pytest
 
 from training.environments import world_module
 from training.package import START_FRAMES, START_SEED
+from training.picture_explorer import medikits, wall_ahead
 from training.record import Recording, record
 
 WORLDS = ("push-t", "doom-hall")
@@ -160,6 +161,34 @@ def test_the_view_turns_and_the_player_walks_as_the_table_says():
         assert np.linalg.norm(way) > 40
         assert math.cos(course - side) > 0.95
     source.close()
+
+
+def test_the_explorer_sees_medikits_and_walls_and_gets_about():
+    module = world_module("doom-hall")
+    source = module.Source()
+    picture = source.reset(6)
+    explorer, places, near, far, kits = module.player(np.random.default_rng(3)), [], [], [], []
+    for _ in range(400):
+        x, y, heading = source.pose()
+        to = [
+            (edge - at) / way
+            for at, way in ((x, math.cos(math.radians(heading))), (y, math.sin(math.radians(heading))))
+            for edge in (0, module.HALL)
+            if abs(way) > 1e-3 and (edge - at) / way > 0
+        ]
+        (near if min(to) < 100 else far if min(to) > 400 else []).append(wall_ahead(picture))
+        away = source.medikits() - (x, y)
+        ahead = away @ [math.cos(math.radians(heading)), math.sin(math.radians(heading))]
+        kits.append((medikits(picture).sum(), bool((np.abs(ahead - 100) < 30).any())))
+        places.append((x, y))
+        picture = source.step(explorer(picture, picture))
+        if source.done:
+            picture = source.reset(7)
+    source.close()
+    assert np.ptp(places, axis=0).min() > 300
+    assert np.median(far) < 16 < np.median(near)
+    seen, close = np.array(kits, float).T
+    assert seen[close == 1].mean() > seen[close == 0].mean()
 
 
 def test_loops_lead_back_to_the_first_heading():

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import vizdoom as vzd
 
+from .picture_explorer import player as player  # explores dreams and the hall by sight
 from .sticky import StickyRandom
 
 TICS_PER_FRAME = 2  # Doom runs at 35 tics/s, a world at 17.5 frames/s
@@ -269,7 +270,7 @@ FACTS = {
     "licence": "MIT (ViZDoom and its scenarios), BSD-3-Clause (Freedoom's pictures)",
     "limits": [
         "It is this one hall and can't become another place: its surfaces are learned pictures (docs/decisions/0005).",
-        "Medikits stay where they lie: one walks through them, and no new ones fall. The acid doesn't hurt.",
+        "The acid doesn't hurt, so medikits heal nobody. They are taken by chance, and appear without falling.",
     ],
     "frame_rate": 35 / TICS_PER_FRAME,
     "actions": ACTIONS,

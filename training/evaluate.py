@@ -37,7 +37,8 @@ from .pose import pose_reader as reader_of_poses
 from .prediction import HORIZONS, predict, reconstruction
 from .revisit import real_loops, revisit
 
-LONG = 1_000  # frames of the real runs that drift is compared with
+LONG = 1_000  # frames of the real runs that drift is compared with, and of most dreamed ones
+SHARE = 4  # of which there are so many times as many as of full length
 QUICK = {"starts": 8, "horizons": (1, 8, 16), "frames": 100, "runs": 2}
 
 
@@ -82,7 +83,7 @@ def gather(e: Evaluation) -> Real:
             file=sys.stderr,
         )
     reader = action_reader(e.world, e.data)
-    runs = long_episodes(e.world, module, e.data, runs=e.runs, frames=long + CONTEXT)
+    runs = long_episodes(e.world, module, e.data, runs=SHARE * e.runs, frames=long + CONTEXT)
     posed = pose_reader = None
     if hasattr(module, "POSE"):
         training = PoseTraining(frames=min(PoseTraining.frames, 150 * e.starts))
@@ -95,7 +96,7 @@ def gather(e: Evaluation) -> Real:
         long=runs,
         reader=reader,
         reference=real_windows(runs, reader, min(WINDOW, e.frames)),
-        drives=real_drives(module, runs=e.runs, frames=e.frames) if hasattr(module, "player") else None,
+        drives=real_drives(module, runs=e.runs, frames=e.frames) if hasattr(module, "ROAD") else None,
         loops=real_loops(module, min(e.starts, 16)) if hasattr(module, "LOOPS") else None,
         posed=posed,
         pose_reader=pose_reader,
@@ -130,7 +131,7 @@ def judge_package(folder: Path, real: Real, e: Evaluation) -> tuple[dict, np.nda
     with _bar(e.starts, "prediction", "start") as bar:
         metrics = predict(world, real.held, e.starts, horizons=HORIZONS, bar=bar)
     metrics["reconstruction"] = reconstruction(folder, real.held, e.starts)
-    lengths = [e.frames] * e.runs + [min(e.frames, LONG)] * (3 * e.runs)
+    lengths = [e.frames] * e.runs + [min(e.frames, LONG)] * ((SHARE - 1) * e.runs)
     window = world.manifest["kv"]["window"]
     more, strip = judge(lambda: OnnxWorld(folder), real, e, lengths=lengths, window=window, name=folder.name)
     if real.drives is not None:
@@ -170,7 +171,7 @@ def quick(world: str, package: Path, data: Path) -> dict:
     names = [action["name"] for action in module.FACTS["actions"]]
     follows = None if reader is None else follow(dream, reader, held, names, starts=QUICK["starts"], ahead=32)
     metrics["action_following"] = follows
-    if hasattr(module, "player"):
+    if hasattr(module, "ROAD"):
         drives = real_drives(module, runs=QUICK["runs"], frames=QUICK["frames"])
         metrics["drive"] = invent(dream, held, drives, frames=QUICK["frames"])
     return metrics

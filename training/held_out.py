@@ -89,19 +89,26 @@ def long_episodes(world: str, module: ModuleType, data: Path, *, runs: int, fram
 
 
 def played(module: ModuleType, *, runs: int, frames: int) -> dict[str, np.ndarray]:
-    """The real environment steered by the world's `player`, which sees pictures only; arrays as `record` gives them."""
-    source = module.Source()
+    """The real environment steered by the world's `player`, which sees pictures only; arrays as `record` gives them.
+
+    Where an episode ends early, the next one begins.
+    """
+    source, seeds = module.Source(), 0  # how many episodes ended early
     pictures, actions, starts = [], [], []
     bar = tqdm(total=runs * frames, unit="frame", desc="real runs", file=sys.stderr, disable=not sys.stderr.isatty())
     for run in range(runs):
         act = module.player(np.random.default_rng([LONG_SEED, run]))
         before = picture = source.reset(LONG_SEED + run)
-        for age in range(frames):
+        begins = True
+        for _ in range(frames):
             action = act(before, picture)
             pictures.append(picture)
             actions.append(action)
-            starts.append(age == 0)
-            before, picture = picture, source.step(action)
+            starts.append(begins)
+            before, picture, begins = picture, source.step(action), source.done
+            if begins:
+                seeds += 1
+                before = picture = source.reset(LONG_SEED + runs + seeds)
             bar.update()
     bar.close()
     source.close()

@@ -94,7 +94,8 @@ class Loop:
                     f"'{self.path}': expected a network with {name} = {wanted.get(name)}, got {value}; "
                     "train with that, or move the file away to begin anew."
                 )
-        for name, part in self.parts.items():
+        for name in self.parts.keys() & state.keys():  # weights from a package come without optimisers
+            part = self.parts[name]
             pairs = zip(part, state[name], strict=True) if isinstance(part, list) else [(part, state[name])]
             for thing, saved in pairs:
                 thing.load_state_dict(saved)

@@ -12,6 +12,9 @@ Recordings are told where the camera is; a picture alone isn't. For it the camer
 pattern says how one stands within a tile, the walls which tile it is, and the best places are moved until the room,
 painted from there, looks like the picture (Gauss-Newton on the painting's error; Lucas & Kanade 1981). Then each cell
 is looked at for what the empty room doesn't explain.
+
+The world model drives the camera. Things stay where they lie until they are taken, by a chance that a small network
+gives by where the camera is and was, seen from the thing; new ones fall anywhere, as often as in the recordings.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ CAMERA = 5  # numbers of a camera: x, y, height, cosine and sine of its turn, le
 NEAR = 0.65  # of the picture from its top: below it the floor is near enough for its pattern to be seen
 ROUGH = 0.003  # weight of the differences between neighbouring texels
 ONWARD = (-0.08, 0.0, 0.08)  # radians; from one picture to the next a camera turns by less than twice that
+CLOSE = 64.0  # units; from further away nothing is taken
+FATES = 8192  # things near the camera that are kept from recordings, to learn what becomes of them
 FINE = 2  # samples of a pixel on a side: textures far away are finer than pixels
 
 
@@ -89,6 +94,11 @@ class RoomTokenizer(nn.Module):
             nn.ReLU(),
             nn.Linear(c.wide // 2, 3),
         )
+        # Whether a thing is taken, by its place from where the camera was and from where it is: a logit.
+        self.taken = nn.Sequential(nn.Linear(4, 32), nn.SiLU(), nn.Linear(32, 32), nn.SiLU(), nn.Linear(32, 1))
+        # Of real things those two places, units, and 1 if it was taken; and how many fall in a frame.
+        self.register_buffer("fates", torch.zeros(FATES, 5))
+        self.register_buffer("arrivals", torch.zeros(()))
         # Statistics over the training set, per channel; set once, after training.
         self.register_buffer("mean", torch.zeros(c.channels, 1, 1))
         self.register_buffer("std", torch.ones(c.channels, 1, 1))
@@ -147,6 +157,25 @@ class RoomTokenizer(nn.Module):
         self.mean[:CAMERA] = 0
         self.std[:CAMERA] = 4 * (after - before).square().mean(0).sqrt()[:, None, None]
 
+    @torch.no_grad()
+    def prepare(self, states: Tensor, starts: Tensor) -> None:
+        """Before training: what became of things, from the states [T, S] of recordings and where episodes start [T]."""
+        rows = (~starts[1:]).nonzero()[:, 0]
+        fates, fallen = [], 0
+        for at in rows.split(1024):
+            now, then = (states[k, CAMERA:].unflatten(1, (-1, 2)) for k in (at, at + 1))  # [b, n, 2], NaN for none
+            same = (now[:, :, None] == then[:, None]).all(-1)  # [b, n, n]
+            there = now[..., 0].isfinite()
+            fallen += int((then[..., 0].isfinite() & ~same.any(1)).sum())
+            taken = (there & ~same.any(2)).float()
+            away = torch.cat([now - states[at, None, :2], now - states[at + 1, None, :2]], -1)
+            near = there & (away[..., 2:].abs().amax(-1) < CLOSE)
+            fates.append(torch.cat([away, taken[..., None]], -1)[near])
+        fates = torch.cat(fates)
+        self.arrivals.fill_(fallen / max(len(rows), 1))
+        if len(fates):
+            self.fates.copy_(fates[torch.linspace(0, len(fates) - 1, FATES).long()])
+
     def votes(self, latent: Tensor) -> Tensor:
         """The part of latents [B, C, g, g] that says where the camera is: [B, 5, votes, votes]."""
         apart = self.config.cells // self.config.votes
@@ -174,6 +203,30 @@ class RoomTokenizer(nn.Module):
         c = self.config
         at = (torch.arange(c.cells, device=device) + 0.5) * (c.side / c.cells)
         return torch.stack([at.repeat(c.cells), at.repeat_interleave(c.cells)], 1)
+
+    # What comes next
+
+    def grown(self, before: Tensor, after: Tensor, noise: Tensor) -> Tensor:
+        """Latents `after` a frame, normalised as all [B, C, g, g], with the things of `before` and their fates.
+
+        By `noise`, that of a thing's cell, some are taken, and in a cell without one a new one falls now and then. The
+        camera is one again: all votes are alike, inside the room, cosine and sine those of an angle.
+        """
+        c = self.config
+        before = before * self.std + self.mean
+        (old, there, place), new = self.read(before), self.read(after * self.std + self.mean)[0]
+        there = there > 0.5
+        away = torch.cat([place - camera[:, None, :2] for camera in (old, new)], 2)
+        chance = torch.where(there, self.fate(away).sigmoid(), self.arrivals / c.cells**2)
+        share = 0.5 + 0.5 * torch.erf(noise[:, CAMERA:].flatten(2) / math.sqrt(2))  # in [0, 1], any alike
+        lies = there != (share[:, 0] < chance)
+        off = torch.where(there[:, None], before[:, CAMERA + 1 :].flatten(2), 2 * share[:, 1:] - 1)
+        things = torch.where(lies[:, None], torch.cat([torch.ones_like(off[:, :1]), off], 1), 0.0)
+        return (self.joined(new, things.unflatten(2, (c.cells, c.cells))) - self.mean) / self.std
+
+    def fate(self, away: Tensor) -> Tensor:
+        """Logit of being taken, of things so far away before and after a frame [..., 4], units: [...]."""
+        return self.taken((away / CLOSE).clamp(-1, 1))[..., 0]
 
     # Painting
 
@@ -447,7 +500,7 @@ class RoomTokenizer(nn.Module):
     def optimiser(self, rate: float) -> torch.optim.Optimizer:
         """Pictures are few numbers, each seen rarely: they learn quicker than networks."""
         groups = [
-            (self.search.parameters(), 1),
+            ([*self.search.parameters(), *self.taken.parameters()], 1),
             ([self.lens], 1),
             ([self.floor, self.wall, self.ceiling, self.thing], 10),
             ([self.light], 20),
@@ -471,9 +524,13 @@ class RoomTokenizer(nn.Module):
         off = ((said[..., 1:] - where).abs().sum(-1) * there * seen).sum() / (there * seen).sum().clamp(min=1)
         # What no picture shows sharply is smooth, not noise.
         rough = sum((p.diff(dim=d)).abs().mean() for p in (self.wall, self.floor, self.ceiling) for d in (1, 2))
-        loss = painting + searching + 0.1 * off + ROUGH * rough
+        # No side of a thing is another one.
+        away = self.fates[:, :4] * (1 - 2 * torch.randint(0, 2, (FATES, 2), device=target.device)).repeat(1, 2)
+        taking = F.binary_cross_entropy_with_logits(self.fate(away), self.fates[:, 4])
+        loss = painting + searching + 0.1 * off + taking + ROUGH * rough
         psnr = -10 * error.detach().square().mean().log10()
-        return loss, {"loss": loss.detach(), "psnr": psnr, "search": searching.detach(), "off": off.detach()}
+        parts = {"search": searching, "off": off, "taking": taking}
+        return loss, {"loss": loss.detach(), "psnr": psnr, **{k: v.detach() for k, v in parts.items()}}
 
 
 def polar(camera: Tensor) -> Tensor:

@@ -24,7 +24,6 @@ from .errors import TrainingError
 from .held_out import spread
 from .loop import Loop, Training
 from .muon import optimisers
-from .road_tokenizer import RoadTokenizer
 from .sprite_tokenizer import SpriteTokenizer
 from .tokenizer import Tokenizer, psnr, to_uint8
 from .tokenizers import AnyConfig, AnyTokenizer, Told, build, config_for
@@ -55,10 +54,10 @@ def train(args: TokenizerTraining, config: AnyConfig) -> AnyTokenizer:
     model = build(config.dict())
     if isinstance(model, SpriteTokenizer):
         model.prepare(episodes.frames)
-    if isinstance(model, RoadTokenizer) and episodes.states is not None:
+    if isinstance(model, Told):
+        if episodes.states is None:
+            raise TrainingError("expected recordings that say where things are (states), got some without.")
         model.prepare(torch.from_numpy(episodes.states), torch.from_numpy(episodes.starts))
-    if isinstance(model, Told) and episodes.states is None:
-        raise TrainingError("expected recordings that say where things are (states), got some without.")
     if isinstance(model, Tokenizer):
         ends = {"encoder.1.", "encoder.6.", "decoder.6."}
         optims = optimisers(model, muon_lr=args.muon_lr, adam_lr=args.adam_lr, first_and_last=ends)
