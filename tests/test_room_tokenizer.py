@@ -8,7 +8,7 @@ import torch
 
 from training.errors import TrainingError
 from training.record import write_npz
-from training.room_tokenizer import CAMERA, RoomConfig, RoomTokenizer, polar, solve
+from training.room_tokenizer import CAMERA, FAR, POSE, SPIN, RoomConfig, RoomTokenizer, polar, solve
 from training.tokenizer import to_uint8
 from training.tokenizers import build
 from training.train_tokenizer import TokenizerTraining, train
@@ -41,8 +41,8 @@ def blotches(high: int, wide: int, across: int) -> torch.Tensor:
 
 def state(x: float, y: float, degrees: float, *things: tuple[float, float], height: float = 41.0) -> torch.Tensor:
     turn = math.radians(degrees)
-    numbers = [x, y, height, math.cos(turn), math.sin(turn), *(v for thing in things for v in thing)]
-    numbers += [math.nan] * (CAMERA + 8 - len(numbers))
+    numbers = [x, y, height, math.cos(turn), math.sin(turn), 0, 0, 0, *(v for thing in things for v in thing)]
+    numbers += [math.nan] * (POSE + 8 - len(numbers))
     return torch.tensor([numbers], dtype=torch.float32)
 
 
@@ -163,12 +163,12 @@ def test_polar_and_build():
         RoomConfig(cells=10, votes=4)
 
 
-def test_rows_leave_out_what_arrives_and_keep_what_goes(room):
+def test_in_rows_things_lie_where_they_lay_first(room):
     here, new = (200.0, 320.0), (400.0, 330.0)
-    states = [state(100, 320, 0, *things) for things in ((here,), (here, new), (new,), (here, new))]
-    rows = room.without_arrivals(room.latent_of(torch.cat(states))[None])
+    states = [state(100, 320, 0, *things) for things in ((here,), (here, new), (new,), ())]
+    rows = room.undisturbed(room.latent_of(torch.cat(states))[None])
     counts = [room.read(latent[None])[1].sum().item() for latent in rows[0]]
-    assert counts == [1, 1, 0, 0]
+    assert counts == [1, 1, 1, 1]
     assert room.read(rows[0, 3:4])[0][0, :2].tolist() == pytest.approx([100, 320], abs=1e-2)
 
 
@@ -180,18 +180,39 @@ def test_things_stay_until_they_are_taken_and_new_ones_fall(room, chance, arriva
     with torch.no_grad():
         model.taken[-1].bias.fill_(chance)
         model.arrivals.fill_(arrivals)  # of 100 cells
-        before, said = model.latent_of(torch.cat([state(100, 320, 0, (200, 330)), state(110, 320, 40)]))[:, None]
-        said[:, :CAMERA] += 0.01 * torch.randn_like(said[:, :CAMERA])
-        said[:, CAMERA:] += torch.randn_like(said[:, CAMERA:])
+        before = model.latent_of(state(100, 320, 0, (200, 330)))
+        moved = torch.tensor([[0.1, 10.0, -5.0]])
+        pose = torch.cat([torch.rand(1, CAMERA), moved], 1)  # of where it is then only the way there counts
+        said = model.joined(pose, torch.randn(1, 3, CONFIG.cells, CONFIG.cells))
+        said[:, CAMERA:POSE] += 0.01 * torch.randn_like(said[:, CAMERA:POSE])
+        votes = model.votes(said)[:, CAMERA:]
+        said[:, CAMERA:POSE] -= (votes.mean((2, 3)) - moved / torch.tensor([SPIN, FAR, FAR]))[..., None, None]
         grown = model.grown(before, said, torch.randn_like(said))
         camera, there, place = model.read(grown)
     assert there.sum() == things
-    assert there.unique().tolist() in ([0], [1], [0, 1])
     if chance < 0:
         kept = model.read(before)[1][0] > 0
         assert place[0, kept][0].tolist() == pytest.approx([200, 330], abs=0.1)
-    torch.testing.assert_close(camera, model.read(said)[0], atol=1e-3, rtol=1e-4)
+    x, y = 100 + 10 * math.cos(0.1) + 5 * math.sin(0.1), 320 + 10 * math.sin(0.1) - 5 * math.cos(0.1)
+    assert camera[0, :2].tolist() == pytest.approx([x, y], abs=0.05)
+    assert camera[0, 3:].tolist() == pytest.approx([math.cos(0.1), math.sin(0.1)], abs=1e-4)
     assert model.votes(grown).std((2, 3)).max() < 1e-6
+
+
+def test_a_movement_leads_from_camera_to_camera_and_what_hardly_moves_rests(room):
+    old, new = (polar(torch.tensor([[x, y, 41.0, turn]])) for x, y, turn in ((100, 200, 3.1), (108, 190, -3.1)))
+    moved = room.movement(old, new)
+    assert moved[0, 0].item() == pytest.approx(2 * math.pi - 6.2, abs=1e-5)
+    torch.testing.assert_close(room.onward(old, moved, torch.tensor([41.0])), new, atol=1e-4, rtol=1e-5)
+    latent = room.latent_of(state(100, 320, 0))
+    crept = latent.clone()
+    crept[:, CAMERA:POSE] += 2e-4
+    with torch.no_grad():
+        for _ in range(100):
+            crept = room.grown(latent, crept, torch.zeros_like(latent))
+            latent = crept.clone()
+    camera = room.read(latent)[0]
+    assert torch.dist(camera[:, :2], torch.tensor([[100.0, 320.0]])) < 0.1
 
 
 def test_what_became_of_things_is_learned_from_recordings():

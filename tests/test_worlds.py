@@ -5,11 +5,13 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 
 from training.environments import world_module
 from training.package import START_FRAMES, START_SEED
 from training.picture_explorer import medikits, wall_ahead
 from training.record import Recording, record
+from training.room_tokenizer import RoomConfig, RoomTokenizer
 
 WORLDS = ("push-t", "doom-hall")
 GAMEPAD = {"leftX", "leftY", "leftYUp", "rightX", "rightY", "leftTrigger", "rightTrigger", "a", "b", "x", "y"}
@@ -210,17 +212,24 @@ def test_loops_lead_back_to_the_first_heading():
 def test_recordings_say_where_camera_and_medikits_are():
     module = world_module("doom-hall")
     arrays = record(Recording("doom-hall", "scripted", seed=4, frames=12), progress=False)
-    assert arrays["states"].shape == (12, 5 + 2 * module.THINGS) and arrays["states"].dtype == np.float32
+    assert arrays["states"].shape == (12, 8 + 2 * module.THINGS) and arrays["states"].dtype == np.float32
     source, seed = module.Source(), np.random.SeedSequence([4, 0])
     source.reset(int(seed.generate_state(1)[0]) & 0x7FFF_FFFF)
     for action, state in zip(arrays["actions"], arrays["states"], strict=True):
         x, y, heading = source.pose()
         np.testing.assert_allclose(state[[0, 1, 3]], [x, y, math.cos(math.radians(heading))], atol=1e-3)
         things = source.medikits()
-        np.testing.assert_allclose(state[5 : 5 + 2 * len(things)], things.flatten(), atol=1e-3)
-        assert np.isnan(state[5 + 2 * len(things) :]).all()
+        np.testing.assert_allclose(state[8 : 8 + 2 * len(things)], things.flatten(), atol=1e-3)
+        assert np.isnan(state[8 + 2 * len(things) :]).all()
         source.step(action)
     source.close()
+
+
+def test_movements_of_the_recording_lead_from_frame_to_frame():
+    states = torch.from_numpy(record(Recording("doom-hall", "mixed", seed=5, frames=40), progress=False)["states"])
+    assert not states[0, 5:8].any() and states[1:, 5:8].abs().amax(0).min() > 0.01
+    room = RoomTokenizer(RoomConfig())
+    torch.testing.assert_close(room.movement(states[:-1, :5], states[1:, :5]), states[1:, 5:8], atol=1e-3, rtol=1e-3)
 
 
 def test_the_player_dies_of_acid_but_not_in_the_recording():

@@ -129,16 +129,19 @@ class Source:
         game.init()
         self.done = False
         self.picture = np.zeros((96, 96, 3), np.uint8)
+        self.before = self.now = np.zeros(3)  # poses of the last two frames
 
     def reset(self, seed: int) -> np.ndarray:
         self.game.set_seed(seed)
         self.game.new_episode()
         self.done = False
+        self.before = self.now = self.pose()
         return self._draw()
 
     def step(self, action: Action) -> np.ndarray:
         self.game.make_action((PER_BUTTON * action).tolist(), TICS_PER_FRAME)
         self.done = self.game.is_episode_finished() or self.game.is_player_dead()
+        self.before, self.now = self.now, self.pose()
         return self.picture if self.done else self._draw()
 
     def close(self) -> None:
@@ -163,14 +166,22 @@ class Source:
         return np.array(places).reshape(-1, 2)
 
     def state(self) -> np.ndarray:
-        """What the frame shows, as `room_tokenizer.py` wants it: camera, then things. float32 [5 + 2 THINGS]."""
-        x, y, heading = self.pose()
+        """What the frame shows, as `room_tokenizer.py` wants it. float32 [8 + 2 THINGS].
+
+        Camera (x, y, height, cosine and sine of its turn); since the frame before how far it turned (radians, left is
+        positive), went ahead and to the left (units, of where it looks now); things, NaN where there is none.
+        """
+        x, y, heading = self.now
         height = self.game.get_game_variable(vzd.GameVariable.CAMERA_POSITION_Z)
         turn = math.radians(heading)
-        state = np.full(5 + 2 * THINGS, np.nan, np.float32)
-        state[:5] = x, y, height, math.cos(turn), math.sin(turn)
+        cosine, sine = math.cos(turn), math.sin(turn)
+        went_x, went_y = (self.now - self.before)[:2]
+        spin = math.radians((heading - self.before[2] + 180) % 360 - 180)
+        state = np.full(8 + 2 * THINGS, np.nan, np.float32)
+        state[:5] = x, y, height, cosine, sine
+        state[5:8] = spin, went_x * cosine + went_y * sine, went_y * cosine - went_x * sine
         things = self.medikits()[:THINGS].flatten()
-        state[5 : 5 + len(things)] = things
+        state[8 : 8 + len(things)] = things
         return state
 
 

@@ -6,14 +6,16 @@ that was left is there again when one comes back. The price: nothing but this ro
 asks for it by `ROOM`; its source says in `state` where the camera and the things are, and recordings keep that.
 
 The latent is the room's floor as a grid. Each cell says whether a thing lies in it, and where; in the middle of every
-few cells, once in each token, stands the camera (place, height, cosine and sine of its turn): each a vote.
+few cells, once in each token, stands the camera (place, height, cosine and sine of its turn) and how it moved since the
+frame before: each a vote.
 
 Recordings are told where the camera is; a picture alone isn't. For it the camera is found by geometry: the floor's
 pattern says how one stands within a tile, the walls which tile it is, and the best places are moved until the room,
 painted from there, looks like the picture (Gauss-Newton on the painting's error; Lucas & Kanade 1981). Then each cell
 is looked at for what the empty room doesn't explain.
 
-The world model drives the camera. Things stay where they lie until they are taken, by a chance that a small network
+The world model says how the camera moves; where it is then is arithmetic, so that a place and the way there agree. Things
+stay where they lie until they are taken, by a chance that a small network
 gives by where the camera is and was, seen from the thing; new ones fall anywhere, as often as in the recordings.
 """
 
@@ -27,10 +29,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .tokenizer import to_float
+from .world_model import settle
 
 VIEW = 0.75  # tangent of half the angle of view, about: what is left of it is learned
 TALL = 1.2  # pixels are so much taller than wide, about
 CAMERA = 5  # numbers of a camera: x, y, height, cosine and sine of its turn, left is positive
+POSE = CAMERA + 3  # since the frame before how far it turned (radians), went ahead and to the left (units)
+SPIN, FAR = 0.3, 48.0  # radians and units; in a frame a camera turns and goes less far
+STILL = (0.001, 0.1, 0.1)  # radians and units; movements well below are none
 NEAR = 0.65  # of the picture from its top: below it the floor is near enough for its pattern to be seen
 ROUGH = 0.003  # weight of the differences between neighbouring texels
 ONWARD = (-0.08, 0.0, 0.08)  # radians; from one picture to the next a camera turns by less than twice that
@@ -67,7 +73,7 @@ class RoomConfig:
 
     @property
     def channels(self) -> int:
-        return CAMERA + 3
+        return POSE + 3
 
     def dict(self) -> dict:
         return asdict(self)
@@ -108,11 +114,11 @@ class RoomTokenizer(nn.Module):
     def latent_of(self, states: Tensor) -> Tensor:
         """What a source's `state` says to latents [B, C, g, g], not normalised. Of two things in one cell one is kept.
 
-        States are [B, 5 + 2 n] in units: camera, then x and y of the things, NaN where there is none.
+        States are [B, 8 + 2 n]: camera and its movement, then x and y of the things, units, NaN where there is none.
         """
         c = self.config
         things = torch.zeros(len(states), 3, c.cells, c.cells, device=states.device)
-        places = states[:, CAMERA:].unflatten(1, (-1, 2)) * (c.cells / c.side)
+        places = states[:, POSE:].unflatten(1, (-1, 2)) * (c.cells / c.side)
         row, slot = places.isfinite().all(-1).nonzero(as_tuple=True)
         place = places[row, slot]
         cell = place.long().clamp(0, c.cells - 1)
@@ -125,24 +131,20 @@ class RoomTokenizer(nn.Module):
         row, place, cell = row[last], place[last], cell[last]
         off = 2 * (place - cell) - 1  # [-1, 1]
         things[row, :, cell[:, 1], cell[:, 0]] = torch.cat([torch.ones_like(off[:, :1]), off], 1)
-        return self.joined(states[:, :CAMERA], things)
+        return self.joined(states[:, :POSE], things)
 
-    def joined(self, camera: Tensor, things: Tensor) -> Tensor:
-        """A camera [B, 5] in units as every vote, what lies in the cells [B, 3, g, g]: latents, not normalised."""
+    def joined(self, pose: Tensor, things: Tensor) -> Tensor:
+        """A camera and its movement [B, 8] as every vote, what lies in the cells [B, 3, g, g]: latents, not normalised."""
         apart = self.config.cells // self.config.votes
-        vote = F.pad(self.scaled(camera)[..., None, None], (apart // 2, (apart - 1) // 2) * 2)
+        vote = F.pad(self.scaled(pose)[..., None, None], (apart // 2, (apart - 1) // 2) * 2)
         return torch.cat([vote.repeat(1, 1, self.config.votes, self.config.votes), things], 1)
 
-    def without_arrivals(self, latents: Tensor) -> Tensor:
-        """Normalised latents [B, T, C, g, g] in which only those things lie that lay there in the first frame.
+    def undisturbed(self, latents: Tensor) -> Tensor:
+        """Normalised latents [B, T, C, g, g] in which all things lie where they lay in the first frame.
 
-        What falls from above does so by chance, and rarely: a mean of that is a thing that is never there. So a dream
-        knows no arrivals, and learns nothing from their noise.
+        What becomes of things is for `grown` to say: the world model shall learn nothing from its noise.
         """
-        things = latents[:, :, CAMERA:]
-        nothing = ((0 - self.mean) / self.std)[CAMERA:].expand_as(things)
-        stays = (things[:, :, :1] * self.std[CAMERA] + self.mean[CAMERA] > 0.5).cummin(1).values
-        return torch.cat([latents[:, :, :CAMERA], torch.where(stays, things, nothing)], 2)
+        return torch.cat([latents[:, :, :POSE], latents[:, :1, POSE:].expand(-1, latents.shape[1], -1, -1, -1)], 2)
 
     @torch.no_grad()
     def normalise(self, states: Tensor, starts: Tensor) -> None:
@@ -153,9 +155,10 @@ class RoomTokenizer(nn.Module):
         self.std.copy_(latent.std((0, 2, 3))[:, None, None])
         # A camera goes far, little by little: its unit is four steps, for a step of it is what must be exact.
         rows = rows[~starts[rows]]
-        after, before = (self.scaled(states[at, :CAMERA]) for at in (rows, rows - 1))
-        self.mean[:CAMERA] = 0
-        self.std[:CAMERA] = 4 * (after - before).square().mean(0).sqrt()[:, None, None]
+        after, before = (self.scaled(states[at, :POSE]) for at in (rows, rows - 1))
+        self.mean[:POSE] = 0
+        self.std[:CAMERA] = 4 * (after - before)[:, :CAMERA].square().mean(0).sqrt()[:, None, None]
+        self.std[CAMERA:POSE] = after[:, CAMERA:].square().mean(0).sqrt()[:, None, None]
 
     @torch.no_grad()
     def prepare(self, states: Tensor, starts: Tensor) -> None:
@@ -163,7 +166,7 @@ class RoomTokenizer(nn.Module):
         rows = (~starts[1:]).nonzero()[:, 0]
         fates, fallen = [], 0
         for at in rows.split(1024):
-            now, then = (states[k, CAMERA:].unflatten(1, (-1, 2)) for k in (at, at + 1))  # [b, n, 2], NaN for none
+            now, then = (states[k, POSE:].unflatten(1, (-1, 2)) for k in (at, at + 1))  # [b, n, 2], NaN for none
             same = (now[:, :, None] == then[:, None]).all(-1)  # [b, n, n]
             there = now[..., 0].isfinite()
             fallen += int((then[..., 0].isfinite() & ~same.any(1)).sum())
@@ -177,25 +180,28 @@ class RoomTokenizer(nn.Module):
             self.fates.copy_(fates[torch.linspace(0, len(fates) - 1, FATES).long()])
 
     def votes(self, latent: Tensor) -> Tensor:
-        """The part of latents [B, C, g, g] that says where the camera is: [B, 5, votes, votes]."""
+        """The part of latents [B, C, g, g] that says where the camera is: [B, 8, votes, votes]."""
         apart = self.config.cells // self.config.votes
-        return latent[:, :CAMERA, apart // 2 :: apart, apart // 2 :: apart]
+        return latent[:, :POSE, apart // 2 :: apart, apart // 2 :: apart]
 
-    def scaled(self, camera: Tensor) -> Tensor:
-        """A camera [..., 5] in units as its numbers in a latent, in [-1, 1]."""
-        c, (x, y, height, cosine, sine) = self.config, camera.unbind(-1)
-        return torch.stack([2 * x / c.side - 1, 2 * y / c.side - 1, (height - c.eye) / c.sway, cosine, sine], -1)
+    def scaled(self, pose: Tensor) -> Tensor:
+        """A camera and its movement [..., 8] as their numbers in a latent, in [-1, 1]."""
+        c, (x, y, height, cosine, sine, spin, ahead, left) = self.config, pose.unbind(-1)
+        moved = [v.clamp(-1, 1) for v in (spin / SPIN, ahead / FAR, left / FAR)]
+        return torch.stack(
+            [2 * x / c.side - 1, 2 * y / c.side - 1, (height - c.eye) / c.sway, cosine, sine, *moved], -1
+        )
 
     def read(self, latent: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The way back: camera [B, 5] in units, whether a thing is in each cell [B, g^2], and where [B, g^2, 2]."""
         c = self.config
-        x, y, height, cosine, sine = self.votes(latent).mean((2, 3)).unbind(1)
+        x, y, height, cosine, sine = self.votes(latent)[:, :CAMERA].mean((2, 3)).unbind(1)
         turn = (cosine.square() + sine.square() + 1e-6).rsqrt()
         inside = (c.side / 2 - 1) * 0.999
         x, y = (c.side / 2 + (v * c.side / 2).clamp(-inside, inside) for v in (x, y))
         camera = torch.stack([x, y, c.eye + c.sway * height.clamp(-1.0, 1.0), cosine * turn, sine * turn], 1)
-        there = latent[:, CAMERA].flatten(1)
-        place = latent[:, CAMERA + 1 :].flatten(2).transpose(1, 2).clamp(-1.0, 1.0)
+        there = latent[:, POSE].flatten(1)
+        place = latent[:, POSE + 1 :].flatten(2).transpose(1, 2).clamp(-1.0, 1.0)
         return camera, there, self.middles(latent.device) + place * (c.side / c.cells / 2)
 
     def middles(self, device: torch.device) -> Tensor:
@@ -209,20 +215,40 @@ class RoomTokenizer(nn.Module):
     def grown(self, before: Tensor, after: Tensor, noise: Tensor) -> Tensor:
         """Latents `after` a frame, normalised as all [B, C, g, g], with the things of `before` and their fates.
 
-        By `noise`, that of a thing's cell, some are taken, and in a cell without one a new one falls now and then. The
-        camera is one again: all votes are alike, inside the room, cosine and sine those of an angle.
+        The camera went from where it was by the movement of `after`, the mean of its votes. By `noise`, that of a
+        thing's cell, some things are taken, and in a cell without one a new one falls now and then.
         """
         c = self.config
-        before = before * self.std + self.mean
-        (old, there, place), new = self.read(before), self.read(after * self.std + self.mean)[0]
+        before, after = (latent * self.std + self.mean for latent in (before, after))
+        (old, there, place), said = self.read(before), self.read(after)[0]
+        moved = self.votes(after)[:, CAMERA:].mean((2, 3)) * torch.tensor([SPIN, FAR, FAR], device=after.device)
+        moved = settle(moved, torch.tensor(STILL, device=after.device))
+        new = self.onward(old, moved, said[:, 2])
         there = there > 0.5
         away = torch.cat([place - camera[:, None, :2] for camera in (old, new)], 2)
         chance = torch.where(there, self.fate(away).sigmoid(), self.arrivals / c.cells**2)
-        share = 0.5 + 0.5 * torch.erf(noise[:, CAMERA:].flatten(2) / math.sqrt(2))  # in [0, 1], any alike
+        share = 0.5 + 0.5 * torch.erf(noise[:, POSE:].flatten(2) / math.sqrt(2))  # in [0, 1], any alike
         lies = there != (share[:, 0] < chance)
-        off = torch.where(there[:, None], before[:, CAMERA + 1 :].flatten(2), 2 * share[:, 1:] - 1)
+        off = torch.where(there[:, None], before[:, POSE + 1 :].flatten(2), 2 * share[:, 1:] - 1)
         things = torch.where(lies[:, None], torch.cat([torch.ones_like(off[:, :1]), off], 1), 0.0)
-        return (self.joined(new, things.unflatten(2, (c.cells, c.cells))) - self.mean) / self.std
+        pose = torch.cat([new, moved], 1)
+        return (self.joined(pose, things.unflatten(2, (c.cells, c.cells))) - self.mean) / self.std
+
+    def onward(self, camera: Tensor, moved: Tensor, height: Tensor) -> Tensor:
+        """Where a camera [B, 5] is after a movement [B, 3], at a height [B]; inside the room."""
+        x, y, _, cosine, sine = camera.unbind(1)
+        spin, ahead, left = moved.unbind(1)
+        cosine, sine = cosine * spin.cos() - sine * spin.sin(), sine * spin.cos() + cosine * spin.sin()
+        x, y = x + ahead * cosine - left * sine, y + ahead * sine + left * cosine
+        x, y = (v.clamp(1.0, self.config.side - 1) for v in (x, y))
+        return torch.stack([x, y, height, cosine, sine], 1)
+
+    def movement(self, old: Tensor, new: Tensor) -> Tensor:
+        """What leads from one camera to another, both [B, 5]: how far it turns, goes ahead and to the left, [B, 3]."""
+        cosine, sine = new[:, 3], new[:, 4]
+        spin = torch.atan2(sine * old[:, 3] - cosine * old[:, 4], cosine * old[:, 3] + sine * old[:, 4] + 1e-9)
+        x, y = (new - old)[:, :2].unbind(1)
+        return torch.stack([spin, x * cosine + y * sine, y * cosine - x * sine], 1)
 
     def fate(self, away: Tensor) -> Tensor:
         """Logit of being taken, of things so far away before and after a frame [..., 4], units: [...]."""
@@ -351,12 +377,13 @@ class RoomTokenizer(nn.Module):
         if before is None:
             before = torch.zeros(len(picture), c.channels, c.cells, c.cells, device=picture.device)
         before = before * self.std + self.mean
-        old, follows = self.read(before)[0], self.votes(before)[:, 3:].square().sum(1).mean((1, 2)) > 0.25
+        old, follows = self.read(before)[0], self.votes(before)[:, 3:CAMERA].square().sum(1).mean((1, 2)) > 0.25
         camera = torch.cat([self.locate(*one) for one in zip(picture, old.split(1), follows, strict=True)])
         there, off = self.found(picture, camera)
         things = torch.cat([there[:, None], off.transpose(1, 2) * there[:, None]], 1)
         things = things.unflatten(2, (c.cells, c.cells))
-        return (self.joined(camera, things) - self.mean) / self.std
+        moved = torch.where(follows[:, None], self.movement(old, camera), 0.0)
+        return (self.joined(torch.cat([camera, moved], 1), things) - self.mean) / self.std
 
     def locate(self, picture: Tensor, old: Tensor, follows: Tensor) -> Tensor:
         """The camera [1, 5] from which one picture [3, H, W], in [-0.5, 0.5], was seen.
@@ -518,8 +545,8 @@ class RoomTokenizer(nn.Module):
         with torch.no_grad():  # the camera that a picture is searched with isn't exact either
             near = torch.cat([camera[:, :2] + 2 * torch.randn_like(camera[:, :2]), camera[:, 2:]], 1)
         said, seen = self.searched(target, near)
-        there = latent[:, CAMERA].flatten(1)
-        where = latent[:, CAMERA + 1 :].flatten(2).transpose(1, 2)
+        there = latent[:, POSE].flatten(1)
+        where = latent[:, POSE + 1 :].flatten(2).transpose(1, 2)
         searching = F.binary_cross_entropy_with_logits(said[..., 0], there, reduction="none")[seen].mean()
         off = ((said[..., 1:] - where).abs().sum(-1) * there * seen).sum() / (there * seen).sum().clamp(min=1)
         # What no picture shows sharply is smooth, not noise.

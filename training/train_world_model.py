@@ -59,7 +59,7 @@ class WorldModelTraining(Training):
 class LatentRows:
     """Stretches of latents and actions, from the recordings and from their mirror images.
 
-    With a tokenizer of sprites, each is laid otherwise as well; with that of a room, things that arrive are left out.
+    With a tokenizer of sprites, each is laid otherwise as well; with that of a room, things stay where they lie.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class LatentRows:
         actions = np.stack([self.actions[i][row] for i, row in zip(image, rows, strict=True)])
         drawn = torch.from_numpy(latents.astype(np.float32)), torch.from_numpy(actions)
         if isinstance(self.tokenizer, RoomTokenizer):
-            return self.tokenizer.without_arrivals(drawn[0]), drawn[1]
+            return self.tokenizer.undisturbed(drawn[0]), drawn[1]
         return self.tokenizer.laid_otherwise(*drawn, rng) if self.tokenizer else drawn
 
 

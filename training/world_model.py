@@ -265,12 +265,12 @@ class Head(nn.Module):
         return latent + settle(self.out(self.norm(x)), self.c.rest)
 
 
-def settle(change: Tensor, rest: float) -> Tensor:
+def settle(change: Tensor, rest: float | Tensor) -> Tensor:
     """Changes far below `rest` shrink to a twentieth, those far above stay; 0 leaves all as they are.
 
     Without it what nobody touches creeps: a small error is made again in every frame.
     """
-    if rest == 0:
+    if isinstance(rest, float) and rest == 0:
         return change
     square = change.square()
     return change * (square + 0.05 * rest**2) / (square + rest**2)
