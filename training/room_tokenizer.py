@@ -14,9 +14,9 @@ pattern says how one stands within a tile, the walls which tile it is, and the b
 painted from there, looks like the picture (Gauss-Newton on the painting's error; Lucas & Kanade 1981). Then each cell
 is looked at for what the empty room doesn't explain.
 
-The world model says how the camera moves; where it is then is arithmetic, so that a place and the way there agree. Things
-stay where they lie until they are taken, by a chance that a small network
-gives by where the camera is and was, seen from the thing; new ones fall anywhere, as often as in the recordings.
+The world model says how the camera moves; where it is then is arithmetic, so that a place and the way there agree.
+Things stay where they lie until they are taken, by a chance that a small network gives by where the camera is and was,
+seen from the thing; new ones fall anywhere, as often as in the recordings.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class RoomTokenizer(nn.Module):
         return self.joined(states[:, :POSE], things)
 
     def joined(self, pose: Tensor, things: Tensor) -> Tensor:
-        """A camera and its movement [B, 8] as every vote, what lies in the cells [B, 3, g, g]: latents, not normalised."""
+        """Camera and movement [B, 8] as every vote, what lies in the cells [B, 3, g, g]: latents, not normalised."""
         apart = self.config.cells // self.config.votes
         vote = F.pad(self.scaled(pose)[..., None, None], (apart // 2, (apart - 1) // 2) * 2)
         return torch.cat([vote.repeat(1, 1, self.config.votes, self.config.votes), things], 1)
