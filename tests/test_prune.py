@@ -7,7 +7,7 @@ import torch
 from tiny_stages import WORLD, prepare
 
 from training.errors import TrainingError
-from training.prune import STAGE, Pruning, parse_keep, prune, train
+from training.prune import STAGE, Pruning, curve, parse_keep, points, prune, train
 from training.train_world_model import load_world_model
 from training.world_model import WorldModel, WorldModelConfig
 
@@ -75,6 +75,21 @@ def test_the_stage_leaves_a_smaller_model_and_says_what_it_costs(tmp_path):
     assert told["ratio"] > 0 and told["ms"] > 0
     assert told["whole"]["h1"] != told["after"]["h1"]
     assert load_world_model(tmp_path, WORLD, STAGE).config.mlp == 16
+
+
+@pytest.mark.parametrize("config", [WorldModelConfig(), WorldModelConfig(heads=5, kv_heads=1, mlp=384), CONFIG])
+def test_every_point_of_the_curve_is_smaller(config):
+    sizes = [sum(p.numel() for p in WorldModel(parse_keep(keep, config)).parameters()) for keep in points(config)]
+    whole = sum(p.numel() for p in WorldModel(config).parameters())
+    assert len(sizes) >= 5 and max(sizes) < whole and min(sizes) == sizes[-1]
+
+
+def test_the_curve_is_a_table(tmp_path, monkeypatch):
+    prepare(tmp_path)
+    monkeypatch.setattr("training.prune.points", lambda config: ["mlp=16"])  # each takes seconds
+    text = curve(Pruning(WORLD, tmp_path, steps=1, batch=2, length=8, compile=False))
+    assert text == (tmp_path / "pruning.md").read_text()
+    assert [line.split("|")[1].strip() for line in text.splitlines()] == ["kept", "---", "everything", "mlp=16"]
 
 
 @pytest.mark.parametrize(

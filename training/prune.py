@@ -19,7 +19,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -36,11 +36,12 @@ from .export import export_tick, tick_inputs
 from .loop import Loop, Training, follow
 from .tokenizers import AnyTokenizer
 from .train_tokenizer import load_tokenizer
+from .train_world_model import STAGE as WORLD_MODEL
 from .train_world_model import held_out, held_rows, load_world_model, training_rows
 from .world_model import Layer, WorldModel, WorldModelConfig, patchify
 
 STAGE = "pruned"
-CURVE = ("mlp=512", "mlp=384", "heads=6", "trunk=5", "head=2", "mlp=448,heads=6", "mlp=384,heads=6,trunk=5,head=2")
+HISTORY = ("batch", "length", "noise_scale", "stillness")  # settings of the world model's own training that stay
 TICKS = 60  # timed ticks, whole and pruned by turns
 
 
@@ -54,7 +55,18 @@ class Pruning(Training):
     lr: float = 3e-4
     ema: float = 0.99
     noise_scale: float = 0.4  # largest noise on the history, in standard deviations of the latent
+    stillness: float = 0.0  # see `WorldModel.loss`
     compile: bool = True
+
+
+def points(c: WorldModelConfig) -> list[str]:
+    """What the curve keeps: three quarters or half of the channels, fewer heads, a layer less, some of it at once."""
+    some, half = (f"mlp={max(1, int(c.mlp * share))}" for share in (0.75, 0.5))
+    heads = f"heads={max(c.kv_heads, int(0.75 * c.heads) // c.kv_heads * c.kv_heads)}"
+    layers = [f"trunk={c.trunk_layers - 1}"] * (c.trunk_layers > len(c.window_layers)) + [
+        f"head={c.head_layers - 1}"
+    ] * (c.head_layers > 1)
+    return [some, half, heads, *layers, f"{some},{heads}", ",".join([half, heads, *layers])]
 
 
 def parse_keep(text: str, config: WorldModelConfig) -> WorldModelConfig:
@@ -79,14 +91,21 @@ def parse_keep(text: str, config: WorldModelConfig) -> WorldModelConfig:
     return replace(config, **changes)
 
 
-def prune(model: WorldModel, smaller: WorldModelConfig, latents: Tensor, action: Tensor) -> WorldModel:
-    """The model without what matters least on latents [B, T + 1, N, C] under action [B, T, A]."""
+def prune(
+    model: WorldModel, smaller: WorldModelConfig, latents: Tensor, action: Tensor, *, noise_scale: float = 0.2
+) -> WorldModel:
+    """The model without what matters least on latents [B, T + 1, N, C] under action [B, T, A], noise on the history."""
     c = model.config
     model = copy.deepcopy(model).requires_grad_(True)
-    trunk, trunk_at = _drop_layers(model, model.trunk, smaller.trunk_layers, set(c.window_layers), latents, action)
-    head, _ = _drop_layers(model, model.head, smaller.head_layers, set(), latents, action)
+
+    def loss() -> Tensor:
+        torch.manual_seed(0)  # the same noise for all that are compared
+        return model.loss(latents[:, :-1], latents[:, 1:], action, noise_scale)[0]
+
+    trunk, trunk_at = _drop_layers(model.trunk, smaller.trunk_layers, set(c.window_layers), loss)
+    head, _ = _drop_layers(model.head, smaller.head_layers, set(), loss)
     model.trunk.layers, model.head.layers = trunk, head
-    scores = _taylor(model, latents, action)
+    scores = _taylor(model, loss)
     smaller = replace(smaller, window_layers=tuple(trunk_at.index(i) for i in c.window_layers))
     result = WorldModel(smaller)
     state = model.state_dict()
@@ -117,7 +136,7 @@ def _best(scores: Tensor, count: int) -> Tensor:
     return scores.topk(count).indices.sort().values
 
 
-def _taylor(model: WorldModel, latents: Tensor, action: Tensor) -> dict[nn.Module, Tensor]:
+def _taylor(model: WorldModel, loss: Callable[[], Tensor]) -> dict[nn.Module, Tensor]:
     """For the inputs of each layer's `down` and `out`: mean |value x gradient| per channel."""
     inputs: dict[nn.Module, Tensor] = {}
 
@@ -127,27 +146,22 @@ def _taylor(model: WorldModel, latents: Tensor, action: Tensor) -> dict[nn.Modul
 
     watched = [module for _, layer in _layers(model) for module in (layer.down, layer.out)]
     hooks = [module.register_forward_pre_hook(keep) for module in watched]
-    _loss(model, latents, action).backward()
+    loss().backward()
     for hook in hooks:
         hook.remove()
     return {module: (x * x.grad).abs().flatten(0, -2).mean(0).detach() for module, x in inputs.items()}
 
 
-def _loss(model: WorldModel, latents: Tensor, action: Tensor) -> Tensor:
-    torch.manual_seed(0)  # the same noise for all that are compared
-    return model.loss(latents[:, :-1], latents[:, 1:], action, 0.2)[0]
-
-
 @torch.no_grad()
 def _drop_layers(
-    model: WorldModel, part: nn.Module, count: int, needed: set[int], latents: Tensor, action: Tensor
+    part: nn.Module, count: int, needed: set[int], loss: Callable[[], Tensor]
 ) -> tuple[nn.ModuleList, list[int]]:
     """The layers of a part that stay, one dropped after another, and their old numbers; `needed` are never dropped."""
     whole, left = part.layers, list(range(len(part.layers)))
 
     def without(i: int) -> float:
         part.layers = nn.ModuleList(whole[j] for j in left if j != i)
-        return _loss(model, latents, action).item()
+        return loss().item()
 
     while len(left) > count:
         left.remove(min((i for i in left if i not in needed), key=without))
@@ -184,7 +198,8 @@ def train(args: Pruning, keep: str) -> dict:
     whole = load_world_model(args.data, args.world, "self-forcing", "world-model")
     rows, held = training_rows(args, args.length + 1), held_rows(args)
     grid, actions = rows.draw(np.random.default_rng(args.seed), args.batch)
-    model = prune(whole, parse_keep(keep, whole.config), patchify(grid, whole.config), actions[:, :-1])
+    clips = patchify(grid, whole.config), actions[:, :-1]
+    model = prune(whole, parse_keep(keep, whole.config), *clips, noise_scale=args.noise_scale)
     ms, ratio = tick_ratio(whole, model, tokenizer)
     before = held_out(model, tokenizer, held, count=48)
     tokenizer, model = tokenizer.to(place.device), model.to(place.device).train()
@@ -203,7 +218,8 @@ def train(args: Pruning, keep: str) -> dict:
         grid, actions = (drawn.to(place.device) for drawn in rows.draw(rng, args.batch))
         latents = patchify(grid, model.config)
         with place.autocast():
-            loss, logs = loss_of(latents[:, :-1], latents[:, 1:], actions[:, :-1], args.noise_scale)
+            clip = latents[:, :-1], latents[:, 1:], actions[:, :-1]
+            loss, logs = loss_of(*clip, args.noise_scale, stillness=args.stillness)
         loss.backward()
         loop.update([optim], rate=min(1.0, (step + 1) / 20, max(0.05, 2 * (1 - step / args.steps))))
         follow(average, model, decay=args.ema, step=step)
@@ -213,9 +229,9 @@ def train(args: Pruning, keep: str) -> dict:
 
 
 def curve(args: Pruning) -> str:
-    """Each of CURVE in a folder of its own beside the data; a table, also in `pruning.md` and `pruning.json`."""
+    """Each of `points` in a folder of its own beside the data; a table, also in `pruning.md` and `pruning.json`."""
     rows = []
-    for keep in CURVE:
+    for keep in points(load_world_model(args.data, args.world, "self-forcing", "world-model").config):
         folder = args.data / "pruning" / keep
         folder.mkdir(parents=True, exist_ok=True)
         for file in [*args.data.glob("*.np[yz]"), *args.data.glob("*.pt")]:
@@ -238,13 +254,15 @@ def main(argv: list[str] | None = None) -> int:
     parser = stage_parser(__doc__, steps=Pruning.steps)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--keep", metavar="PARTS", help="such as mlp=448,heads=6,trunk=5,head=2")
-    what.add_argument("--curve", action="store_true", help=f"one after another: {' | '.join(CURVE)}")
+    what.add_argument("--curve", action="store_true", help="several, one after another, as a table")
     parser.add_argument("--no-compile", action="store_true", help="skip torch.compile: slower steps, at once")
     args = parser.parse_args(argv)
     data = args.data or Path(".data") / args.world
 
     def work() -> None:
-        spec = Pruning(args.world, data, **recipe(world_module(args.world, data), STAGE, **told(args)))
+        module = world_module(args.world, data)
+        alike = {k: v for k, v in recipe(module, WORLD_MODEL).items() if k in HISTORY}
+        spec = Pruning(args.world, data, **alike | recipe(module, STAGE, **told(args)))
         print(curve(spec) if args.curve else json.dumps(train(spec, args.keep), indent=1))
 
     return exit_status(work)
