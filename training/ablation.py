@@ -30,11 +30,12 @@ from .measures import frechet, interval, psnr, sharpness
 from .teacher import FRAMES, Teacher, load_teacher
 from .teacher import STAGE as TEACHER
 from .tokenizer import to_uint8
+from .tokenizers import AnyTokenizer
 from .train_tokenizer import encode_all, load_tokenizer
 from .train_world_model import STAGE as WORLD_MODEL
 from .train_world_model import WorldModelTraining, fitted, load_world_model, model_for
 from .train_world_model import train as train_world_model
-from .world_model import WorldModel, WorldModelConfig, patchify, unpatchify
+from .world_model import WorldModel, WorldModelConfig, growth, patchify, unpatchify
 
 CONTEXT = 4  # real frames that a clip begins with
 HORIZONS = (1, 4, 8, 12)  # the teacher's clips end after 12
@@ -103,10 +104,12 @@ def train_variants(a: Ablation) -> dict[str, WorldModel]:
     return models
 
 
-def dreamer(model: WorldModel, evaluations: int) -> Dreamer:
+def dreamer(model: WorldModel, evaluations: int, tokenizer: AnyTokenizer) -> Dreamer:
+    grow = growth(tokenizer, model.config)
+
     def dream(context: Tensor, actions: Tensor) -> Tensor:
         generator = torch.Generator().manual_seed(0)
-        return model.rollout(context, actions, FRAMES - CONTEXT, evaluations, generator=generator)
+        return model.rollout(context, actions, FRAMES - CONTEXT, evaluations, generator=generator, grow=grow)
 
     return dream
 
@@ -118,15 +121,17 @@ def teacher_dreamer(teacher: Teacher, steps: int) -> Dreamer:
     return dream
 
 
-def contestants(a: Ablation) -> dict[str, Dreamer]:
+def contestants(a: Ablation, tokenizer: AnyTokenizer) -> dict[str, Dreamer]:
     found: dict[str, Dreamer] = {}
     if (a.data / f"{TEACHER}.pt").is_file():
         found["teacher, 50 steps"] = teacher_dreamer(load_teacher(a.data, a.world), 50)
     for stage, counts in CHAIN.items():
         if (a.data / f"{stage}.pt").is_file():
             model = load_world_model(a.data, a.world, stage)
-            found |= {f"{stage}, {count} evaluation{'s' * (count > 1)}": dreamer(model, count) for count in counts}
-    found |= {f"{a.steps} steps, {name}": dreamer(model, 1) for name, model in train_variants(a).items()}
+            found |= {
+                f"{stage}, {count} evaluation{'s' * (count > 1)}": dreamer(model, count, tokenizer) for count in counts
+            }
+    found |= {f"{a.steps} steps, {name}": dreamer(model, 1, tokenizer) for name, model in train_variants(a).items()}
     return found
 
 
@@ -170,7 +175,7 @@ def compare(a: Ablation) -> list[dict]:
     context = context.unflatten(0, (a.clips, CONTEXT))
     copied = np.repeat(real[:, CONTEXT - 1 : CONTEXT], FRAMES - CONTEXT, 1)
     table = [row("copy-last-frame", copied, 0.0)]
-    for name, dream in tqdm(contestants(a).items(), unit="contestant", file=sys.stderr):
+    for name, dream in tqdm(contestants(a, tokenizer).items(), unit="contestant", file=sys.stderr):
         began = time.perf_counter()
         with torch.no_grad():
             dreamed = dream(context, actions)
