@@ -111,13 +111,17 @@ def test_alive_until_the_first_window_that_is_far_off_frozen_or_deaf():
     real = [[window(far=rng.normal(0, 0.3)) for _ in range(3)] for _ in range(4)]
     reference = Reference(real, np.array([[-1.0], [1.0]]))
 
-    def alive(*windows: Window) -> int:
+    def alive(*windows: Window, **rule: bool) -> int:
         rows = [reference.score(w) for w in windows]
-        return reference.fate({name: [row[name] for row in rows] for name in rows[0]})[0]
+        return reference.fate({name: [row[name] for row in rows] for name in rows[0]}, **rule)[0]
 
     good = window()
     assert alive(good, good, good) == 3
     assert alive(good, window(far=4.0), good) == 1  # a collapse in the middle isn't forgiven
+    far = 1.0  # farther than any real window, though not by much
+    assert reference.score(window(far=far))["frechet"] > reference.widest
+    assert alive(good, window(far=far), widest=True) == 1
+    assert alive(good, good, widest=True) == 2
     assert alive(window(moving=2.4), good) == 0
     assert alive(good, window(moving=2.6)) == 2
     deaf = window(error=1.5)  # reads nothing, real windows 0.9

@@ -66,6 +66,7 @@ class Reference:
         rows = [[self.score(w, without=number) for w in run] for number, run in enumerate(runs)]
         self.scores = {m: [[row[m] for row in run] for run in rows] for m in MEASURES}
         self.middle = {m: float(np.median(np.concatenate(v))) for m, v in self.scores.items()}
+        self.widest = max(map(max, self.scores["frechet"]))
         self.middle["reader"] = float(np.mean(np.concatenate(self.scores["reader"])))  # means of windows are held to it
 
     def score(self, window: Window, *, without: int | None = None) -> dict[str, float]:
@@ -80,13 +81,17 @@ class Reference:
             "reader": float(max(0.0, 1 - unexplained.mean())) if len(unexplained) else 1.0,
         }
 
-    def fate(self, scores: dict[str, list[float]]) -> tuple[int, str]:
-        """Windows of a run before the first that breaks a rule, and the measure that broke it; "" where none did."""
+    def fate(self, scores: dict[str, list[float]], *, widest: bool = False) -> tuple[int, str]:
+        """Windows of a run before the first that breaks a rule, and the measure that broke it; "" where none did.
+
+        With `widest` a window may be as far from real ones as the farthest real window is from the other real runs.
+        """
+        limit = self.widest if widest else FRECHET_LIMIT * self.middle["frechet"]
         reads = scores["reader"]
         for number, (far, moving) in enumerate(zip(scores["frechet"], scores["motion"], strict=True)):
             lately = reads[max(0, number + 1 - SPAN) : number + 1]
             deaf = np.mean(lately) < READER_LIMIT * self.middle["reader"] and len(lately) == min(SPAN, len(reads))
-            broken = far > FRECHET_LIMIT * self.middle["frechet"], moving < MOTION_LIMIT, deaf
+            broken = far > limit, moving < MOTION_LIMIT, deaf
             if any(broken):
                 return number, ("frechet", "motion", "reader")[broken.index(True)]
         return len(reads), ""
@@ -211,9 +216,13 @@ def summary(runs: list[dict[str, list[float]]], reference: Reference, lengths: l
         }
     real = [dict(zip(MEASURES, row, strict=True)) for row in zip(*reference.scores.values(), strict=True)]
 
-    def share(of: list[dict[str, list[float]]], mark: int) -> tuple[float, float, float] | None:
-        long = [run for run in of if len(run["frechet"]) * window >= mark]
-        return interval([reference.fate(run)[0] * window >= mark for run in long], np.mean) if long else None
+    def shares(of: list[dict[str, list[float]]], **rule: bool) -> dict[str, tuple[float, float, float] | None]:
+        alive = {}
+        for mark in marks:
+            long = [run for run in of if len(run["frechet"]) * window >= mark]
+            lasting = [reference.fate(run, **rule)[0] * window >= mark for run in long]
+            alive[str(mark)] = interval(lasting, np.mean) if long else None
+        return alive
 
     fates = [reference.fate(run) for run in runs]
     longest = max(lengths)
@@ -221,8 +230,11 @@ def summary(runs: list[dict[str, list[float]]], reference: Reference, lengths: l
     return {
         "runs": len(lengths),
         "window": window,
-        "alive": {str(m): share(runs, m) for m in marks},
-        "alive_real": {str(m): share(real, m) for m in marks},
+        "alive": shares(runs),
+        "alive_real": shares(real),
+        "widest": reference.widest,
+        "alive_widest": shares(runs, widest=True),
+        "alive_widest_real": shares(real, widest=True),
         "frames_alive": [windows * window for windows, _ in fates],
         "ended_by": [why for _, why in fates],
         "measures": measures,
