@@ -215,6 +215,20 @@ def test_a_movement_leads_from_camera_to_camera_and_what_hardly_moves_rests(room
     assert torch.dist(camera[:, :2], torch.tensor([[100.0, 320.0]])) < 0.1
 
 
+def test_one_comes_no_nearer_to_a_wall_than_in_the_recordings(room):
+    model = RoomTokenizer(CONFIG).eval()
+    states = torch.cat([state(x, 320, 0) for x in (600, 616, 610)])
+    model.prepare(states, torch.tensor([True, False, False]))
+    latent = model.latent_of(state(610, 320, 30))
+    with torch.no_grad():
+        said = model.joined(torch.tensor([[0.0] * CAMERA + [0.0, 40.0, 0.0]]), torch.zeros(1, 3, 10, 10))
+        grown = model.grown(latent, said, torch.zeros_like(latent))
+    assert model.read(grown)[0][0, :2].tolist() == pytest.approx([616, 340], abs=0.1)
+    moved = model.votes(grown)[0, CAMERA:, 0, 0] * torch.tensor([SPIN, FAR, FAR])
+    along = [6 * math.cos(math.pi / 6) + 20 * 0.5, 20 * math.cos(math.pi / 6) - 6 * 0.5]
+    assert moved.tolist() == pytest.approx([0, *along], abs=0.1)
+
+
 def test_what_became_of_things_is_learned_from_recordings():
     """One walks along a row of things; each is gone as soon as one is within 36 units of it, and one falls far away."""
     model = RoomTokenizer(CONFIG).eval()

@@ -105,6 +105,7 @@ class RoomTokenizer(nn.Module):
         # Of real things those two places, units, and 1 if it was taken; and how many fall in a frame.
         self.register_buffer("fates", torch.zeros(FATES, 5))
         self.register_buffer("arrivals", torch.zeros(()))
+        self.register_buffer("margin", torch.ones(()))  # how near to a wall a camera comes, units
         # Statistics over the training set, per channel; set once, after training.
         self.register_buffer("mean", torch.zeros(c.channels, 1, 1))
         self.register_buffer("std", torch.ones(c.channels, 1, 1))
@@ -162,7 +163,9 @@ class RoomTokenizer(nn.Module):
 
     @torch.no_grad()
     def prepare(self, states: Tensor, starts: Tensor) -> None:
-        """Before training: what became of things, from the states [T, S] of recordings and where episodes start [T]."""
+        """Before training: margin and fates, from the states [T, S] of recordings and where episodes start [T]."""
+        place = states[:, :2]
+        self.margin.copy_(torch.minimum(place, self.config.side - place).amin().clamp(min=1.0))
         rows = (~starts[1:]).nonzero()[:, 0]
         fates, fallen = [], 0
         for at in rows.split(1024):
@@ -224,6 +227,7 @@ class RoomTokenizer(nn.Module):
         moved = self.votes(after)[:, CAMERA:].mean((2, 3)) * torch.tensor([SPIN, FAR, FAR], device=after.device)
         moved = settle(moved, torch.tensor(STILL, device=after.device))
         new = self.onward(old, moved, said[:, 2])
+        moved = self.movement(old, new)  # at a wall it ends
         there = there > 0.5
         away = torch.cat([place - camera[:, None, :2] for camera in (old, new)], 2)
         chance = torch.where(there, self.fate(away).sigmoid(), self.arrivals / c.cells**2)
@@ -235,12 +239,12 @@ class RoomTokenizer(nn.Module):
         return (self.joined(pose, things.unflatten(2, (c.cells, c.cells))) - self.mean) / self.std
 
     def onward(self, camera: Tensor, moved: Tensor, height: Tensor) -> Tensor:
-        """Where a camera [B, 5] is after a movement [B, 3], at a height [B]; inside the room."""
+        """Where a camera [B, 5] is after a movement [B, 3], at a height [B]; no nearer to a wall than real ones."""
         x, y, _, cosine, sine = camera.unbind(1)
         spin, ahead, left = moved.unbind(1)
         cosine, sine = cosine * spin.cos() - sine * spin.sin(), sine * spin.cos() + cosine * spin.sin()
         x, y = x + ahead * cosine - left * sine, y + ahead * sine + left * cosine
-        x, y = (v.clamp(1.0, self.config.side - 1) for v in (x, y))
+        x, y = (v.maximum(self.margin).minimum(self.config.side - self.margin) for v in (x, y))
         return torch.stack([x, y, height, cosine, sine], 1)
 
     def movement(self, old: Tensor, new: Tensor) -> Tensor:
