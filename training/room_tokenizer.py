@@ -36,6 +36,7 @@ TALL = 1.2  # pixels are so much taller than wide, about
 CAMERA = 5  # numbers of a camera: x, y, height, cosine and sine of its turn, left is positive
 POSE = CAMERA + 3  # since the frame before how far it turned (radians), went ahead and to the left (units)
 SPIN, FAR = 0.3, 48.0  # radians and units; in a frame a camera turns and goes less far
+FINER = 8.0  # times that a turn's unit is finer than turns are large: once around, 45 turns must add up
 STILL = (0.001, 0.1, 0.1)  # radians and units; movements well below are none
 NEAR = 0.65  # of the picture from its top: below it the floor is near enough for its pattern to be seen
 ROUGH = 0.003  # weight of the differences between neighbouring texels
@@ -160,6 +161,7 @@ class RoomTokenizer(nn.Module):
         self.mean[:POSE] = 0
         self.std[:CAMERA] = 4 * (after - before)[:, :CAMERA].square().mean(0).sqrt()[:, None, None]
         self.std[CAMERA:POSE] = after[:, CAMERA:].square().mean(0).sqrt()[:, None, None]
+        self.std[CAMERA] /= FINER
 
     @torch.no_grad()
     def prepare(self, states: Tensor, starts: Tensor) -> None:
