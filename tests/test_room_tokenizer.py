@@ -8,7 +8,7 @@ import torch
 
 from training.errors import TrainingError
 from training.record import write_npz
-from training.room_tokenizer import CAMERA, FAR, POSE, SPIN, RoomConfig, RoomTokenizer, polar, solve
+from training.room_tokenizer import CAMERA, FAR, POSE, SEEN, SPIN, RoomConfig, RoomTokenizer, polar, solve
 from training.tokenizer import to_uint8
 from training.tokenizers import build
 from training.train_tokenizer import TokenizerTraining, train
@@ -253,6 +253,24 @@ def test_what_became_of_things_is_learned_from_recordings():
     with torch.no_grad():
         near, far = model.fate(torch.tensor([[42.0, 0, 32, 0], [62.0, 0, 52, 0]])).sigmoid()
     assert near > 0.8 and far < 0.2
+
+
+def test_what_is_seen_is_a_little_off_in_half_of_the_rows_and_agrees_with_itself(room):
+    torch.manual_seed(4)
+    row = room.latent_of(torch.cat([state(300 + 10 * t, 200, 30, (400, 250)) for t in range(5)]))
+    row[:, CAMERA:POSE] = room.joined(torch.tensor([[0.0] * 6 + [10 * 0.866, -5.0]]), torch.zeros(1, 3, 10, 10))[
+        :, CAMERA:POSE
+    ]
+    seen = room.as_seen(row[None].expand(64, -1, -1, -1, -1))
+    camera = room.read(seen.flatten(0, 1))[0].unflatten(0, (64, 5))
+    off = camera - room.read(row)[0]
+    exact = off.abs().amax((1, 2)) < 1e-3
+    assert 16 < exact.sum() < 48
+    assert off[~exact][..., 0].std().item() == pytest.approx(SEEN[0], rel=0.2)
+    moved = room.votes(seen.flatten(0, 1))[:, CAMERA:, 0, 0].unflatten(0, (64, 5)) * torch.tensor([SPIN, FAR, FAR])
+    between = room.movement(camera[:, :-1].flatten(0, 1), camera[:, 1:].flatten(0, 1)).unflatten(0, (64, 4))
+    assert (moved[:, 1:] - between).abs().max() < 0.2  # but for the direction in which it is measured
+    assert torch.equal(seen[:, :, POSE:], row[None, :, POSE:].expand(64, -1, -1, -1, -1))
 
 
 def test_recordings_without_states_are_refused(tmp_path):

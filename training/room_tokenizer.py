@@ -41,6 +41,7 @@ STILL = (0.001, 0.1, 0.1)  # radians and units; movements well below are none
 NEAR = 0.65  # of the picture from its top: below it the floor is near enough for its pattern to be seen
 ROUGH = 0.003  # weight of the differences between neighbouring texels
 ONWARD = (-0.08, 0.0, 0.08)  # radians; from one picture to the next a camera turns by less than twice that
+SEEN = (0.6, 0.6, 0.3, 0.0035)  # units and radians; how far off x, y, height and turn are found in a picture
 CLOSE = 64.0  # units; from further away nothing is taken
 FATES = 8192  # things near the camera that are kept from recordings, to learn what becomes of them
 FINE = 2  # samples of a pixel on a side: textures far away are finer than pixels
@@ -147,6 +148,24 @@ class RoomTokenizer(nn.Module):
         What becomes of things is for `grown` to say: the world model shall learn nothing from its noise.
         """
         return torch.cat([latents[:, :, :POSE], latents[:, :1, POSE:].expand(-1, latents.shape[1], -1, -1, -1)], 2)
+
+    def as_seen(self, latents: Tensor) -> Tensor:
+        """Normalised latents [B, T, C, g, g] as if each had been found in its picture, in half of the rows.
+
+        Cameras are a little off then, and a movement between two of them is so by more than a world model that was
+        only ever told the truth would think.
+        """
+        flat = latents.flatten(0, 1) * self.std + self.mean
+        x, y, height, cosine, sine = self.read(flat)[0].unbind(1)
+        moved = self.votes(flat)[:, CAMERA:].mean((2, 3)) * torch.tensor([SPIN, FAR, FAR], device=flat.device)
+        batch, time = latents.shape[:2]
+        off = torch.randn(batch, time + 1, 4, device=flat.device) * torch.tensor(SEEN, device=flat.device)
+        off = off * (torch.rand(batch, 1, 1, device=flat.device) < 0.5)
+        (dx, dy, _, spin), (ex, ey, eh, turn) = (v.flatten(0, 1).unbind(1) for v in (off.diff(dim=1), off[:, 1:]))
+        moved = moved + torch.stack([spin, dx * cosine + dy * sine, dy * cosine - dx * sine], 1)
+        cosine, sine = cosine * turn.cos() - sine * turn.sin(), sine * turn.cos() + cosine * turn.sin()
+        pose = torch.cat([torch.stack([x + ex, y + ey, height + eh, cosine, sine], 1), moved], 1)
+        return ((self.joined(pose, flat[:, POSE:]) - self.mean) / self.std).unflatten(0, (batch, time))
 
     @torch.no_grad()
     def normalise(self, states: Tensor, starts: Tensor) -> None:

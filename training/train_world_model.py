@@ -159,6 +159,8 @@ def train(args: WorldModelTraining, config: WorldModelConfig) -> WorldModel:
         grid, actions = (drawn.to(place.device) for drawn in rows.draw(rng, args.batch))
         latents = patchify(grid, config)
         history, target = latents[:, :-1], latents[:, 1:]
+        if isinstance(tokenizer, RoomTokenizer):
+            history = patchify(tokenizer.as_seen(grid[:, :-1]), config)
         share = step / args.steps
         with place.autocast():
             if share > args.resample_from and rng.random() < 0.5:
