@@ -157,7 +157,7 @@ class RoomTokenizer(nn.Module):
         """
         flat = latents.flatten(0, 1) * self.std + self.mean
         x, y, height, cosine, sine = self.read(flat)[0].unbind(1)
-        moved = self.votes(flat)[:, CAMERA:].mean((2, 3)) * torch.tensor([SPIN, FAR, FAR], device=flat.device)
+        moved = self.said_movement(flat)
         batch, time = latents.shape[:2]
         off = torch.randn(batch, time + 1, 4, device=flat.device) * torch.tensor(SEEN, device=flat.device)
         off = off * (torch.rand(batch, 1, 1, device=flat.device) < 0.5)
@@ -208,6 +208,10 @@ class RoomTokenizer(nn.Module):
         apart = self.config.cells // self.config.votes
         return latent[:, :POSE, apart // 2 :: apart, apart // 2 :: apart]
 
+    def said_movement(self, latent: Tensor) -> Tensor:
+        """How far the camera of latents [B, C, g, g], not normalised, turned and went, in radians and units: [B, 3]."""
+        return self.votes(latent)[:, CAMERA:].mean((2, 3)) * torch.tensor([SPIN, FAR, FAR], device=latent.device)
+
     def scaled(self, pose: Tensor) -> Tensor:
         """A camera and its movement [..., 8] as their numbers in a latent, in [-1, 1]."""
         c, (x, y, height, cosine, sine, spin, ahead, left) = self.config, pose.unbind(-1)
@@ -245,8 +249,7 @@ class RoomTokenizer(nn.Module):
         c = self.config
         before, after = (latent * self.std + self.mean for latent in (before, after))
         (old, there, place), said = self.read(before), self.read(after)[0]
-        moved = self.votes(after)[:, CAMERA:].mean((2, 3)) * torch.tensor([SPIN, FAR, FAR], device=after.device)
-        moved = settle(moved, torch.tensor(STILL, device=after.device))
+        moved = settle(self.said_movement(after), torch.tensor(STILL, device=after.device))
         new = self.onward(old, moved, said[:, 2])
         moved = self.movement(old, new)  # at a wall it ends
         there = there > 0.5

@@ -270,7 +270,7 @@ def settle(change: Tensor, rest: float | Tensor) -> Tensor:
 
     Without it what nobody touches creeps: a small error is made again in every frame.
     """
-    if isinstance(rest, float) and rest == 0:
+    if not isinstance(rest, Tensor) and rest == 0:
         return change
     square = change.square()
     return change * (square + 0.05 * rest**2) / (square + rest**2)
