@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import checkpoint
@@ -37,13 +36,13 @@ SCRIPT_SEED, SCRIPT = 3_500_000, 64  # of random scripts to learn from, frames o
 class ReaderTraining:
     """How the reader of actions is trained."""
 
-    recordings: int = 4  # how many of the training recordings it sees; each is read once more for the hash
+    recordings: int = 8  # how many of the training recordings it sees; each is read once more for the hash
     frames_a_script: int = 250  # for so many frames a random script is recorded too: it will be asked about such
-    passes: float = 2.0  # over their frames
+    passes: float = 6.0  # over their frames
     batch: int = 64
     rate: float = 2e-3  # peak of AdamW's learning rate
     seed: int = 0
-    version: int = field(default=2, kw_only=True)  # raise it when the network changes: caches of older ones are dropped
+    version: int = field(default=3, kw_only=True)  # raise it when the network changes: caches of older ones are dropped
 
 
 class ActionReader(nn.Module):
@@ -69,17 +68,13 @@ class ActionReader(nn.Module):
         self.register_buffer("mean", torch.zeros(actions))
         self.register_buffer("std", torch.ones(actions))
         with torch.no_grad():
-            self.eval()(torch.zeros(1, FRAMES, height, width, 3, dtype=torch.uint8))  # gives the lazy layer its size
+            self.eval()(torch.zeros(1, FRAMES, 3, height // 2, width // 2))  # gives the lazy layer its size
 
-    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """uint8 [B, 6, H, W, 3] to the action [B, A], normalised, and the features [B, 32]."""
-        x = frames.permute(0, 1, 4, 2, 3).flatten(0, 1).float() / 64  # [6 B, 3, H, W]
-        x = F.avg_pool2d(x, 2).unflatten(0, (-1, FRAMES))  # [B, 6, 3, H/2, W/2]
-        if self.training:
-            x = x + NOISE / 64 * torch.randn_like(x)
-        x = torch.cat([x[:, BEFORE : BEFORE + 1] - 2, x[:, 1:] - x[:, :-1]], 1).flatten(
-            1, 2
-        )  # one picture, five changes
+    def forward(self, halves: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, 6, 3, H/2, W/2] as `halved` gives them to the action [B, A], normalised, and the features [B, 32]."""
+        x = halves.float() / 256
+        picture, changes = x[:, BEFORE : BEFORE + 1] - 2, x[:, 1:] - x[:, :-1]
+        x = torch.cat([picture, changes], 1).flatten(1, 2)
         features = self.body(x.contiguous(memory_format=torch.channels_last))
         return self.head(features), features
 
@@ -89,13 +84,23 @@ class ActionReader(nn.Module):
 
         Row i is about the action that leads from frame i + 1 to i + 2.
         """
-        stacks = np.lib.stride_tricks.sliding_window_view(frames, FRAMES, axis=0)  # [T - 5, H, W, 3, 6]
+        stacks = halved(frames).unfold(0, FRAMES, 1).movedim(-1, 1)  # [T - 5, 6, 3, H/2, W/2]
         parts = []
         for i in range(0, len(stacks), batch):
-            stack = torch.from_numpy(np.ascontiguousarray(np.moveaxis(stacks[i : i + batch], -1, 1)))
-            action, features = self(stack)
+            action, features = self(stacks[i : i + batch])
             parts.append((action * self.std + self.mean, features))
         return tuple(torch.cat(p).numpy().astype(np.float64) for p in zip(*parts, strict=True))
+
+
+def halved(frames: np.ndarray) -> Tensor:
+    """uint8 [T, H, W, 3] to int16 [T, 3, H/2, W/2]: sums of four pixels, 0 to 1,020."""
+    parts = []
+    for i in range(0, len(frames), 512):
+        part = torch.from_numpy(frames[i : i + 512]).permute(0, 3, 1, 2).to(torch.int16)
+        part = part[..., : part.shape[-2] // 2 * 2, : part.shape[-1] // 2 * 2]
+        part = part[..., ::2, :] + part[..., 1::2, :]
+        parts.append(part[..., ::2] + part[..., 1::2])
+    return torch.cat(parts)
 
 
 def train_reader(episodes: Episodes, args: ReaderTraining) -> ActionReader:
@@ -106,13 +111,17 @@ def train_reader(episodes: Episodes, args: ReaderTraining) -> ActionReader:
     model.mean.copy_(torch.from_numpy(episodes.actions.mean(0)))
     model.std.copy_(torch.from_numpy(episodes.actions.std(0) + 1e-3))
     model.to(device)
-    first = episodes.windows(FRAMES)
+    first, halves = episodes.windows(FRAMES), halved(episodes.frames)
+    # Drawing noise anew took longer than the network: each step takes a stretch of this, begun somewhere.
+    noise = 4 * NOISE * torch.randn(2 * args.batch * FRAMES * halves[0].numel())
 
     def loss_of(rng: np.random.Generator) -> Tensor:
         rows = rng.choice(first, args.batch)
-        stack = torch.from_numpy(episodes.frames[rows[:, None] + np.arange(FRAMES)]).to(device)
+        stack = halves[torch.from_numpy(rows[:, None] + np.arange(FRAMES))].float()
+        begin = rng.integers(0, len(noise) - stack.numel())
+        stack += noise[begin : begin + stack.numel()].view_as(stack)
         wanted = (torch.from_numpy(episodes.actions[rows + BEFORE]).to(device) - model.mean) / model.std
-        return (model(stack)[0] - wanted).square().mean()
+        return (model(stack.to(device))[0] - wanted).square().mean()
 
     steps = max(4, int(args.passes * len(first) / args.batch))
     fit(model.train(), loss_of, steps=steps, rate=args.rate, seed=args.seed, name="action reader")
