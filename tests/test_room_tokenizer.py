@@ -128,6 +128,28 @@ def test_where_places_look_alike_one_is_near_the_last(room):
     assert torch.dist(follows, torch.tensor([540.0, 500.0])) < 3
 
 
+@pytest.mark.parametrize("at", [(616, 250.0, 20), (380.5, 16.0, -55), (30, 500, 250)])
+def test_the_camera_is_found_at_a_wall_that_fills_the_picture(room, at):
+    x, y, degrees = at
+    with torch.no_grad():
+        picture = torch.from_numpy(painted(room, state(x, y, degrees)))
+        camera = room.read(room.encode(picture) * room.std + room.mean)[0][0]
+    assert torch.dist(camera[:2], torch.tensor([x, y])) < 1
+    off = math.degrees(math.atan2(camera[4], camera[3])) - degrees
+    assert abs((off + 180) % 360 - 180) < 1
+
+
+def test_a_camera_that_is_found_elsewhere_moves_on_as_before(room):
+    picture = torch.from_numpy(painted(room, state(300, 200, 20)))
+    moving = state(100, 500, 20)
+    moving[:, CAMERA:POSE] = torch.tensor([0.1, 7.0, -3.0])
+    before = room.latent_of(moving)
+    with torch.no_grad():
+        latent = room.encode(picture, (before - room.mean) / room.std) * room.std + room.mean
+    assert torch.dist(room.read(latent)[0][0, :2], torch.tensor([300.0, 200.0])) < 2
+    assert room.said_movement(latent)[0].tolist() == pytest.approx([0.1, 7.0, -3.0], abs=1e-4)
+
+
 def test_learning_paints_better_and_finds_things(room):
     torch.manual_seed(1)
     model = RoomTokenizer(CONFIG)

@@ -10,9 +10,9 @@ few cells, once in each token, stands the camera (place, height, cosine and sine
 frame before: each a vote.
 
 Recordings are told where the camera is; a picture alone isn't. For it the camera is found by geometry: the floor's
-pattern says how one stands within a tile, the walls which tile it is, and the best places are moved until the room,
-painted from there, looks like the picture (Gauss-Newton on the painting's error; Lucas & Kanade 1981). Then each cell
-is looked at for what the empty room doesn't explain.
+pattern says how one stands within a tile and the walls which tile it is, or a wall's own pattern how one stands close
+to it; the best places are moved until the room, painted from there, looks like the picture (Gauss-Newton on the
+painting's error; Lucas & Kanade 1981). Then each cell is looked at for what the empty room doesn't explain.
 
 The world model says how the camera moves; where it is then is arithmetic, so that a place and the way there agree.
 Things stay where they lie until they are taken, by a chance that a small network gives by where the camera is and was,
@@ -44,6 +44,7 @@ ONWARD = (-0.08, 0.0, 0.08)  # radians; from one picture to the next a camera tu
 SEEN = (0.6, 0.6, 0.3, 0.0035)  # units and radians; how far off x, y, height and turn are found in a picture
 CLOSE = 64.0  # units; from further away nothing is taken
 FATES = 8192  # things near the camera that are kept from recordings, to learn what becomes of them
+BESIDE = (16.0, 20.0, 25.0, 31.0, 39.0, 49.0, 61.0, 76.0)  # units from a wall at which its pattern is looked for
 FINE = 2  # samples of a pixel on a side: textures far away are finer than pixels
 
 
@@ -411,6 +412,8 @@ class RoomTokenizer(nn.Module):
         things = torch.cat([there[:, None], off.transpose(1, 2) * there[:, None]], 1)
         things = things.unflatten(2, (c.cells, c.cells))
         moved = torch.where(follows[:, None], self.movement(old, camera), 0.0)
+        leap = (moved[:, 1:].abs() > FAR).any(1, keepdim=True)  # one of the two was found elsewhere
+        moved = torch.where(leap, self.said_movement(before), moved)
         return (self.joined(torch.cat([camera, moved], 1), things) - self.mean) / self.std
 
     def locate(self, picture: Tensor, old: Tensor, follows: Tensor) -> Tensor:
@@ -437,8 +440,11 @@ class RoomTokenizer(nn.Module):
         cameras = cameras[near]
         turn = torch.atan2(old[:, 4], old[:, 3]) + torch.tensor(ONWARD, device=picture.device)
         onward = torch.cat([old[:, :3].expand(len(turn), -1), turn[:, None]], 1)
-        cameras = torch.cat([cameras, torch.where(follows, onward, cameras[: len(turn)])])
-        cameras, error = self.refined(picture, cameras, begin=0, rounds=4)
+        beside = self.by_wall(picture)
+        cameras = torch.cat([cameras, beside, torch.where(follows, onward, cameras[: len(turn)])])
+        cameras, error = self.refined(picture, cameras, begin=0, rounds=2)
+        cameras = cameras[error.topk(5, largest=False).indices]
+        cameras, error = self.refined(picture, cameras, begin=0, rounds=2, coarse=0)
         # Where the walls look alike, one place is as good as another: the one nearest to the last, or to the middle.
         aside = 0.1 * (2 * cameras[:, :2] / c.side - 1).square().sum(1)
         far = 0.3 * ((cameras[:, :2] - old[:, :2]) / c.tile).square().sum(1).clamp(max=4)
@@ -491,10 +497,75 @@ class RoomTokenizer(nn.Module):
         place = place[best]
         return torch.stack([corner + x[place], corner + y[place], height[best], turn[best]], 1)
 
-    def refined(self, picture: Tensor, cameras: Tensor, *, begin: int, rounds: int) -> tuple[Tensor, Tensor]:
+    def by_wall(self, picture: Tensor) -> Tensor:
+        """Cameras (x, y, height, turn in radians) close to a wall from which its pattern fits: [4, 4].
+
+        As `by_floor`: how far the wall is, how one stands to it and how high are tried; where along it only moves the
+        phases of its strongest waves.
+        """
+        c, device = self.config, picture.device
+        column, row = (at.unflatten(0, (-1, 4)).mean(1) for at in self.rays(c.size, device))
+        none = 0 * picture[0, 0, 0]  # what hangs on the picture isn't worked out at export and kept in the graph
+        row = row + none
+        seen = F.avg_pool2d(picture.mean(0)[None], 4)[0]
+        seen = seen - F.avg_pool2d(seen[None], 9, 1, 4, count_include_pad=False)[0]  # so the light doesn't matter
+        seen = seen / (F.avg_pool2d(seen.square()[None], 9, 1, 4, count_include_pad=False)[0].sqrt() + 0.01)
+
+        # The wall's strongest waves along it, and what each is made of at every height.
+        wall = self.wall.mean(0)
+        wide = wall.shape[1]
+        many = torch.arange(0, round(wide / 12), device=device).float() * (2 * math.pi / wide)
+        angle = (torch.arange(wide, device=device).float()[:, None] + none) * many
+        share = torch.where(many > 0, 2.0, 1.0) / wide
+        real, imaginary = (wall - wall.mean()) @ angle.cos() * share, (wall - wall.mean()) @ angle.sin() * share
+        energy = real.square() + imaginary.square()  # [tall, waves]
+        chosen = energy.sum(0).topk(32).indices
+        waves = many[chosen]
+        table = torch.cat([real[:, chosen], imaginary[:, chosen], energy[:, chosen].sum(1, keepdim=True)], 1)
+        table = F.pad(table, (0, 0, 0, 1))  # above and below there is no wall
+
+        slants = torch.arange(-80, 81, 5, device=device).float() * (math.pi / 180)
+        heights = torch.arange(-3, 4, device=device).float() * (c.sway / 6.4) + c.eye
+        slant, height = slants.repeat_interleave(len(heights)), heights.repeat(len(slants))
+        facing = slant.cos()[:, None] + column * slant.sin()[:, None]  # [ways, columns]
+        aside = (slant.sin()[:, None] - column * slant.cos()[:, None]) / facing.clamp(min=0.01)
+        top = c.tall * self.lens[3] - height[:, None, None]
+        along = torch.arange(0, wide, 4, device=device).float()
+        fits, places = [], []
+        for far in BESIDE:
+            depth = far / facing.clamp(min=0.01)
+            at = top + row * depth[..., None]  # [ways, columns, rows]
+            outside = (facing[..., None] < 0.05) | (at < 0) | (at >= c.tall)
+            felt = table[torch.where(outside, c.tall, at.long().clamp(0, c.tall - 1))]
+            power = felt[..., -1].sum((1, 2))
+            felt = (felt[..., :-1] * seen.T[None, ..., None]).sum(2).unflatten(2, (2, -1))  # [ways, columns, 2, waves]
+            phase = (aside * far)[..., None] * waves
+            real, imaginary, cosine, sine = felt[:, :, 0], felt[:, :, 1], phase.cos(), phase.sin()
+            both = (real * cosine - imaginary * sine).sum(1), (real * sine + imaginary * cosine).sum(1)
+            angle = waves[:, None] * along
+            fit, place = (both[0] @ angle.cos() + both[1] @ angle.sin()).max(1)
+            fits.append(fit / (power + 1.0).sqrt())
+            places.append(place)
+        best = torch.cat(fits).topk(8).indices
+        far = torch.tensor(BESIDE, device=device)[best // len(slant)]
+        place, best = along[torch.cat(places)[best]], best % len(slant)
+        height, slant = height[best], slant[best]
+        # At a wall of constant x, of constant y, and at those across the room.
+        x, y = torch.cat([c.side - far, place]), torch.cat([c.side - place, c.side - far])
+        x, y = (v.clamp(1.0, c.side - 1) for v in (x, y))
+        turn, height = torch.cat([slant, slant + math.pi / 2]), height.repeat(2)
+        here = torch.stack([x, y, height, turn], 1)
+        across = torch.stack([c.side - x, c.side - y, height, turn + math.pi], 1)
+        cameras = torch.cat([here, across])
+        error = self.room(polar(cameras), c.size // 2) - F.avg_pool2d(picture[None] + 0.5, 2)
+        return cameras[error.clamp(-0.2, 0.2).abs().mean((1, 2, 3)).topk(4, largest=False).indices]
+
+    def refined(
+        self, picture: Tensor, cameras: Tensor, *, begin: int, rounds: int, coarse: int = 2
+    ) -> tuple[Tensor, Tensor]:
         """Cameras [n, 4] (x, y, height, turn), each moved until the empty room looks like the picture, and errors [n].
 
-        Looks at the rows from `begin` down.
+        Looks at the rows from `begin` down; in the first `coarse` rounds at coarse shapes: they lead from further away.
         """
         c, device = self.config, picture.device
         picture = picture[:, begin:] + 0.5
@@ -505,7 +576,7 @@ class RoomTokenizer(nn.Module):
         moved = torch.cat([torch.zeros(1, 4, device=device), torch.diag(steps)])  # here, and a step each way
         for number in range(rounds + 1):
             error = picture - self.room(polar((cameras[:, None] + moved).flatten(0, 1)), begin=begin)
-            if number < 2:  # from further away the coarse shapes lead
+            if number < coarse:
                 error = F.avg_pool2d(error, 3, 1, 1)
             error = error.flatten(1).unflatten(0, (-1, 5))
             here = error[:, 0]
