@@ -10,6 +10,7 @@ import torch
 from training.environments import world_module
 from training.package import START_FRAMES, START_SEED
 from training.picture_explorer import medikits, wall_ahead
+from training.picture_pusher import found
 from training.record import Recording, record
 from training.room_tokenizer import RoomConfig, RoomTokenizer
 
@@ -191,6 +192,26 @@ def test_the_explorer_sees_medikits_and_walls_and_gets_about():
     assert np.median(far) < 16 < np.median(near)
     seen, close = np.array(kits, float).T
     assert seen[close == 1].mean() > seen[close == 0].mean()
+
+
+def test_the_pusher_that_sees_only_pictures_finds_pusher_and_block_and_moves_the_block():
+    module = world_module("push-t")
+    source, act = module.Source(), module.player(np.random.default_rng(2))
+    picture = before = source.reset(5)
+    pose, off, blocks = source.pose(), [], []
+    for _ in range(150):
+        pose = found(picture, pose)
+        true = source.pose()
+        turn = math.degrees((pose[4] - true[4] + math.pi) % (2 * math.pi) - math.pi)
+        off.append([*np.abs(pose - true)[:4], abs(turn)])
+        blocks.append(true[2:4])
+        before, picture = picture, source.step(act(before, picture))
+    source.close()
+    assert (np.median(off, 0) < [2, 2, 3, 3, 3]).all()  # units of 512, degrees
+    assert (np.max(off, 0) < [6, 6, 12, 12, 12]).all()
+    assert np.linalg.norm(np.ptp(blocks, axis=0)) > 30
+    hidden = found(np.full((96, 96, 3), 255, np.uint8), pose)
+    assert np.array_equal(hidden, pose)
 
 
 def test_loops_lead_back_to_the_first_heading():

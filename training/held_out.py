@@ -80,9 +80,10 @@ def long_episodes(world: str, module: ModuleType, data: Path, *, runs: int, fram
     """
     if not hasattr(module, "Source"):
         return held_out_episodes(world, data)
-    path = data / f"long-{LONG_SEED}-{runs}x{frames}.npz"
     if not hasattr(module, "player"):
+        path = data / f"long-{LONG_SEED}-{runs}x{frames}.npz"
         return _kept(path, Recording(world, "mixed", LONG_SEED, runs * frames, frames))
+    path = data / f"played-{LONG_SEED}-{runs}x{frames}.npz"
     if not path.is_file():
         write_npz(path, played(module, runs=runs, frames=frames))
     return load_episodes([path])

@@ -17,6 +17,7 @@ import shapely
 from gym_pusht.envs import PushTEnv
 from pymunk import Vec2d
 
+from .picture_pusher import found
 from .sticky import StickyRandom
 
 ARENA = 512.0  # units on a side; a picture has 96 pixels
@@ -122,6 +123,13 @@ class Source:
         """Pusher x, y, block x, y (units of the arena) and the block's angle (radians). float64 [5]."""
         block = self.env.block
         return np.array([*self.env.agent.position, *block.position, block.angle])
+
+    def lay(self, pose: np.ndarray) -> None:
+        """Puts pusher and block where `pose` says, the block at rest."""
+        block = self.env.block
+        block.velocity, block.angular_velocity = (0, 0), 0
+        block.angle = float(pose[4])  # before the place: it turns about the block's middle
+        block.position, self.env.agent.position = pose[2:4].tolist(), pose[:2].tolist()
 
     def outline(self) -> np.ndarray:
         """The block's eight corners in order around it, units of the arena. float64 [8, 2]."""
@@ -246,6 +254,19 @@ def mixed(rng: np.random.Generator) -> Driver:
 
 
 POLICIES = {"sticky-random": sticky_random, "scripted": scripted, "mixed": mixed}
+
+
+def player(rng: np.random.Generator) -> Callable[[np.ndarray, np.ndarray], Action]:
+    """Pushes as `mixed` does, by what a picture shows: dreams and the real table alike."""
+    driver, table = mixed(rng), Source()
+    table.reset(0)
+
+    def act(before: np.ndarray, picture: np.ndarray) -> Action:
+        table.lay(found(picture, table.pose()))
+        return driver(table)
+
+    return act
+
 
 FACTS = {
     "title": "Push T",

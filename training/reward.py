@@ -56,12 +56,9 @@ class Task:
 
 def near_the_goal(source: Any, rng: np.random.Generator) -> None:
     """The block lies about on the goal, from a hair's breadth off it to half beside it; the pusher anywhere."""
-    off, env = math.exp(rng.uniform(math.log(0.5), math.log(60))), source.env
-    pose = env.goal_pose + rng.normal(size=3) * [off, off, off / 80]
-    env.block.velocity, env.block.angular_velocity = (0, 0), 0
-    env.block.angle = float(pose[2])  # before the place: it turns about the block's middle
-    env.block.position = pose[:2].tolist()
-    env.agent.position = rng.uniform(30, 482, 2).tolist()
+    off = math.exp(rng.uniform(math.log(0.5), math.log(60)))
+    block = source.env.goal_pose + rng.normal(size=3) * [off, off, off / 80]
+    source.lay(np.concatenate([rng.uniform(30, 482, 2), block]))
 
 
 TASKS = {
