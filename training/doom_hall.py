@@ -41,6 +41,7 @@ MODEL = {
     "head_layers": 2,
     "window": 6,  # for speed and sway; what lies where is in the latent
     "rest": 0.004,  # a sixth of a unit
+    "direct": True,  # a turn is the action, a slide most of the one before
 }
 RECIPE = {
     "tokenizer": {"steps": 5000, "batch": 10},

@@ -116,6 +116,21 @@ def set_bounds(model: WorldModel, tokenizer: AnyTokenizer) -> None:
 
 
 @torch.no_grad()
+def set_direct(model: WorldModel, rows: LatentRows, *, batches: int = 64) -> None:
+    """The head's direct path by least squares, from recorded latents and actions to the change that followed."""
+    rng, config, ridge = np.random.default_rng(0), model.config, 1e-4
+    square = both = 0.0
+    for _ in range(batches):
+        grid, actions = rows.draw(rng, 64)
+        latents = patchify(grid, config).double()
+        action = actions[:, :-1, None].expand(-1, -1, config.tokens, -1)
+        known = torch.cat([latents[:, :-1], action], -1).flatten(0, 2)
+        square, both = square + known.T @ known, both + known.T @ latents.diff(dim=1).flatten(0, 2)
+    square = square + ridge * square.diagonal().mean() * torch.eye(len(square))
+    model.head.direct.weight.copy_(torch.linalg.solve(square, both).T)
+
+
+@torch.no_grad()
 def resample(
     model: WorldModel, latents: Tensor, actions: Tensor, dreamed: int, grow: Grow | None = None, context: int = 8
 ) -> Tensor:
@@ -138,12 +153,22 @@ def train(args: WorldModelTraining, config: WorldModelConfig) -> WorldModel:
     rows, held = training_rows(args, args.length + 1, lay_otherwise=args.lay_otherwise), held_rows(args)
     model = WorldModel(config).to(place.device)
     set_bounds(model, tokenizer)
+    if config.direct:
+        set_direct(model, rows)
     average = copy.deepcopy(model)
     optims = optimisers(
         model,
         muon_lr=args.muon_lr,
         adam_lr=args.adam_lr,
-        first_and_last={"trunk.embed", "trunk.action", "trunk.level", "trunk.position", "head.level", "head.out"},
+        first_and_last={
+            "trunk.embed",
+            "trunk.action",
+            "trunk.level",
+            "trunk.position",
+            "head.level",
+            "head.out",
+            "head.direct",
+        },
     )
     loop = Loop(
         STAGE,

@@ -6,7 +6,8 @@
 The trunk only ever sees finished latents, so its cache is clean at any number of evaluations, and a second evaluation
 costs the head alone. Spatial attention in every layer; in some trunk layers it reaches back over the window, with a
 learned bias per head and age (ticks since a slot was written), clamped to the trained span. Keys are cached without
-position. Noise level tau: 0 is pure noise, 1 is clean, x_tau = (1 - tau) noise + tau x.
+position. Noise level tau: 0 is pure noise, 1 is clean, x_tau = (1 - tau) noise + tau x. A head may have a linear path
+from latent and action beside its network: what a network approximates adds up over a thousand frames.
 
 Sources: diffusion forcing (Chen et al. 2024), adaLN-zero (Peebles & Xie 2022), QK-norm (Henry et al. 2020), the light
 head on a causal trunk after MAR (Li et al. 2024).
@@ -44,6 +45,7 @@ class WorldModelConfig:
     window: int = 16  # earlier frames that a frame attends to
     head_width: int = 0  # channels of a head; 0: width / heads
     rest: float = 0.0  # changes of a latent's number well below this are no changes: see `settle`
+    direct: bool = False  # a linear path beside the head, from latent and action: what moves by them does so exactly
     prediction: str = "x"  # of the head: the clean latent; "v": the way there from noise; "mean": x, blind to noise
 
     @property
@@ -90,10 +92,18 @@ Grow = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def growth(tokenizer: nn.Module, config: WorldModelConfig) -> Grow | None:
-    """What a tokenizer makes of tokens before, tokens after and noise, each [B, N, C], where it draws what is new."""
+    """What a tokenizer makes of tokens before, tokens after and noise, each [B, N, C], where it draws what is new.
+
+    A deterministic twin draws it without noise.
+    """
     if not hasattr(tokenizer, "grown"):
         return None
-    return lambda *tokens: patchify(tokenizer.grown(*(unpatchify(t, config) for t in tokens)), config)
+
+    def grow(before: Tensor, after: Tensor, noise: Tensor) -> Tensor:
+        noise = torch.zeros_like(noise) if config.prediction == "mean" else noise
+        return patchify(tokenizer.grown(*(unpatchify(t, config) for t in (before, after, noise))), config)
+
+    return grow
 
 
 class RMSNorm(nn.Module):
@@ -184,7 +194,7 @@ class Trunk(nn.Module):
     def forward(self, latent: Tensor, action: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
         """All frames at once. latent [B, T, N, C], action [B, T, A], level [B, T].
 
-        Gives features [B, T, N, width] and the slots to cache [B, T, L, 2, N, D], as `step` would frame by frame.
+        Gives `features` [B, T, N, ...] and the slots to cache [B, T, L, 2, N, D], as `step` would frame by frame.
         """
         batch, time, tokens, _ = latent.shape
         x = self.embed(latent) + self.position
@@ -206,12 +216,12 @@ class Trunk(nn.Module):
                 mixed = attend_all(layer, q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), None)
                 mixed = mixed.reshape(batch, time, tokens, -1)
             x = layer.feed_forward(x + gate1 * layer.out(mixed), *rest)
-        return x, torch.stack(written, 2)
+        return self.features(x, action), torch.stack(written, 2)
 
     def step(self, latent: Tensor, action: Tensor, level: Tensor, kv: Tensor, age: Tensor) -> tuple[Tensor, Tensor]:
         """One frame after the cache. latent [B, N, C], action [B, A], level [B], kv [B, S, L, 2, N, D], age [S].
 
-        Gives features [B, N, width] and the slot to cache [B, L, 2, N, D]. An age of -1 is an empty slot.
+        Gives `features` [B, N, ...] and the slot to cache [B, L, 2, N, D]. An age of -1 is an empty slot.
         """
         c = self.c
         x = self.embed(latent) + self.position
@@ -234,7 +244,13 @@ class Trunk(nn.Module):
             else:
                 mixed = layer.attend(q, k, v, None)
             x = layer.feed_forward(x + gate1 * layer.out(mixed), *rest)
-        return x, torch.stack(written, 1)
+        return self.features(x, action), torch.stack(written, 1)
+
+    def features(self, x: Tensor, action: Tensor) -> Tensor:
+        """What the head gets: x [..., N, width], with the action [..., A] behind it for a head with a direct path."""
+        if not self.c.direct:
+            return x
+        return torch.cat([x, action[..., None, :].expand(*x.shape[:-1], -1)], -1)
 
 
 class Head(nn.Module):
@@ -249,20 +265,29 @@ class Head(nn.Module):
         self.norm = RMSNorm(c.width)
         self.out = nn.Linear(c.width, c.token_channels)
         nn.init.zeros_(self.out.weight)
+        if c.direct:
+            self.direct = nn.Linear(c.token_channels + c.actions, c.token_channels, bias=False)
+            nn.init.zeros_(self.direct.weight)
+            nn.init.zeros_(self.out.bias)
 
     def forward(self, features: Tensor, latent: Tensor, noised: Tensor, level: Tensor) -> Tensor:
-        """features [B, N, width], previous and noised latent [B, N, C], level [B]; gives the clean latent [B, N, C]."""
+        """features of the trunk, previous and noised latent [B, N, C], level [B]; gives the clean latent [B, N, C]."""
         if self.c.prediction == "mean":
             noised, level = torch.zeros_like(noised), torch.zeros_like(level)
+        if self.c.direct:
+            features, action = features.split([self.c.width, self.c.actions], -1)
         x = self.embed(torch.cat([features, latent, noised], -1))
         condition = F.silu(self.level(level_embedding(level, 32)))
         for layer in self.layers:
             shift1, scale1, gate1, *rest = layer.modulate(condition)
             q, k, v = layer.project(layer.norm1(x) * (1 + scale1) + shift1)
             x = layer.feed_forward(x + gate1 * layer.out(attend_all(layer, q, k, v, None)), *rest)
+        said = self.out(self.norm(x))
         if self.c.prediction == "v":
-            return noised + (1 - level[:, None, None]) * self.out(self.norm(x))
-        return latent + settle(self.out(self.norm(x)), self.c.rest)
+            return noised + (1 - level[:, None, None]) * said
+        if self.c.direct:
+            said = said + self.direct(torch.cat([latent, action], -1))
+        return latent + settle(said, self.c.rest)
 
 
 def settle(change: Tensor, rest: float | Tensor) -> Tensor:
