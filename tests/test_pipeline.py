@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,19 @@ def pipeline(tmp_path_factory) -> tuple[Path, Path]:
     data, out = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("worlds") / WORLD
     assert run(["--world", WORLD, "--tiny", "--data", str(data), "--out", str(out)]) == 0
     return data, out
+
+
+def test_a_run_stops_when_its_time_is_up_and_says_how_to_go_on(pipeline, tmp_path, capsys):
+    data, out = shutil.copytree(pipeline[0], tmp_path / "data"), tmp_path / "worlds" / WORLD
+    for part in data.glob("world-model.pt*"):
+        part.unlink()
+    places = ["--world", WORLD, "--tiny", "--data", str(data), "--out", str(out)]
+    assert run([*places, "--minutes", "1e-9"]) == 3
+    assert "world-model: time is up at step 1 of 6. The same command goes on" in capsys.readouterr().err
+    assert json.loads((data / "world-model.pt.json").read_text())["step"] == 1 and not out.exists()
+    with pytest.raises(SystemExit):
+        run([*places, "--minutes", "0"])
+    assert "--minutes: expected more than 0, got 0." in capsys.readouterr().err
 
 
 def test_package_lists_every_file_and_is_evaluated(pipeline):

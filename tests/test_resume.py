@@ -12,7 +12,7 @@ import torch
 from tiny_stages import KILLED, LAST_SAVED, STAGES, STEPS, WORLD, logged, prepare, world_model
 
 from training import checkpoint, self_forcing, train_world_model
-from training.errors import TrainingError
+from training.errors import OutOfTime, TrainingError
 
 ROOT = Path(__file__).parents[1]
 
@@ -56,6 +56,18 @@ def test_a_killed_stage_ends_with_the_same_curve_and_weights(prepared, killed_ru
     assert list(curve) == list(expected) == list(range(1, STEPS + 1))
     # All draws are seeded by step: equal but for the order of sums.
     np.testing.assert_allclose(list(curve.values()), list(expected.values()), rtol=1e-4)
+    for name, weight in uninterrupted.items():
+        torch.testing.assert_close(resumed[name], weight, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_a_stage_whose_time_is_up_leaves_a_checkpoint_and_goes_on(prepared, tmp_path):
+    whole, cut = (beginning(prepared, tmp_path / name, "world-model") for name in ("whole", "cut"))
+    for step in (1, 2):  # time for one step each
+        with pytest.raises(OutOfTime, match=f"time is up at step {step} of {STEPS}"):
+            world_model(cut, checkpoint_every=3600.0, until=0.0)
+        assert json.loads((cut / "world-model.pt.json").read_text())["step"] == step
+    resumed, uninterrupted = world_model(cut).state_dict(), world_model(whole).state_dict()
+    assert list(logged(cut, "world-model").values()) == pytest.approx(list(logged(whole, "world-model").values()))
     for name, weight in uninterrupted.items():
         torch.testing.assert_close(resumed[name], weight, rtol=1e-3, atol=1e-4, msg=name)
 

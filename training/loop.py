@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from . import checkpoint
 from .device import Place
-from .errors import TrainingError
+from .errors import OutOfTime, TrainingError
 
 
 @dataclass
@@ -43,6 +43,7 @@ class Training:
     log_every: int = 10  # steps
     evaluate_every: int = 250  # steps
     checkpoint_every: float = 120.0  # seconds
+    until: float = math.inf  # on the clock `time.monotonic`: then it stops, with a checkpoint
 
 
 class Loop:
@@ -112,7 +113,10 @@ class Loop:
         checkpoint.save(self.path, state, {**meta, "config": self.config, **self.notes})
 
     def __iter__(self) -> Iterator[tuple[int, np.random.Generator]]:
-        """Steps yet to do, each with its generator. Does nothing at all once they are done."""
+        """Steps yet to do, each with its generator. Does nothing at all once they are done.
+
+        Raises OutOfTime after a checkpoint when `args.until` comes first.
+        """
         args = self.args
         if self.step >= args.steps:
             return
@@ -140,7 +144,8 @@ class Loop:
                 self.step += 1
                 bar.update()
                 last = self.step == args.steps
-                save = time.monotonic() - saved_at > args.checkpoint_every
+                late = time.monotonic() > args.until
+                save = late or time.monotonic() - saved_at > args.checkpoint_every
                 if self.step % args.log_every == 0 or save or last:
                     self._report(writer, bar)
                 if self.evaluate and (self.step % args.evaluate_every == 0 or last):
@@ -153,6 +158,8 @@ class Loop:
                     writer.flush()  # a log that ends before its checkpoint would have a gap
                     self.save()
                     saved_at = time.monotonic()
+                if late and not last:
+                    raise OutOfTime(f"{self.stage}: time is up at step {self.step} of {args.steps}.")
 
     def _report(self, writer: SummaryWriter, bar: tqdm) -> None:
         logs = {name: float(value) for name, value in self._logs.items()}

@@ -13,7 +13,9 @@ import argparse
 import os
 import sys
 import zipfile
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +78,23 @@ def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
         "starts": np.array(starts, bool),
         **({"states": np.stack(states)} if states else {}),
     }
+
+
+def record_all(jobs: list[tuple[Path, Recording]]) -> None:
+    """Writes each recording into its world's data folder, as many at a time as there are cores."""
+    total = sum(spec.frames for _, spec in jobs)
+    with (
+        ProcessPoolExecutor(max(1, min(len(jobs), os.cpu_count() or 1)), mp_context=get_context("spawn")) as pool,
+        tqdm(total=total, unit="frame", desc="recordings", disable=not sys.stderr.isatty(), file=sys.stderr) as bar,
+    ):
+        for done in as_completed([pool.submit(_record_into, *job) for job in jobs]):
+            bar.update(done.result())
+
+
+def _record_into(path: Path, spec: Recording) -> int:
+    world_module(spec.world, path.parent)  # a world of one's own is described there
+    write_npz(path, record(spec, progress=False))
+    return spec.frames
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:

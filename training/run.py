@@ -3,6 +3,7 @@
     python -m training.run --world car-racing
     python -m training.run --world acrobot --gym Acrobot-v1
     python -m training.run --world mine --episodes FOLDER --actions actions.json
+    python -m training.run --world doom-hall --minutes 9  # stops by itself; the same command goes on
 
     record -> tokenizer -> latents -> world model -> self-forcing -> package -> reward -> evaluate
 
@@ -16,7 +17,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -24,10 +27,10 @@ from types import ModuleType
 from . import consistency, matching, self_forcing, teacher
 from .bring import add_arguments, bring
 from .environments import recipe, world_module
-from .errors import TrainingError
+from .errors import OutOfTime, TrainingError
 from .evaluate import main as evaluate
 from .package import main as package
-from .record import HELD_OUT_FROM, Recording, record, write_npz
+from .record import HELD_OUT_FROM, Recording, record_all
 from .reward import TASKS, RewardTraining
 from .reward import main as reward
 from .tokenizer import TokenizerConfig
@@ -70,6 +73,7 @@ class Run:
     drive: int = 1500  # frames of the evaluation's drives
     small: bool = False  # networks for a rehearsal
     compile: bool = True
+    until: float = math.inf  # on the clock `time.monotonic`: then it stops, and can go on
 
 
 def tiny(run: Run) -> Run:
@@ -106,26 +110,26 @@ def run(r: Run) -> None:
     tokenizer_config, model_config = networks(module, small=r.small)
     r.data.mkdir(parents=True, exist_ok=True)
     recordings = recipe(module, "record", recordings=r.recordings).get("recordings", RECORDINGS)
-    training = [(f"train-{seed}", seed, r.frames) for seed in range(1, recordings + 1)]
-    for name, seed, frames in [*training, (f"held-{HELD_OUT_FROM}", HELD_OUT_FROM, r.held_out)]:
-        if hasattr(module, "Source") and not (r.data / f"{name}.npz").exists():
-            write_npz(r.data / f"{name}.npz", record(Recording(r.world, "mixed", seed, frames)))
+    wanted = {f"train-{seed}.npz": Recording(r.world, "mixed", seed, r.frames) for seed in range(1, recordings + 1)}
+    wanted[f"held-{HELD_OUT_FROM}.npz"] = Recording(r.world, "mixed", HELD_OUT_FROM, r.held_out)
+    if hasattr(module, "Source"):
+        record_all([(r.data / name, spec) for name, spec in wanted.items() if not (r.data / name).exists()])
 
     if not _complete(r.data / "tokenizer.pt.json"):
-        wanted = recipe(module, TOKENIZER, steps=r.tokenizer_steps)
+        wanted = recipe(module, TOKENIZER, steps=r.tokenizer_steps, until=r.until)
         train_tokenizer(TokenizerTraining(r.world, r.data, **wanted), tokenizer_config)
     tokenizer = load_tokenizer(r.data / "tokenizer.pt", r.world)
     write_latents(tokenizer, r.data, mirror=module.MIRROR is not None)
 
     if not _complete(r.data / "world-model.pt.json"):
-        wanted = recipe(module, WORLD_MODEL, steps=r.steps, compile=r.compile)
+        wanted = recipe(module, WORLD_MODEL, steps=r.steps, compile=r.compile, until=r.until)
         train_world_model(WorldModelTraining(r.world, r.data, **wanted), model_config)
 
     refine = getattr(module, "REFINE", (self_forcing.STAGE,)) if r.refine is None else r.refine
     for name in refine:
         train, spec = REFINEMENTS[name]
         if not _complete(r.data / f"{name}.pt.json"):
-            train(spec(r.world, r.data, **recipe(module, name, steps=r.refine_steps, compile=r.compile)))
+            train(spec(r.world, r.data, **recipe(module, name, steps=r.refine_steps, compile=r.compile, until=r.until)))
 
     places = ["--world", r.world, "--data", str(r.data)]
     rewarding = ["--world", r.world, "--package", str(r.out), "--steps", str(r.reward_steps)]
@@ -135,6 +139,8 @@ def run(r: Run) -> None:
         (evaluate, [*places, "--package", str(r.out), "--starts", str(r.starts), "--frames", str(r.drive)]),
     )
     for stage, arguments in stages:
+        if time.monotonic() > r.until:
+            raise OutOfTime("time is up; what is left is to package and to evaluate.")
         if stage(arguments) != 0:
             raise TrainingError("stopped at the stage above.")
 
@@ -163,6 +169,9 @@ def main(argv: list[str] | None = None) -> int:
         metavar="STAGES",
         help=f"stages after the world model, by commas: {', '.join(REFINEMENTS)}, or none; default: the world's choice",
     )
+    parser.add_argument(
+        "--minutes", type=float, help="training stops after so many, exit status 3; the same command goes on"
+    )
     parser.add_argument("--tiny", action="store_true", help="a rehearsal in a minute or two")
     add_arguments(parser)
     args = parser.parse_args(argv)
@@ -171,14 +180,20 @@ def main(argv: list[str] | None = None) -> int:
         data=args.data or Path(".data") / args.world,
         out=args.out or Path("assets/worlds") / args.world,
         refine=stages_told(args.refine),
+        until=math.inf if args.minutes is None else time.monotonic() + 60 * args.minutes,
     )
     if plan.refine and (not set(plan.refine) <= set(REFINEMENTS) or plan.refine[-1] == teacher.STAGE):
         parser.error(f"--refine: expected stages of {', '.join(REFINEMENTS)}, a student last, got '{args.refine}'.")
+    if args.minutes is not None and not args.minutes > 0:
+        parser.error(f"--minutes: expected more than 0, got {args.minutes:g}.")
     if args.tiny and (args.data is None or args.out is None):
         parser.error("--tiny wants --data and --out of its own, so that it overwrites nothing of worth.")
     try:
         bring(args, plan.data)
         run(tiny(plan) if args.tiny else plan)
+    except OutOfTime as over:
+        print(f"{over} The same command goes on from here.", file=sys.stderr)
+        return 3
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
