@@ -26,7 +26,7 @@ def fit(
     A minute or two: with a progress bar, without checkpoints.
     """
     optim = torch.optim.AdamW(model.parameters(), rate, weight_decay=weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optim, rate, total_steps=steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optim, rate, total_steps=steps, pct_start=max(0.1, 2 / steps))
     rng = np.random.default_rng(seed)
     bar = tqdm(range(steps), unit="step", desc=name, file=sys.stderr, disable=not sys.stderr.isatty())
     for _ in bar:
