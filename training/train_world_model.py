@@ -153,7 +153,7 @@ def train(args: WorldModelTraining, config: WorldModelConfig) -> WorldModel:
     rows, held = training_rows(args, args.length + 1, lay_otherwise=args.lay_otherwise), held_rows(args)
     model = WorldModel(config).to(place.device)
     set_bounds(model, tokenizer)
-    if config.direct:
+    if config.direct and not (args.data / f"{STAGE}.pt").exists():
         set_direct(model, rows)
     average = copy.deepcopy(model)
     optims = optimisers(
