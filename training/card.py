@@ -86,6 +86,7 @@ What each number means: `docs/evaluation.md`. All of them come from seeds that t
     parts += [_revisit(metrics)] if "revisit" in metrics else []
     parts += [_drive(metrics["drive"], manifest)] if "drive" in metrics else []
     asked = "".join(f" --{name} {metrics[name]}" for name in ("starts", "runs", "frames") if name in metrics)
+    asked += " --twin PACKAGE" if "twin" in metrics else ""
     parts += [_limits(metrics), f"Made by `python -m training.evaluate --world {manifest['name']}{asked}`."]
     return "\n\n".join(parts) + "\n"
 
