@@ -29,7 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .room_tokenizer import wrap
+from .room_tokenizer import times, wrap
 from .tokenizer import Block, to_float
 
 # Numbers of a car: cosine and sine of its heading, of x, of y, of its place on the ring; aside; cosine and sine of its
@@ -681,12 +681,6 @@ class RoadTokenizer(nn.Module):
 def unit(vector: Tensor) -> Tensor:
     """Of length one, [..., 2]."""
     return vector * (vector.square().sum(-1, keepdim=True) + 1e-9).rsqrt()
-
-
-def times(a: Tensor, b: Tensor) -> Tensor:
-    """Products of cosines and sines [..., 2]: angles added."""
-    real, imaginary = a[..., 0] * b[..., 0] - a[..., 1] * b[..., 1], a[..., 1] * b[..., 0] + a[..., 0] * b[..., 1]
-    return torch.stack([real, imaginary], -1)
 
 
 def conjugate(a: Tensor) -> Tensor:

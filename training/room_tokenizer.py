@@ -164,8 +164,8 @@ class RoomTokenizer(nn.Module):
         off = off * (torch.rand(batch, 1, 1, device=flat.device) < 0.5)
         (dx, dy, _, spin), (ex, ey, eh, turn) = (v.flatten(0, 1).unbind(1) for v in (off.diff(dim=1), off[:, 1:]))
         moved = moved + torch.stack([spin, dx * cosine + dy * sine, dy * cosine - dx * sine], 1)
-        cosine, sine = cosine * turn.cos() - sine * turn.sin(), sine * turn.cos() + cosine * turn.sin()
-        pose = torch.cat([torch.stack([x + ex, y + ey, height + eh, cosine, sine], 1), moved], 1)
+        way = times(torch.stack([cosine, sine], 1), torch.stack([turn.cos(), turn.sin()], 1))
+        pose = torch.cat([torch.stack([x + ex, y + ey, height + eh], 1), way, moved], 1)
         return ((self.joined(pose, flat[:, POSE:]) - self.mean) / self.std).unflatten(0, (batch, time))
 
     @torch.no_grad()
@@ -265,9 +265,9 @@ class RoomTokenizer(nn.Module):
 
     def onward(self, camera: Tensor, moved: Tensor, height: Tensor) -> Tensor:
         """Where a camera [B, 5] is after a movement [B, 3], at a height [B]; no nearer to a wall than real ones."""
-        x, y, _, cosine, sine = camera.unbind(1)
+        x, y = camera[:, :2].unbind(1)
         spin, ahead, left = moved.unbind(1)
-        cosine, sine = cosine * spin.cos() - sine * spin.sin(), sine * spin.cos() + cosine * spin.sin()
+        cosine, sine = times(camera[:, 3:], torch.stack([spin.cos(), spin.sin()], 1)).unbind(1)
         x, y = x + ahead * cosine - left * sine, y + ahead * sine + left * cosine
         x, y = (v.maximum(self.margin).minimum(self.config.side - self.margin) for v in (x, y))
         return torch.stack([x, y, height, cosine, sine], 1)
@@ -450,6 +450,10 @@ class RoomTokenizer(nn.Module):
         far = 0.3 * ((cameras[:, :2] - old[:, :2]) / c.tile).square().sum(1).clamp(max=4)
         return polar(cameras[(error * (1 + torch.where(follows, far, aside))).argmin()[None]])
 
+    def heights(self, device: torch.device) -> Tensor:
+        """Heights of a camera that are tried, units: [7]."""
+        return torch.arange(-3, 4, device=device).float() * (self.config.sway / 6.4) + self.config.eye
+
     def by_floor(self, picture: Tensor, corner: Tensor) -> Tensor:
         """Cameras (x, y, height, turn in radians) on the tile at `corner` from which the floor's pattern fits: [8, 4].
 
@@ -481,7 +485,7 @@ class RoomTokenizer(nn.Module):
         waves, real, imaginary = waves[chosen], real[chosen], imaginary[chosen]
 
         turns = torch.arange(0, 120, device=device).float() * (2 * math.pi / 120)
-        heights = torch.arange(-3, 4, device=device).float() * (c.sway / 6.4) + c.eye
+        heights = self.heights(device)
         turn, height = turns.repeat_interleave(len(heights)), heights.repeat(len(turns))
         to_ahead = waves[:, 0] * turn.cos()[:, None] + waves[:, 1] * turn.sin()[:, None]  # [ways, waves]
         to_right = waves[:, 0] * turn.sin()[:, None] - waves[:, 1] * turn.cos()[:, None]
@@ -525,12 +529,13 @@ class RoomTokenizer(nn.Module):
         table = F.pad(table, (0, 0, 0, 1))  # above and below there is no wall
 
         slants = torch.arange(-80, 81, 5, device=device).float() * (math.pi / 180)
-        heights = torch.arange(-3, 4, device=device).float() * (c.sway / 6.4) + c.eye
+        heights = self.heights(device)
         slant, height = slants.repeat_interleave(len(heights)), heights.repeat(len(slants))
         facing = slant.cos()[:, None] + column * slant.sin()[:, None]  # [ways, columns]
         aside = (slant.sin()[:, None] - column * slant.cos()[:, None]) / facing.clamp(min=0.01)
         top = c.tall * self.lens[3] - height[:, None, None]
         along = torch.arange(0, wide, 4, device=device).float()
+        there = (waves[:, None] * along).cos(), (waves[:, None] * along).sin()  # [waves, places]
         fits, places = [], []
         for far in BESIDE:
             depth = far / facing.clamp(min=0.01)
@@ -542,8 +547,7 @@ class RoomTokenizer(nn.Module):
             phase = (aside * far)[..., None] * waves
             real, imaginary, cosine, sine = felt[:, :, 0], felt[:, :, 1], phase.cos(), phase.sin()
             both = (real * cosine - imaginary * sine).sum(1), (real * sine + imaginary * cosine).sum(1)
-            angle = waves[:, None] * along
-            fit, place = (both[0] @ angle.cos() + both[1] @ angle.sin()).max(1)
+            fit, place = (both[0] @ there[0] + both[1] @ there[1]).max(1)
             fits.append(fit / (power + 1.0).sqrt())
             places.append(place)
         best = torch.cat(fits).topk(8).indices
@@ -677,6 +681,12 @@ def solve(matrix: Tensor, right: Tensor) -> Tensor:
 def wrap(value: Tensor) -> Tensor:
     """What is left of whole numbers, in [0, 1)."""
     return value - value.floor()
+
+
+def times(a: Tensor, b: Tensor) -> Tensor:
+    """Products of cosines and sines [..., 2]: angles added."""
+    real, imaginary = a[..., 0] * b[..., 0] - a[..., 1] * b[..., 1], a[..., 1] * b[..., 0] + a[..., 0] * b[..., 1]
+    return torch.stack([real, imaginary], -1)
 
 
 def shares(place: Tensor, step: Tensor, side: int) -> Tensor:

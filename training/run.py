@@ -110,10 +110,10 @@ def run(r: Run) -> None:
     tokenizer_config, model_config = networks(module, small=r.small)
     r.data.mkdir(parents=True, exist_ok=True)
     recordings = recipe(module, "record", recordings=r.recordings).get("recordings", RECORDINGS)
-    wanted = {f"train-{seed}.npz": Recording(r.world, "mixed", seed, r.frames) for seed in range(1, recordings + 1)}
-    wanted[f"held-{HELD_OUT_FROM}.npz"] = Recording(r.world, "mixed", HELD_OUT_FROM, r.held_out)
+    files = {f"train-{seed}.npz": Recording(r.world, "mixed", seed, r.frames) for seed in range(1, recordings + 1)}
+    files[f"held-{HELD_OUT_FROM}.npz"] = Recording(r.world, "mixed", HELD_OUT_FROM, r.held_out)
     if hasattr(module, "Source"):
-        record_all([(r.data / name, spec) for name, spec in wanted.items() if not (r.data / name).exists()])
+        record_all([(r.data / name, spec) for name, spec in files.items() if not (r.data / name).exists()])
 
     if not _complete(r.data / "tokenizer.pt.json"):
         wanted = recipe(module, TOKENIZER, steps=r.tokenizer_steps, until=r.until)
