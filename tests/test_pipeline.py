@@ -13,11 +13,12 @@ from worldloop.rng import normals
 from training import record as recorder
 from training.data import load_episodes
 from training.errors import TrainingError
-from training.export import Tick, round_weights
+from training.export import Paint, Tick, round_weights
 from training.onnx_world import OnnxWorld
-from training.package_weights import load_package
+from training.package_weights import load_tiers
 from training.record import write_npz
 from training.run import main as run
+from training.train_large import load_large
 from training.train_tokenizer import load_tokenizer
 from training.train_world_model import WorldModelTraining, load_world_model
 from training.train_world_model import train as train_world_model
@@ -53,7 +54,8 @@ def test_package_lists_every_file_and_is_evaluated(pipeline):
     manifest = json.loads((out / "world.json").read_text())
     present = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()} - {"world.json"}
     assert set(manifest["files"]) == present
-    assert {"tick.onnx", "encoder.onnx", "README.md", "metrics.json", "strip.png"} <= present
+    assert {"tick.onnx", "large.onnx", "encoder.onnx", "README.md", "metrics.json", "strip.png"} <= present
+    assert "same dream painted with 192 x 192 pixels" in (out / "README.md").read_text()
     assert len(manifest["metrics"]) > 6
     assert manifest["tick"]["inputs"]["action"]["shape"] == [1, len(manifest["actions"])]
 
@@ -66,7 +68,8 @@ def test_onnx_plays_what_torch_dreams_past_the_window(pipeline):
     c, context, ticks = model.config, 4, 2 * model.config.window
     frames, actions = held.frames[:context], held.actions[: context - 1 + ticks]
 
-    world = OnnxWorld(out)
+    world, large = OnnxWorld(out), round_weights(load_large(data, WORLD))
+    larger = world.larger()
     world.reset(seed=3, frames=frames, actions=actions[: context - 1])
     # The graph's own: of pictures that an untrained tokenizer can't explain, the last bit decides what it finds.
     history = torch.from_numpy(np.concatenate(world._world.dream.encoded(frames)))
@@ -88,6 +91,9 @@ def test_onnx_plays_what_torch_dreams_past_the_window(pipeline):
                 picture = world.step(actions[t])
                 np.testing.assert_allclose(world.latent, latent.numpy(), atol=1e-3)
                 assert np.abs(picture.astype(int) - rgba[..., :3].numpy()).max() <= 1
+    wanted = Paint(c, large)(torch.from_numpy(world.latent))[..., :3].numpy()
+    shown = larger._painted(world.latent)
+    assert shown.shape == (192, 192, 3) and np.abs(shown.astype(int) - wanted).max() <= 1
     assert world.passes == context - 1 + ticks
 
 
@@ -96,13 +102,14 @@ def test_a_package_can_be_trained_on(pipeline):
     exported = (
         load_world_model(data, WORLD, "self-forcing", "world-model"),
         load_tokenizer(data / "tokenizer.pt", WORLD),
+        load_large(data, WORLD),
     )
-    for loaded, wanted in zip(load_package(out), exported, strict=True):
+    for loaded, wanted in zip(load_tiers(out), exported, strict=True):
         state = loaded.state_dict()
         for name, weight in round_weights(wanted).state_dict().items():
             assert torch.equal(state[name], weight), name
     with np.load(out / "training.npz") as rest:
-        graphs = sum((out / name).stat().st_size for name in ("tick.onnx", "encoder.onnx"))
+        graphs = sum((out / name).stat().st_size for name in ("tick.onnx", "large.onnx", "encoder.onnx"))
         assert sum(rest[name].nbytes for name in rest.files) < 0.3 * graphs
 
 
@@ -110,9 +117,11 @@ def test_a_package_becomes_checkpoints_and_overwrites_none(pipeline, tmp_path, c
     data, out = pipeline
     call = ["--world", WORLD, "--package", str(out), "--data", str(tmp_path)]
     assert unpack(call) == 0
-    model, tokenizer = load_package(out)
-    found = load_world_model(tmp_path, WORLD), load_tokenizer(tmp_path / "tokenizer.pt", WORLD)
-    for loaded, wanted in zip(found, (model, tokenizer), strict=True):
+    networks = load_tiers(out)
+    model = networks[0]
+    tokenizer = load_tokenizer(tmp_path / "tokenizer.pt", WORLD)
+    found = load_world_model(tmp_path, WORLD), tokenizer, load_large(tmp_path, WORLD)
+    for loaded, wanted in zip(found, networks, strict=True):
         assert all(torch.equal(v, wanted.state_dict()[k]) for k, v in loaded.state_dict().items())
     for file in (*data.glob("train-*.npz"), *data.glob("held-*.npz"), *data.glob("latents-*"), *data.glob("mirror-*")):
         (tmp_path / file.name).symlink_to(file)

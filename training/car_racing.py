@@ -48,6 +48,7 @@ RECIPE = {
     "package": {"context_level": 0.0},
 }
 REFINE = ()
+LARGE = 2  # times as many pixels a side in the large tier: see `train_large.py`
 MIRROR = (-1.0, 1.0, 1.0)  # what the actions are multiplied by when the picture is mirrored left to right
 
 Action = np.ndarray  # float32 [3]: steer [-1, 1], gas [0, 1], brake [0, 1]
@@ -89,6 +90,7 @@ class _PictureOnly(CarRacing):
     """CarRacing without dashboard and score, drawing only when asked."""
 
     drawing = False
+    times = 1  # as large as the environment's own pictures
     picture: np.ndarray
 
     def _render(self, mode: str):
@@ -98,7 +100,7 @@ class _PictureOnly(CarRacing):
 
     def _render_indicators(self, W, H):
         # Called when road and car are drawn and before the score is: the moment to take the picture.
-        small = pygame.transform.smoothscale(self.surf, (STATE_W, STATE_H))
+        small = pygame.transform.smoothscale(self.surf, (STATE_W * self.times, STATE_H * self.times))
         self.picture = np.ascontiguousarray(pygame.surfarray.pixels3d(small).transpose(1, 0, 2))
 
     def _create_image_array(self, screen, size):
@@ -108,11 +110,13 @@ class _PictureOnly(CarRacing):
 class Source:
     """The environment behind `reset` and `step`, one action per recorded frame.
 
-    Frames are uint8 [96, 96, 3]. `done` is true when the car left the playfield or finished the lap.
+    Frames are uint8 [96, 96, 3], times as large with `times`. `done` is true when the car left the playfield or
+    finished the lap.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, times: int = 1) -> None:
         self.env = _PictureOnly(render_mode="state_pixels", continuous=True)
+        self.env.times = times
         self.done = False
 
     def reset(self, seed: int) -> np.ndarray:

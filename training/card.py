@@ -79,6 +79,7 @@ Every picture is dreamed by a neural network; no engine runs. Trained on {facts[
 
 What each number means: `docs/evaluation.md`. All of them come from seeds that training never saw.""",
         _prediction(metrics),
+        *([_large(metrics["large"])] if "large" in metrics else []),
         _following(metrics),
         _drift(metrics),
     ]
@@ -104,13 +105,6 @@ def _spread(values: tuple[float, float, float] | None, digits: int = 2) -> str:
 
 def _prediction(metrics: dict) -> str:
     twin, ceiling = metrics.get("twin"), metrics["reconstruction"]
-    head = ["frames ahead", "PSNR, dB", *["twin"] * bool(twin), "copy-last", "MSE ratio", "SSIM", "copy-last SSIM"]
-    rows = [
-        [str(h), _spread(m["psnr"])]
-        + ([f"{twin['prediction'][h]['psnr'][0]:.2f}"] if twin else [])
-        + [f"{m['copy'][0]:.2f}", f"{m['mse_to_copy']:.2f}", f"{m['ssim'][0]:.3f}", f"{m['copy_ssim'][0]:.3f}"]
-        for h, m in metrics["prediction"].items()
-    ]
     best = (
         f"\nThe ceiling, real frames encoded and decoded: {_spread(ceiling['psnr'])} dB, SSIM {ceiling['ssim'][0]:.3f}."
         if ceiling
@@ -122,10 +116,33 @@ def _prediction(metrics: dict) -> str:
 real environment. Medians with bootstrap 95 % interval; beside them the last real frame kept. The MSE ratio is the
 median ratio of squared errors to that (below 1: the dream is nearer to the truth than a still picture).
 
-{_table(head, rows)}
+{_predicted(metrics["prediction"], twin)}
 {best}
 Squared error 8 frames ahead with another start's actions, divided by that with the true ones:
 {metrics["action_sensitivity_h8"]:.2f}."""
+
+
+def _predicted(prediction: dict, twin: dict | None) -> str:
+    head = ["frames ahead", "PSNR, dB", *["twin"] * bool(twin), "copy-last", "MSE ratio", "SSIM", "copy-last SSIM"]
+    rows = [
+        [str(h), _spread(m["psnr"])]
+        + ([f"{twin['prediction'][h]['psnr'][0]:.2f}"] if twin else [])
+        + [f"{m['copy'][0]:.2f}", f"{m['mse_to_copy']:.2f}", f"{m['ssim'][0]:.3f}", f"{m['copy_ssim'][0]:.3f}"]
+        for h, m in prediction.items()
+    ]
+    return _table(head, rows)
+
+
+def _large(large: dict) -> str:
+    sharp = ", ".join(f"{m['sharpness'][0]:.2f} at {h}" for h, m in large["prediction"].items())
+    return f"""## The large tier
+
+The same dream painted with {large["size"]} x {large["size"]} pixels, against real frames of that size; the same starts.
+Obedience, drift and memory are the small tier's, whose latents these are.
+
+{_predicted(large["prediction"], None)}
+
+Sharpness, ratio to real, by frames ahead: {sharp}."""
 
 
 def _following(metrics: dict) -> str:

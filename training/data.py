@@ -29,6 +29,13 @@ class Episodes:
         return first[breaks[first] == breaks[first + length - 1]]
 
 
+def shrunk(pictures: np.ndarray, times: int) -> np.ndarray:
+    """uint8 [..., H, W, 3] to [..., H / times, W / times, 3], each block of pixels averaged."""
+    high, wide = pictures.shape[-3] // times, pictures.shape[-2] // times
+    blocks = pictures.astype(np.uint16).reshape(*pictures.shape[:-3], high, times, wide, times, 3)
+    return ((blocks.sum((-4, -2)) + times**2 // 2) // times**2).astype(np.uint8)
+
+
 def load_episodes(files: list[Path], *, pictures: bool = True) -> Episodes:
     """Reads recordings of `training.record`; each problem is one error that names the file.
 

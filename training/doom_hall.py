@@ -5,7 +5,8 @@ to turn, walk away and come back; `my_way_home` has no medikits, and the map of 
 grey wall at arm's length. No map has a door, so there is no key for `use`: it would do nothing.
 
 Drawn without weapon, crosshair and status bar at 256x192; the middle square is kept and each 2x2 block averaged, which
-keeps proportions true and edges smooth. Recordings also say where the camera and the medikits are (`Source.state`).
+keeps proportions true and edges smooth; the large tier learns from the middle square itself. Recordings also say where
+the camera and the medikits are (`Source.state`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import vizdoom as vzd
 
+from .data import shrunk
 from .picture_explorer import player as player  # explores dreams and the hall by sight
 from .sticky import StickyRandom
 
@@ -28,6 +30,7 @@ STRAFE = 40.0  # Doom's running speed sideways
 HALL = 1216.0  # units on a side
 THINGS = 48  # medikits that a recording has room for; 38 is the most that was seen
 MIRROR = None  # recording is quick, so no need for mirrored pictures, whose walls would be none of this hall's
+LARGE = 2  # times as many pixels a side in the large tier: see `train_large.py`
 ROOM = {"side": HALL}  # four walls, a floor, things of one kind (`room_tokenizer.py`)
 MODEL = {
     "patch": 5,
@@ -110,11 +113,11 @@ LOOPS = {
 class Source:
     """The game behind `reset` and `step`, one action per recorded frame.
 
-    Frames are uint8 [96, 96, 3]. `done` is true when the player has died: the acid takes 8 of 100 points of health
-    about once a second, a medikit gives 25 back. Health itself can't be seen.
+    Frames are uint8 [96, 96, 3], or [192, 192, 3] with `times=2`. `done` is true when the player has died: the acid
+    takes 8 of 100 points of health about once a second, a medikit gives 25 back. Health itself can't be seen.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, times: int = 1) -> None:
         self.game = game = vzd.DoomGame()
         game.load_config(str(Path(vzd.scenarios_path) / "health_gathering.cfg"))
         game.set_doom_config_path(os.devnull)  # else it writes a file of settings into the working folder
@@ -129,7 +132,7 @@ class Source:
         game.set_episode_timeout(0)  # the recorder ends episodes
         game.init()
         self.done = False
-        self.picture = np.zeros((96, 96, 3), np.uint8)
+        self.picture = np.zeros((96 * times, 96 * times, 3), np.uint8)
         self.before = self.now = np.zeros(3)  # poses of the last two frames
 
     def reset(self, seed: int) -> np.ndarray:
@@ -149,9 +152,8 @@ class Source:
         self.game.close()
 
     def _draw(self) -> np.ndarray:
-        middle = self.game.get_state().screen_buffer[:, 32:-32].astype(np.uint16)  # [192, 192, 3]
-        sums = middle.reshape(96, 2, 96, 2, 3).sum((1, 3))
-        self.picture = ((sums + 2) // 4).astype(np.uint8)
+        middle = self.game.get_state().screen_buffer[:, 32:-32]  # [192, 192, 3]
+        self.picture = shrunk(middle, len(middle) // len(self.picture))
         return self.picture
 
     # What scripted players, those who judge a dream, and recordings may look at. To play, pictures are enough.

@@ -1,4 +1,5 @@
-"""Torch to ONNX: the tick graph (trunk, K evaluations, decoder, picture) and the encoder, weights stored as float16.
+"""Torch to ONNX: the tick graph (trunk, K evaluations, decoder, picture), the large tier's painter and the encoder,
+weights stored as float16.
 
 The graphs compute in float32; a Cast after each stored weight is folded when a session is created. So that torch and
 ONNX agree, weights are rounded to float16 in torch first (`round_weights`).
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from .package_weights import name_weights
 from .tokenizers import AnyTokenizer, Told
-from .world_model import WorldModel, growth, patchify, unpatchify
+from .world_model import WorldModel, WorldModelConfig, growth, patchify, unpatchify
 
 OPSET = 20
 SMALL = 256  # weights with fewer values stay float32
@@ -54,10 +55,27 @@ class Tick(nn.Module):
         grow = growth(self.tokenizer, self.model.config)
         if grow is not None:
             following = grow(latent, following, noise[:1])
-        picture = self.tokenizer.decode(unpatchify(following, self.model.config))[0]  # [3, H, W]
-        opaque = torch.ones_like(picture[:1])
-        rgba = torch.cat([picture.clamp(0, 1), opaque]).permute(1, 2, 0)
-        return (rgba * 255 + 0.5).to(torch.uint8), following, slot[0]
+        return painted(self.tokenizer, following, self.model.config), following, slot[0]
+
+
+class Paint(nn.Module):
+    """The large tier: what the tick has dreamed, painted by another tokenizer."""
+
+    def __init__(self, config: WorldModelConfig, tokenizer: AnyTokenizer) -> None:
+        super().__init__()
+        self.config, self.tokenizer = config, tokenizer
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """latent [1, N, C] to rgba uint8 [H, W, 4]."""
+        return painted(self.tokenizer, latent, self.config)
+
+
+def painted(tokenizer: AnyTokenizer, latent: Tensor, config: WorldModelConfig) -> Tensor:
+    """Tokens [1, N, C] to rgba uint8 [H, W, 4]."""
+    picture = tokenizer.decode(unpatchify(latent, config))[0]  # [3, H, W]
+    opaque = torch.ones_like(picture[:1])
+    rgba = torch.cat([picture.clamp(0, 1), opaque]).permute(1, 2, 0)
+    return (rgba * 255 + 0.5).to(torch.uint8)
 
 
 class Batch(nn.Module):
@@ -106,6 +124,12 @@ def export_tick(
         inputs = {name: torch.stack([value] * worlds) for name, value in inputs.items()}
         module = Batch(module)
     export_graph(module.eval(), inputs, ["rgba", "latent_next", "slot"], path)
+
+
+def export_large(model: WorldModel, large: AnyTokenizer, *, path: Path) -> None:
+    c = model.config
+    inputs = {"latent": torch.randn(1, c.tokens, c.token_channels)}
+    export_graph(Paint(c, large).eval(), inputs, ["rgba"], path)
 
 
 def export_encoder(model: WorldModel, tokenizer: AnyTokenizer, *, path: Path) -> None:

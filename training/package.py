@@ -18,12 +18,13 @@ import torch
 from .data import Episodes, load_episodes
 from .environments import recipe, world_module
 from .errors import TrainingError
-from .export import export_encoder, export_tick, round_weights, tensors_of
+from .export import export_encoder, export_large, export_tick, round_weights, tensors_of
 from .held_out import held_out_episodes, spread
 from .package_weights import write_rest
 from .record import Recording, record
 from .self_forcing import CONTEXT_LEVEL
 from .tokenizers import AnyTokenizer
+from .train_large import load_large
 from .train_tokenizer import latents_of, load_tokenizer
 from .train_world_model import load_world_model
 from .world_model import WorldModel, patchify
@@ -45,10 +46,12 @@ def write_package(
     context_level: float,
     trained_frames: int,
     batch: int = 0,
+    large: AnyTokenizer | None = None,
 ) -> Path:
     """Builds the package beside `folder` and swaps it in. Metrics of a package that is there already are dropped.
 
-    `data` is the world's data folder; `batch` of 1 or more adds a graph that steps so many worlds in one run.
+    `data` is the world's data folder; `batch` of 1 or more adds a graph that steps so many worlds in one run; `large`
+    paints the large tier.
     """
     facts = world_module(world, data).FACTS
     partial = folder.with_name(folder.name + ".partial")
@@ -60,8 +63,10 @@ def write_package(
     export_tick(model, tokenizer, **play, path=partial / "tick.onnx")
     if batch:
         export_tick(model, tokenizer, **play, path=partial / "batch.onnx", worlds=batch)
+    if large is not None:
+        export_large(model, round_weights(large), path=partial / "large.onnx")
     export_encoder(model, tokenizer, path=partial / "encoder.onnx")
-    write_rest(partial, model, tokenizer)
+    write_rest(partial, model, tokenizer, large)
 
     episodes, places = starts_of(world, facts, data)
     starts = []
@@ -104,6 +109,7 @@ def write_package(
         "evaluations": evaluations,
         "tick": {"file": "tick.onnx", **tensors_of(partial / "tick.onnx")},
         **({"batch": {"file": "batch.onnx", **tensors_of(partial / "batch.onnx")}} if batch else {}),
+        **({"large": {"file": "large.onnx", **tensors_of(partial / "large.onnx")}} if large is not None else {}),
         "encoder": {"file": "encoder.onnx", **tensors_of(partial / "encoder.onnx")},
         "starts": starts,
         "files": {},
@@ -175,6 +181,7 @@ def main(argv: list[str] | None = None) -> int:
             evaluations=args.evaluations,
             context_level=level,
             batch=batch,
+            large=load_large(data, args.world),
             trained_frames=len(load_episodes(sorted(data.glob("train-*.npz")), pictures=False).actions),
         )
     except TrainingError as error:

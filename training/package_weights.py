@@ -40,9 +40,9 @@ def name_weights(model: onnx.ModelProto, state: dict[str, torch.Tensor]) -> None
             node.input[i] = renamed.get(name, name)
 
 
-def _named(folder: Path) -> dict[str, np.ndarray]:
+def _named(folder: Path, *files: str) -> dict[str, np.ndarray]:
     found = {}
-    for file in ("tick.onnx", "encoder.onnx"):
+    for file in files:
         for tensor in onnx.load(str(folder / file)).graph.initializer:
             name, values = tensor.name.removesuffix(".half"), numpy_helper.to_array(tensor)
             if name.endswith(TRANSPOSED):
@@ -51,30 +51,60 @@ def _named(folder: Path) -> dict[str, np.ndarray]:
     return found
 
 
-def write_rest(folder: Path, model: WorldModel, tokenizer: AnyTokenizer) -> None:
-    """Writes `training.npz`: the shapes of the networks and every weight that the graphs don't hold by name."""
-    found = _named(folder)
+def write_rest(folder: Path, model: WorldModel, tokenizer: AnyTokenizer, large: AnyTokenizer | None = None) -> None:
+    """Writes `training.npz`: the shapes of the networks and every weight that the graphs don't hold by name.
+
+    Of the large tier only what isn't the tokenizer's as well.
+    """
+    found = _named(folder, "tick.onnx", "encoder.onnx")
     state = {f"model.{k}": v for k, v in model.state_dict().items()}
     state |= {f"tokenizer.{k}": v for k, v in tokenizer.state_dict().items()}
+    configs = {"model": model.config.dict(), "tokenizer": tokenizer.config.dict()}
+    if large is not None:
+        found |= _large(_named(folder, "large.onnx"))
+        state |= _large(
+            {f"tokenizer.{k}": v for k, v in large.state_dict().items() if not _same(v, tokenizer.state_dict()[k])}
+        )
+        configs["large"] = large.config.dict()
     rest = {k: v.numpy() for k, v in state.items() if k not in found or found[k].shape != tuple(v.shape)}
-    configs = json.dumps({"model": model.config.dict(), "tokenizer": tokenizer.config.dict()})
-    np.savez(folder / FILE, configs=np.array(configs), **rest)
+    np.savez(folder / FILE, configs=np.array(json.dumps(configs)), **rest)
+
+
+def _same(a: torch.Tensor, b: torch.Tensor) -> bool:
+    return a.shape == b.shape and torch.equal(a, b)
+
+
+def _large(values: dict) -> dict:
+    """The large graph's names as `training.npz` has them: the small tokenizer has the same."""
+    return {name.replace("tokenizer.", "large.", 1): value for name, value in values.items()}
 
 
 def load_package(folder: Path) -> tuple[WorldModel, AnyTokenizer]:
     """The networks of a package, weights rounded as they were exported. Raises TrainingError without `training.npz`."""
+    model, tokenizer, _ = load_tiers(folder)
+    return model, tokenizer
+
+
+def load_tiers(folder: Path) -> tuple[WorldModel, AnyTokenizer, AnyTokenizer | None]:
+    """As `load_package`, and the tokenizer that paints the large tier, where there is one."""
     if not (folder / FILE).is_file():
         raise TrainingError(f"expected a package with {FILE}, got '{folder}'. Package the world again.")
     with np.load(folder / FILE, allow_pickle=False) as archive:
         rest = {name: archive[name] for name in archive.files}
     configs = json.loads(str(rest.pop("configs")))
-    values = {**_named(folder), **rest}
+    values = {**_named(folder, "tick.onnx", "encoder.onnx"), **rest}
 
     def fill(module: torch.nn.Module, prefix: str) -> None:
         module.load_state_dict({k: torch.from_numpy(values[f"{prefix}.{k}"].copy()) for k in module.state_dict()})
+        module.eval()
 
     model = WorldModel(WorldModelConfig(**configs["model"]))
     tokenizer = build(configs["tokenizer"])
     fill(model, "model")
     fill(tokenizer, "tokenizer")
-    return model.eval(), tokenizer.eval()
+    if "large" not in configs:
+        return model, tokenizer, None
+    large = build(configs["large"])
+    values = _large(values) | _large(_named(folder, "large.onnx")) | rest
+    fill(large, "large")
+    return model, tokenizer, large

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from .data import Episodes
 from .held_out import CONTEXT, spread
-from .measures import interval, psnr, ssim
+from .measures import interval, psnr, sharpness, ssim
 from .onnx_world import OnnxWorld
 from .package_weights import FILE as TRAINING_FILE
 from .package_weights import load_package
@@ -21,20 +21,31 @@ HORIZONS = (1, 4, 8, 16, 32, 64)
 SHUFFLED_AT = 8  # frames ahead at which other actions are compared with the true ones
 
 
-def predict(world: OnnxWorld, held: Episodes, starts: int, *, horizons: Sequence[int], bar: tqdm | None = None) -> dict:
+def predict(
+    world: OnnxWorld,
+    held: Episodes,
+    starts: int,
+    *,
+    horizons: Sequence[int],
+    large: Episodes | None = None,
+    bar: tqdm | None = None,
+) -> dict:
     """PSNR (dB) and SSIM at each horizon of the dream and of copy-last-frame, and the sensitivity to actions.
 
-    Each is (median, low, high) over the starts, with the bootstrap 95 % interval. `mse_to_copy` is the median ratio of
-    squared errors; `action_sensitivity_h8` is the squared error under another start's actions divided by that under the
-    true ones, again the median.
+    Each is (median, low, high) over the starts, with the bootstrap 95 % interval; `sharpness` is the dream's as a share
+    of the real picture's. `mse_to_copy` is the median ratio of squared errors; `action_sensitivity_h8` is the squared
+    error under another start's actions divided by that under the true ones, again the median. With `large`, the
+    episodes of `held` in the size of the world's large tier, all pictures that are compared have that size.
     """
     length = CONTEXT + max(*horizons, SHUFFLED_AT)
     chosen = spread(held, length, starts)
-    scores = {h: {"psnr": [], "copy": [], "ssim": [], "copy_ssim": []} for h in horizons}
+    scores = {h: {"psnr": [], "copy": [], "ssim": [], "copy_ssim": [], "sharpness": []} for h in horizons}
     ratios = []
     for number, first in enumerate(chosen):
-        frames, actions = held.frames[first : first + length], held.actions[first : first + length]
-        last = world.reset(seed=number, frames=frames[:CONTEXT], actions=actions[: CONTEXT - 1])
+        seen, actions = held.frames[first : first + CONTEXT], held.actions[first : first + length]
+        frames = (large or held).frames[first : first + length]
+        world.reset(seed=number, frames=seen, actions=actions[: CONTEXT - 1])
+        last = frames[CONTEXT - 1]
         for h in range(1, length - CONTEXT + 1):
             picture, real = world.step(actions[CONTEXT - 2 + h]), frames[CONTEXT - 1 + h]
             if h in scores:
@@ -42,11 +53,12 @@ def predict(world: OnnxWorld, held: Episodes, starts: int, *, horizons: Sequence
                     scores[h][name].append(score(dreamed, real))
                 for name, dreamed in (("ssim", picture), ("copy_ssim", last)):
                     scores[h][name].append(ssim(dreamed, real))
+                scores[h]["sharpness"].append(np.divide(*sharpness(np.stack([picture, real]))))
             if h == SHUFFLED_AT:
                 true = psnr(picture, real)
         # The same start under another start's actions: how much the picture depends on them.
         other = held.actions[chosen[(number + starts // 2) % starts] :][:length]
-        world.reset(seed=number, frames=frames[:CONTEXT], actions=actions[: CONTEXT - 1])
+        world.reset(seed=number, frames=seen, actions=actions[: CONTEXT - 1])
         for h in range(1, SHUFFLED_AT + 1):
             picture = world.step(other[CONTEXT - 2 + h])
         ratios.append(10 ** ((true - psnr(picture, frames[CONTEXT - 1 + SHUFFLED_AT])) / 10))

@@ -27,6 +27,7 @@ RADIUS = 15.0  # of the pusher, units
 EDGE = 24.0  # units that the target keeps from the picture's edge: the pusher, unlike the block, goes through walls
 MIRROR = None  # the goal's angle is fixed: no mirrored picture could be one of this world
 SPRITES = (False, True)  # the pusher only moves, the block turns as well (`sprite_tokenizer.py`)
+LARGE = 2  # times as many pixels a side in the large tier: see `train_large.py`
 SQUARE = True  # but nothing on the table knows up from down: what was seen may be laid otherwise (same file)
 # Poses are one token: they want little room, no more layers, and nothing but time to attend to.
 MODEL = {
@@ -93,12 +94,13 @@ ACTIONS = [
 class Source:
     """The environment behind `reset` and `step`, one action per recorded frame.
 
-    Frames are uint8 [96, 96, 3]. `done` is true when the block was squeezed through a wall; reaching the goal ends
-    nothing. `reward` is the environment's own: the share of the goal that the block covers, 1 from 95 % on.
+    Frames are uint8 [96, 96, 3], times as large with `times`. `done` is true when the block was squeezed through a
+    wall; reaching the goal ends nothing. `reward` is the environment's own: the share of the goal that the block
+    covers, 1 from 95 % on.
     """
 
-    def __init__(self) -> None:
-        self.env = PushTEnv(obs_type="pixels")
+    def __init__(self, times: int = 1) -> None:
+        self.env = PushTEnv(obs_type="pixels", observation_width=96 * times, observation_height=96 * times)
         self.done = False
         self.reward = 0.0
 

@@ -36,6 +36,7 @@ class Recording:
     seed: int  # together with an episode's number it fixes track and driver
     frames: int  # how many frames in all
     episode: int = 400  # longest episode, frames
+    times: int = 1  # as many pixels a side as usual, for a large tier
 
 
 def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
@@ -49,7 +50,7 @@ def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
         raise TrainingError(f"expected a world with an environment, got '{spec.world}', which came from a folder.")
     if spec.policy not in world.POLICIES:
         raise TrainingError(f"unknown policy: expected one of {', '.join(world.POLICIES)}, got '{spec.policy}'.")
-    source = world.Source()
+    source = world.Source() if spec.times == 1 else world.Source(spec.times)
 
     frames, actions, starts, states = [], [], [], []
     bar = tqdm(total=spec.frames, unit="frame", disable=not progress, file=sys.stderr)

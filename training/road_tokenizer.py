@@ -68,6 +68,7 @@ class RoadConfig:
     wheels: int = 9  # pictures of the car, wheels from full left to full right
     car: tuple[int, int, int, int] = (58, 36, 26, 24)  # top, left, height and width of the car's picture, px
     wide: int = 64  # of the network that sees the road
+    finer: int = 1  # times as many pixels and texels a side are painted: see `train_large.py`
     known: int = 4096  # turns of real roads that are kept, to say how likely a turn is
 
     def __post_init__(self) -> None:
@@ -102,15 +103,19 @@ class RoadConfig:
 
 
 class RoadTokenizer(nn.Module):
+    ALONE = 7  # which of a state's numbers says that no other stretch of the road can be in view
+    SURFACES = ("meadow", "road", "car")  # of these the large tier has finer ones: see `train_large.py`
+
     def __init__(self, config: RoadConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.meadow = nn.Parameter(torch.full((3, 64, 64), 0.4))
+        fine = c.finer
+        self.meadow = nn.Parameter(torch.full((3, 64 * fine, 64 * fine), 0.4))
         # Two tiles long, for kerbs alternate: red, green, blue and cover of the plain road, of one with a kerb to the
         # left, of one with a kerb to the right.
-        self.road = nn.Parameter(torch.full((12, 24, 80), 0.4))
+        self.road = nn.Parameter(torch.full((12, 24 * fine, 80 * fine), 0.4))
         top, left, high, wide = c.car
-        self.car = nn.Parameter(torch.full((c.wheels, 4, high, wide), 0.2))
+        self.car = nn.Parameter(torch.full((c.wheels, 4, high * fine, wide * fine), 0.2))
         # What the lens is like: corrections of the view's width and height, and of the car's column and row, px.
         self.lens = nn.Parameter(torch.tensor([1.0, 1.0, 0.0, 0.0]))
         w, cells = c.wide, (c.size // 16) ** 2
@@ -288,9 +293,9 @@ class RoadTokenizer(nn.Module):
     # Painting
 
     def view(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Of the picture's columns how far to the right of the car, of its rows how far ahead, units [size]."""
+        """Of the picture's columns how far to the right of the car, of its rows how far ahead, units [size * finer]."""
         c = self.config
-        at = torch.arange(c.size, device=device) + 0.5
+        at = (torch.arange(c.size * c.finer, device=device) + 0.5) / c.finer
         right = (at - c.size / 2 - self.lens[2]) * (c.across / c.size) * self.lens[0]
         return right, (c.size * c.car_row - at + self.lens[3]) * (c.down / c.size) * self.lens[1]
 
@@ -339,12 +344,13 @@ class RoadTokenizer(nn.Module):
 
     def driven(self, ground: Tensor, wheels: Tensor) -> Tensor:
         """Pictures [B, 3, H, W] with the car on them, its wheels [B] between two of the pictures that there are."""
-        c, (top, left, high, wide) = self.config, self.config.car
+        c, (top, left, high, wide) = self.config, (self.config.finer * px for px in self.config.car)
         knot = (wheels.clamp(-1, 1) * 0.5 + 0.5) * (c.wheels - 1)
         shares = (1 - (knot[:, None] - torch.arange(c.wheels, device=ground.device)).abs()).relu()
         car = (shares @ self.car.flatten(1)).unflatten(1, (4, high, wide))
         cover = car[:, 3:].clamp(0, 1)
-        edges = (left, c.size - left - wide, top, c.size - top - high)
+        side = ground.shape[-1]
+        edges = (left, side - left - wide, top, side - top - high)
         return ground * (1 - F.pad(cover, edges)) + F.pad(car[:, :3] * cover, edges)
 
     def ground(self, pose: Tensor, turns: Tensor, kerbs: Tensor, every: int = 1) -> Tensor:
@@ -604,22 +610,28 @@ class RoadTokenizer(nn.Module):
         """Error of painting and of seeing `picture` uint8 [B, H, W, 3], whose source's states are [B, S]."""
         target = to_float(picture)
         latent = self.latent_of(states)
-        pose, turns, kerbs = self.read(latent)
         few = slice(0, len(target) // 8 + 1)  # of the painting all is learned soon
-        alone = states[few, 7, None, None, None]  # what is in view of other stretches of road no latent tells of
-        error = (self.paint(pose[few], turns[few], kerbs[few]) - 0.5 - target[few]) * alone
-        painting = (error.abs() + 4 * error.square()).mean()
+        # What is in view of other stretches of road no latent tells of.
+        painting, psnr = self.painting(target[few], latent[few], states[few, self.ALONE])
         # Half of the pictures are seen with left for right.
         half, latent = len(target) // 2, self.latent_of(self.facing(states))
         latent = torch.cat([self.mirrored(latent[:half]), latent[half:]])
         seeing, parts = self.seeing(torch.cat([target[:half].flip(3), target[half:]]), *self.read(latent))
-        # What no picture shows sharply is smooth, not noise.
-        rough = sum(p.diff(dim=d).abs().mean() for p in (self.meadow, self.road) for d in (1, 2))
         turning, edging = self.growing(states)
-        loss = painting + seeing + turning + edging + 0.003 * rough
-        psnr = -10 * (error.detach().square().mean() / alone.mean().clamp(min=0.01)).log10()
+        loss = painting + seeing + turning + edging
         parts |= {"turning": turning.detach(), "edging": edging.detach()}
         return loss, {"loss": loss.detach(), "psnr": psnr, **parts}
+
+    def painting(self, target: Tensor, latent: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Error of painting `target` [B, 3, H, W], in [-0.5, 0.5], from its latents, not normalised; and PSNR, dB.
+
+        weight [B]: how much each picture counts; 0 for those that show more road than latents tell of.
+        """
+        error = (self.paint(*self.read(latent)) - 0.5 - target) * weight[:, None, None, None]
+        # What no picture shows sharply is smooth, not noise.
+        rough = sum(p.diff(dim=d).abs().mean() for p in (self.meadow, self.road) for d in (1, 2))
+        psnr = -10 * (error.detach().square().mean() / weight.mean().clamp(min=0.01)).log10()
+        return (error.abs() + 4 * error.square()).mean() + 0.003 * rough, psnr
 
     def seeing(self, picture: Tensor, pose: Tensor, turns: Tensor, kerbs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss of what the network says of pictures [B, 3, H, W] in [-0.5, 0.5], and its parts."""

@@ -39,13 +39,13 @@ SPIN, FAR = 0.3, 48.0  # radians and units; in a frame a camera turns and goes l
 FINER = 8.0  # times that a turn's unit is finer than turns are large: once around, 45 turns must add up
 STILL = (0.001, 0.1, 0.1)  # radians and units; movements well below are none
 NEAR = 0.65  # of the picture from its top: below it the floor is near enough for its pattern to be seen
+FINE = 2  # samples of a pixel on a side: textures far away are finer than pixels; those of the large tier are pixels
 ROUGH = 0.003  # weight of the differences between neighbouring texels
 ONWARD = (-0.08, 0.0, 0.08)  # radians; from one picture to the next a camera turns by less than twice that
 SEEN = (0.6, 0.6, 0.3, 0.0035)  # units and radians; how far off x, y, height and turn are found in a picture
 CLOSE = 64.0  # units; from further away nothing is taken
 FATES = 8192  # things near the camera that are kept from recordings, to learn what becomes of them
 BESIDE = (16.0, 20.0, 25.0, 31.0, 39.0, 49.0, 61.0, 76.0)  # units from a wall at which its pattern is looked for
-FINE = 2  # samples of a pixel on a side: textures far away are finer than pixels
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,10 @@ class RoomConfig:
     votes: int = 4  # on a side of it, for where the camera is
     eye: float = 41.0  # the camera's usual height, units
     sway: float = 16.0  # how far the camera's height can be from that, units
-    tile: int = 64  # after which floor and ceiling repeat, units; as many texels
-    tall: int = 104  # of the walls, units; as many texels
-    thing: int = 32  # side of the picture of a thing, units and texels
+    tile: int = 64  # after which floor and ceiling repeat, units
+    tall: int = 104  # of the walls, units
+    thing: int = 32  # side of the picture of a thing, units
+    finer: int = 1  # times as many pixels a side are painted, and a unit has so many texels: see `train_large.py`
     sunk: float = 6.0  # of that picture below the floor, units
     shown: int = 16  # things painted at most, the nearest
     look: int = 12  # side of what the network sees that looks for a thing in a cell, px
@@ -83,16 +84,25 @@ class RoomConfig:
 
 
 class RoomTokenizer(nn.Module):
+    SURFACES = (
+        "floor",
+        "wall",
+        "ceiling",
+        "thing",
+        "cover",
+    )  # of these the large tier has finer ones: see `train_large.py`
+
     def __init__(self, config: RoomConfig) -> None:
         super().__init__()
         self.config = c = config
         # What the camera is like: corrections of VIEW, VIEW / TALL, and the horizon's tangent; and the walls' height.
         self.lens = nn.Parameter(torch.tensor([1.0, 1.0, 0.0, 1.0]))
-        self.floor = nn.Parameter(torch.full((3, c.tile, c.tile), 0.3))
-        self.wall = nn.Parameter(torch.full((3, c.tall, round(c.side)), 0.3))
-        self.ceiling = nn.Parameter(torch.full((3, c.tile, c.tile), 0.1))
-        self.thing = nn.Parameter(torch.full((3, c.thing, c.thing), 0.5))
-        far = torch.linspace(-1, 1, c.thing)
+        tile, tall, wide, thing = (c.finer * units for units in (c.tile, c.tall, round(c.side), c.thing))
+        self.floor = nn.Parameter(torch.full((3, tile, tile), 0.3))
+        self.wall = nn.Parameter(torch.full((3, tall, wide), 0.3))
+        self.ceiling = nn.Parameter(torch.full((3, tile, tile), 0.1))
+        self.thing = nn.Parameter(torch.full((3, thing, thing), 0.5))
+        far = torch.linspace(-1, 1, thing)
         self.cover = nn.Parameter(1 - 4 * (far[None].square() + far[:, None].square())[None])  # logits of alpha
         # Logarithm of the gain over depth: floor, ceiling, walls of constant x, walls of constant y, things.
         self.light = nn.Parameter(torch.zeros(5, 24))
@@ -323,14 +333,15 @@ class RoomTokenizer(nn.Module):
         flat = (level / row.abs().clamp(min=1e-3)).clamp(max=2 * c.side)
         # One sheet of all pictures, each with a margin to interpolate into; texels of each pixel. [B, rows, columns]
         sheet, (wall_at, floor_at, ceiling_at) = self.sheet()
-        flat_x = wrap((x[..., None] + flat[..., None] * go_x[:, None]) / c.tile) * c.tile
+        tile = c.tile * c.finer
+        flat_x = wrap((x[..., None] + flat[..., None] * go_x[:, None]) / c.tile) * tile
         flat_x = flat_x + torch.where(row > 0, floor_at, ceiling_at)[:, None]
-        flat_y = wrap((y[..., None] + flat[..., None] * go_y[:, None]) / c.tile) * c.tile
-        wall_x = wrap(along / c.side)[:, None] * c.side + wall_at
-        wall_y = top - height[..., None] + row[:, None] * depth[:, None]
+        flat_y = wrap((y[..., None] + flat[..., None] * go_y[:, None]) / c.tile) * tile
+        wall_x = wrap(along / c.side)[:, None] * (c.side * c.finer) + wall_at
+        wall_y = (top - height[..., None] + row[:, None] * depth[:, None]) * c.finer
         on_wall = flat[..., None] > depth[:, None]
         across = torch.where(on_wall, wall_x, flat_x)
-        down = torch.where(on_wall, wall_y.clamp(0.0, float(c.tall)), flat_y)
+        down = torch.where(on_wall, wall_y.clamp(0.0, float(c.tall * c.finer)), flat_y)
         bright_flat = torch.where(row > 0, self.gain(0, flat), self.gain(1, flat))
         bright_wall = torch.where(to_x < to_y, self.gain(2, depth), self.gain(3, depth))
         bright = torch.where(on_wall, bright_wall[:, None], bright_flat[..., None])
@@ -339,7 +350,7 @@ class RoomTokenizer(nn.Module):
         # All cameras look at one sheet: their rows are laid below each other, for an expanded sheet would be copied.
         painted = F.grid_sample(sheet, where.flatten(0, 1)[None], align_corners=False)[0]
         painted = painted.unflatten(1, (len(camera), -1)).transpose(0, 1)
-        return F.avg_pool2d(painted * bright[:, None], fine)
+        return F.avg_pool2d(painted * bright[:, None], max(1, fine // c.finer))
 
     def sheet(self) -> tuple[Tensor, tuple[int, int, int]]:
         """Walls, floor and ceiling side by side, [1, 3, h, w], and where each begins, texels; around each one more."""
@@ -375,12 +386,12 @@ class RoomTokenizer(nn.Module):
         depth = depth.clamp(min=6.0)
         alpha = ((there - 0.5) * 12).sigmoid() * (near > 0)[..., None]
         # Texels of the thing's picture at each column and row: [B, n, size].
-        column, row = self.rays(c.size, camera.device)
+        column, row = self.rays(c.size * c.finer, camera.device)
         half = c.thing / 2
-        across = column * depth - right + half - 0.5
-        down = row * depth - camera[:, None, 2:3] + (c.thing - c.sunk) - 0.5
-        across = shares(across, depth * (2 * VIEW / c.size), c.thing)
-        down = shares(down, depth * (2 * VIEW / TALL / c.size), c.thing)
+        across = (column * depth - right + half) * c.finer - 0.5
+        down = (row * depth - camera[:, None, 2:3] + (c.thing - c.sunk)) * c.finer - 0.5
+        across = shares(across, depth * (2 * VIEW / c.size), c.thing * c.finer)  # finer both, pixels and texels
+        down = shares(down, depth * (2 * VIEW / TALL / c.size), c.thing * c.finer)
         cover = self.cover.sigmoid()
         sheet = torch.cat([self.thing * cover, cover])
         drawn = down[:, :, None] @ sheet @ across[:, :, None].transpose(3, 4)  # [B, n, 4, H, W]
@@ -639,12 +650,22 @@ class RoomTokenizer(nn.Module):
         groups = [{"params": list(weights), "lr": times * rate} for weights, times in groups]
         return torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0)
 
+    def painting(self, target: Tensor, latent: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Error of painting `target` [B, 3, H, W], in [-0.5, 0.5], from its latents, not normalised; and PSNR, dB.
+
+        weight [B]: how much each picture counts.
+        """
+        error = (self.paint(*self.read(latent)) - 0.5 - target) * weight[:, None, None, None]
+        # What no picture shows sharply is smooth, not noise.
+        rough = sum((p.diff(dim=d)).abs().mean() for p in (self.wall, self.floor, self.ceiling) for d in (1, 2))
+        loss = (error.abs() + 4 * error.square()).mean() + ROUGH * rough
+        return loss, -10 * error.detach().square().mean().log10()
+
     def loss(self, picture: Tensor, states: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Error of painting and of searching `picture` uint8 [B, H, W, 3], whose source's states are [B, S]."""
         target = to_float(picture)
         camera, latent = states[:, :CAMERA], self.latent_of(states)
-        error = self.paint(*self.read(latent)) - 0.5 - target
-        painting = (error.abs() + 4 * error.square()).mean()
+        painting, psnr = self.painting(target, latent, torch.ones_like(target[:, 0, 0, 0]))
         with torch.no_grad():  # the camera that a picture is searched with isn't exact either
             near = torch.cat([camera[:, :2] + 2 * torch.randn_like(camera[:, :2]), camera[:, 2:]], 1)
         said, seen = self.searched(target, near)
@@ -652,13 +673,10 @@ class RoomTokenizer(nn.Module):
         where = latent[:, POSE + 1 :].flatten(2).transpose(1, 2)
         searching = F.binary_cross_entropy_with_logits(said[..., 0], there, reduction="none")[seen].mean()
         off = ((said[..., 1:] - where).abs().sum(-1) * there * seen).sum() / (there * seen).sum().clamp(min=1)
-        # What no picture shows sharply is smooth, not noise.
-        rough = sum((p.diff(dim=d)).abs().mean() for p in (self.wall, self.floor, self.ceiling) for d in (1, 2))
         # No side of a thing is another one.
         away = self.fates[:, :4] * (1 - 2 * torch.randint(0, 2, (FATES, 2), device=target.device)).repeat(1, 2)
         taking = F.binary_cross_entropy_with_logits(self.fate(away), self.fates[:, 4])
-        loss = painting + searching + 0.1 * off + taking + ROUGH * rough
-        psnr = -10 * error.detach().square().mean().log10()
+        loss = painting + searching + 0.1 * off + taking
         parts = {"search": searching, "off": off, "taking": taking}
         return loss, {"loss": loss.detach(), "psnr": psnr, **{k: v.detach() for k, v in parts.items()}}
 

@@ -5,7 +5,7 @@
     python -m training.run --world mine --episodes FOLDER --actions actions.json
     python -m training.run --world doom-hall --minutes 9  # stops by itself; the same command goes on
 
-    record -> tokenizer -> latents -> world model -> self-forcing -> package -> reward -> evaluate
+    record -> tokenizer -> large tier -> latents -> world model -> self-forcing -> package -> reward -> evaluate
 
 What comes after the world model is the world's choice, by default self-forcing; `--refine` puts other stages there:
 the chain `teacher,consistency,matching`, or `none`. The last one is what goes into the package.
@@ -20,11 +20,11 @@ import json
 import math
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
-from . import consistency, matching, self_forcing, teacher
+from . import consistency, matching, self_forcing, teacher, train_large
 from .bring import add_arguments, bring
 from .environments import recipe, world_module
 from .errors import OutOfTime, TrainingError
@@ -65,6 +65,7 @@ class Run:
     frames: int = 10_000  # frames of each
     held_out: int = 8_000
     tokenizer_steps: int | None = None
+    large: dict = field(default_factory=dict)  # of the large tier, where there is one: see `LargeTraining`
     steps: int | None = None  # of the world model
     refine: tuple[str, ...] | None = None  # in this order, the last one into the package
     refine_steps: int | None = None  # of each of them
@@ -84,6 +85,7 @@ def tiny(run: Run) -> Run:
         frames=150,
         held_out=240,
         tokenizer_steps=4,
+        large={"steps": 3, "recordings": 1},
         steps=6,
         refine_steps=3,
         reward_steps=48,
@@ -118,6 +120,9 @@ def run(r: Run) -> None:
     if not _complete(r.data / "tokenizer.pt.json"):
         wanted = recipe(module, TOKENIZER, steps=r.tokenizer_steps, until=r.until)
         train_tokenizer(TokenizerTraining(r.world, r.data, **wanted), tokenizer_config)
+    if hasattr(module, "LARGE") and not _complete(r.data / f"{train_large.STAGE}.pt.json"):
+        wanted = recipe(module, train_large.STAGE, **r.large, until=r.until)
+        train_large.train(train_large.LargeTraining(r.world, r.data, **wanted))
     tokenizer = load_tokenizer(r.data / "tokenizer.pt", r.world)
     write_latents(tokenizer, r.data, mirror=module.MIRROR is not None)
 

@@ -36,6 +36,7 @@ class SpriteConfig:
     size: int = 96  # side of the picture, px
     turns: tuple[bool, ...] = (False, True)  # one sprite each, the last on top; those that don't turn only move
     sprite: int = 44  # side of a sprite, px
+    finer: int = 1  # times as many pixels a side are painted: see `train_large.py`
     look: int = 24  # side of what the correcting network sees: the sprite's square, sampled so finely
     wide: int = 256  # of that network
 
@@ -61,13 +62,16 @@ class SpriteConfig:
 
 
 class SpriteTokenizer(nn.Module):
+    SURFACES = ("usual", "texture", "cover")  # of these the large tier has finer ones: see `train_large.py`
+
     def __init__(self, config: SpriteConfig) -> None:
         super().__init__()
         self.config = c = config
         count = len(c.turns)
-        self.usual = nn.Parameter(torch.zeros(3, c.size, c.size))  # in [-0.5, 0.5]
-        far = coordinates(c.sprite).square().sum(-1)
-        self.texture = nn.Parameter(torch.zeros(count, 3, c.sprite, c.sprite))
+        size, sprite = c.size * c.finer, c.sprite * c.finer
+        self.usual = nn.Parameter(torch.zeros(3, size, size))  # in [-0.5, 0.5]
+        far = coordinates(sprite).square().sum(-1)
+        self.texture = nn.Parameter(torch.zeros(count, 3, sprite, sprite))
         self.cover = nn.Parameter((1 - 6 * far).expand(count, 1, -1, -1).clone())  # logits of alpha: blobs at first
         self.correct = nn.ModuleList(
             nn.Sequential(
@@ -143,8 +147,9 @@ class SpriteTokenizer(nn.Module):
         are put in place: its own picture should fit into a circle.
         """
         c, device = self.config, poses.device
-        pixels = torch.arange(c.size, device=device)
-        side = c.sprite // 2 * 2 + 3
+        size, sprite = c.size * c.finer, c.sprite * c.finer
+        pixels = torch.arange(size, device=device)
+        side = sprite // 2 * 2 + 3
         around = coordinates(side, device) * (side / 2)  # whole pixels off the middle
         flat = F.pad(around.flatten(0, 1), (0, 1), value=1.0)  # [w^2, 3]: x, y, 1
         picture = self.usual
@@ -152,11 +157,11 @@ class SpriteTokenizer(nn.Module):
         for turns, pose, texture, cover in things:
             alpha = cover.sigmoid()
             sheet = torch.cat([texture * alpha, alpha])[None]
-            place = (pose[:, :2] + 1) * (c.size / 2) - 0.5  # px
+            place = (pose[:, :2] + 1) * (size / 2) - 0.5  # px
             if turns:
                 whole = place.detach().round()
                 x, y = (whole - place).unbind(1)
-                cosine, sine = (unit(pose[:, 2:]) * (2 / c.sprite)).unbind(1)
+                cosine, sine = (unit(pose[:, 2:]) * (2 / sprite)).unbind(1)
                 affine = [cosine, -sine, sine, cosine, x * cosine + y * sine, y * cosine - x * sine]
                 local = (flat @ torch.stack(affine, 1).unflatten(1, (3, 2))).unflatten(1, (side, side))
                 sheet = F.grid_sample(sheet.expand(len(poses), -1, -1, -1), local, align_corners=False)
@@ -214,10 +219,18 @@ class SpriteTokenizer(nn.Module):
     def loss(self, picture: Tensor, before: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Error on `picture` uint8 [B, H, W, 3]; what is unusual weighs more. `before` isn't needed."""
         target = to_float(picture)
-        error = self.paint(self.find(target)) - target
-        weight = 1 + 8 * ((target - self.usual.detach()).abs().amax(1, keepdim=True) > UNLIKE)
-        loss = (weight * (error.square() + 0.05 * error.abs())).mean()
-        return loss, {"loss": loss.detach(), "psnr": -10 * error.detach().square().mean().log10()}
+        loss, psnr = self.painting(target, self.find(target)[..., None, None], torch.ones_like(target[:, 0, 0, 0]))
+        return loss, {"loss": loss.detach(), "psnr": psnr}
+
+    def painting(self, target: Tensor, latent: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Error of painting `target` [B, 3, H, W], in [-0.5, 0.5], from its latents, not normalised; and PSNR, dB.
+
+        weight [B]: how much each picture counts.
+        """
+        error = (self.paint(latent.flatten(1)) - target) * weight[:, None, None, None]
+        unusual = 1 + 8 * ((target - self.usual.detach()).abs().amax(1, keepdim=True) > UNLIKE)
+        loss = (unusual * (error.square() + 0.05 * error.abs())).mean()
+        return loss, -10 * error.detach().square().mean().log10()
 
 
 def coordinates(side: int, device: torch.device | None = None) -> Tensor:

@@ -32,6 +32,8 @@ export interface WorldPackage {
   readonly sha256: string;
   /** Path → contents, of the graphs and starts. */
   readonly files: ReadonlyMap<string, Bytes>;
+  /** Reads and checks a graph that isn't in `files`, because few sessions need it. @throws as `openPackage` */
+  readonly fetch: (path: string) => Promise<Bytes>;
 }
 
 export interface OpenPackageOptions {
@@ -62,17 +64,23 @@ export async function openPackage(source: PackageSource, options: OpenPackageOpt
       loaded += bytes;
       onProgress?.({ loaded, total });
     };
-    const files = await Promise.all(
-      wanted.map(async ([path, expected]) => {
-        const contents = await source.read(path, { signal, maxBytes: expected.bytes, onBytes });
-        await checkFile(path, contents, expected);
-        return [path, contents] as const;
-      }),
+    const read = async (path: string, options: Omit<ReadOptions, "maxBytes">) => {
+      const expected = listed(manifest, path);
+      const contents = await source.read(path, { ...options, maxBytes: expected.bytes });
+      await checkFile(path, contents, expected);
+      return contents;
+    };
+    const files = new Map(
+      await Promise.all(wanted.map(async ([path]) => [path, await read(path, { signal, onBytes })] as const)),
     );
     signal?.throwIfAborted();
-    const opened = { manifest, sha256: await sha256Hex(manifestBytes), files: new Map(files) };
-    for (const file of graphFiles(manifest)) checkOnnx(file, opened.files.get(file) as Bytes);
-    return opened;
+    for (const file of graphFiles(manifest)) checkOnnx(file, files.get(file) as Bytes);
+    const fetch = async (path: string) => {
+      const contents = await read(path, {});
+      checkOnnx(path, contents);
+      return contents;
+    };
+    return { manifest, sha256: await sha256Hex(manifestBytes), files, fetch };
   } catch (error) {
     if (signal?.aborted) throw new AbortedError("Opening the world was called off.", { cause: error });
     throw error;
@@ -93,7 +101,8 @@ const neededFiles = (manifest: Manifest): string[] => [
 /** Every path is a plain one, and every file that the manifest speaks of is in its list. */
 function checkFileList(manifest: Manifest): void {
   for (const path of Object.keys(manifest.files)) checkPath(path);
-  for (const path of [...neededFiles(manifest), ...(manifest.batch ? [manifest.batch.file] : [])]) {
+  const { batch, large } = manifest;
+  for (const path of [...neededFiles(manifest), ...[batch, large].flatMap((graph) => graph?.file ?? [])]) {
     checkPath(path);
     listed(manifest, path);
   }

@@ -22,7 +22,10 @@ export interface Clip {
   finish(): Promise<{ readonly video: Blob; readonly extension: "mp4" | "webm" }>;
 }
 
-/** @throws RecordingError when the browser encodes none of the formats */
+/**
+ * @param width of the largest frame that will come; others are whole fractions of it
+ * @throws RecordingError when the browser encodes none of the formats
+ */
 export async function startClip(width: number, height: number, frameRate: number): Promise<Clip> {
   const factor = enlargement(width, height);
   const size = { width: width * factor, height: height * factor };
@@ -40,7 +43,7 @@ export async function startClip(width: number, height: number, frameRate: number
   let failure: Error | undefined;
   let encoded = Promise.resolve();
   const encode = async (frame: Pixels, index: number) => {
-    const { rgba, width: codedWidth, height: codedHeight } = enlarge(frame, factor);
+    const { rgba, width: codedWidth, height: codedHeight } = enlarge(frame, size.width / frame.width);
     const timestamp = index / frameRate;
     const sample = new VideoSample(rgba, {
       format: "RGBA",
