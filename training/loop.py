@@ -42,7 +42,7 @@ class Training:
     seed: int = 0
     log_every: int = 10  # steps
     evaluate_every: int = 250  # steps
-    checkpoint_every: float = 120.0  # seconds
+    checkpoint_every: float = 60.0  # seconds
     until: float = math.inf  # on the clock `time.monotonic`: then it stops, with a checkpoint
 
 

@@ -40,7 +40,6 @@ class TokenizerTraining(Training):
     batch: int = 32
     muon_lr: float = 0.02
     adam_lr: float = 1e-3
-    checkpoint_every: float = 60.0  # seconds
 
 
 def train(args: TokenizerTraining, config: AnyConfig) -> AnyTokenizer:

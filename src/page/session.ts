@@ -99,10 +99,11 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings): S
     tier,
     async setTier(next) {
       const frame = await world.setTier(next);
+      if (frame && frame.tick === newest?.tick) {
+        newest = frame; // else the world has moved on, in this tier
+        view.draw(frame);
+      }
       tier.next(next);
-      if (!frame || frame.tick !== newest?.tick) return; // the world has moved on, in this tier
-      newest = frame;
-      view.draw(frame);
     },
     async begin(from, recorded = []) {
       const begun = loop.exclusive(async () => {

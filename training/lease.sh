@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# A world on a machine that is lent for minutes, without network: installs, records, trains, stops in time, leaves results.
+#
+#   bash training/lease.sh WORLD MINUTES WHEELS OUT [BEFORE]
+#
+# WHEELS: folder of all wheels that the machine lacks beside PyTorch (docs/training.md says how to fill it).
+# OUT: what to take home: checkpoints, TensorBoard logs, speed.json, power.csv where there is nvidia-smi, and the package
+# as far as it has come (fp16 weights, card, strip). BEFORE: the OUT of the last time; training goes on from there.
+# Exit status: 0 all is done, 3 time was up and the same command with BEFORE goes on, 2 bad input.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fail() { echo "error: $1" >&2; exit 2; }
+[[ $# -ge 4 ]] || fail "expected WORLD MINUTES WHEELS OUT [BEFORE], got $# arguments."
+world=$1 minutes=$2 wheels=$3 out=$4 before=${5:-}
+[[ $minutes =~ ^[0-9]+$ && $minutes -ge 1 ]] || fail "MINUTES: expected a whole number from 1, got '$minutes'."
+[[ -d $wheels ]] || fail "WHEELS: expected a folder, got '$wheels'."
+[[ -z $before || -d $before/data ]] || fail "BEFORE: expected the results of an earlier lease, got '$before'."
+python=${PYTHON:-python3}
+"$python" -c "import torch" 2>/dev/null || fail "expected $python with PyTorch, got one without. Set PYTHON."
+
+begin=$SECONDS
+packages=$PWD/.cache/lease-packages data=.data/lease/$world
+mkdir -p "$out/worlds" "$data"
+if [[ ! -d $packages ]]; then
+  rm -rf "$packages.partial"
+  "$python" -m pip install --quiet --no-index --no-deps --target "$packages.partial" "$wheels"/*
+  mv "$packages.partial" "$packages"
+fi
+export PYTHONPATH=$packages:$PWD:$PWD/python SDL_VIDEODRIVER=dummy
+[[ -z $before ]] || cp -r "$before/data/." "$data/"
+
+if command -v nvidia-smi >/dev/null; then
+  nvidia-smi --query-gpu=timestamp,power.draw,utilization.gpu --format=csv --loop=5 >"$out/power.csv" &
+  trap 'kill %1' EXIT
+fi
+[[ -f $out/speed.json || ${LEASE_TINY:-} ]] || "$python" -m training.throughput --world "$world" | tail -1 >"$out/speed.json"
+
+# A fifth of the time is for what comes after training.
+spent=$(((SECONDS - begin + 59) / 60))
+train=$((minutes - spent - (minutes + 4) / 5))
+((train >= 1)) || train=1
+status=0
+"$python" -m training.run --world "$world" --data "$data" --out "$out/worlds/$world" --minutes "$train" \
+  ${LEASE_TINY:+--tiny} || status=$?
+
+# What is worth taking home; recordings are made again.
+mkdir -p "$out/data"
+find "$data" -maxdepth 1 \( -name '*.pt' -o -name '*.pt.json' -o -name 'world.json' \) -exec cp {} "$out/data/" \;
+[[ ! -d $data/logs ]] || cp -r "$data/logs" "$out/data/"
+package=$out/worlds/$world left=$((60 * minutes - (SECONDS - begin)))
+if [[ $status == 3 && -f $data/world-model.pt && ! -f $package/metrics.json ]]; then
+  timeout $((left > 30 ? left : 30)) bash -c '
+    "$0" -m training.package --world "$1" --data "$2" --out "$3" --stage world-model &&
+    "$0" -m training.evaluate --world "$1" --data "$2" --package "$3" --starts 8 --runs 1 --frames 200' \
+    "$python" "$world" "$data" "$package" >"$out/judged.json" || echo "not judged: no time left" >&2
+fi
+exit $status
