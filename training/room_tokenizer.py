@@ -588,16 +588,17 @@ class RoomTokenizer(nn.Module):
         limit = torch.tensor([8.0, 8.0, 3.0, 0.05], device=device)
         low = torch.tensor([1.0, 1.0, c.eye - c.sway, -100.0], device=device)
         high = torch.tensor([c.side - 1, c.side - 1, c.eye + c.sway, 100.0], device=device)
-        moved = torch.cat([torch.zeros(1, 4, device=device), torch.diag(steps)])  # here, and a step each way
+        # Here, and a step forth and back each way: a slope to one side is that of half a step on.
+        moved = torch.cat([torch.zeros(1, 4, device=device), torch.diag(steps), -torch.diag(steps)])
         for number in range(rounds + 1):
             error = picture - self.room(polar((cameras[:, None] + moved).flatten(0, 1)), begin=begin)
             if number < coarse:
                 error = F.avg_pool2d(error, 3, 1, 1)
-            error = error.flatten(1).unflatten(0, (-1, 5))
+            error = error.flatten(1).unflatten(0, (-1, 9))
             here = error[:, 0]
             trust = 1 / (1 + (here / 0.1).square())  # what the empty room can't explain is a thing
             if number < rounds:
-                slope = (error[:, :1] - error[:, 1:]) / steps[:, None]  # [n, 4, pixels], of what is painted
+                slope = (error[:, 5:] - error[:, 1:5]) / (2 * steps[:, None])  # [n, 4, pixels], of what is painted
                 weighed = slope * trust[:, None]
                 square = weighed @ slope.transpose(1, 2)
                 square = square + torch.diag_embed(1e-3 * square.diagonal(dim1=1, dim2=2) + 1e-9)
