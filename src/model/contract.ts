@@ -10,7 +10,7 @@ type Tensors = GraphSpec["inputs"];
 type Sides = Pick<GraphSpec, "inputs" | "outputs">;
 type Graph = "tick" | "batch" | "large" | "encoder" | "reward";
 
-/** The tensors that the graphs of a world with these sizes take and give; only `tick` and `encoder` has every world. */
+/** The tensors that the graphs of a world with these sizes take and give; `tick` and `encoder` are in every world. */
 export function contractOf(manifest: Manifest): Record<Graph, Sides> {
   const { picture, kv, evaluations } = manifest;
   const { tokens, channels } = manifest.latent;

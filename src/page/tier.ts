@@ -2,6 +2,7 @@
  * Which tier paints: the person's choice; else the large one on a GPU, and on a CPU that has time to spare, for as long as
  * its ticks are made in time. What is dreamed is the same in both, so it may change at any frame.
  */
+import { distinctUntilChanged, map, skip } from "rxjs";
 import { TierError } from "../errors";
 import { percentile } from "../loop/stats";
 import type { Tier } from "../model/world";
@@ -40,7 +41,7 @@ export function createTierChooser(period: number, eager: boolean): { add(tickMs:
 
 /**
  * Paints small first, so that nobody waits for the first frame.
- * @param asked by the address; over the settings
+ * @param asked by the address: counts until the settings say something else
  * @throws TierError when the world hasn't what is asked for
  */
 export function connectTier(session: Session, asked: Tier | undefined): void {
@@ -63,8 +64,8 @@ export function connectTier(session: Session, asked: Tier | undefined): void {
       announce(`The ${tier} picture isn't there: ${(error as Error).message}`);
     }
   };
+  let wanted = asked ?? settings.value.tier;
   const obey = () => {
-    const wanted = asked ?? settings.value.tier;
     if (wanted !== "auto") paint(wanted, "As you chose");
     return wanted !== "auto";
   };
@@ -73,5 +74,13 @@ export function connectTier(session: Session, asked: Tier | undefined): void {
     const tier = chooser.add(stepMs, session.tier.value);
     paint(tier, tier === "large" ? "There is time" : "The large one takes too long here");
   });
-  settings.subscribe(obey);
+  const chosen = settings.pipe(
+    map((now) => now.tier),
+    distinctUntilChanged(),
+    skip(1),
+  );
+  chosen.subscribe((tier) => {
+    wanted = tier;
+    obey();
+  });
 }
