@@ -19,7 +19,7 @@ it("takes the large tier where small ticks leave time, and stays while it is in 
 });
 
 it("stays small where they don't", () => {
-  expect(changes(57, false, { small: () => 25, large: () => 30 })).toEqual(["small"]);
+  expect(changes(57, false, { small: () => 40, large: () => 45 })).toEqual(["small"]);
   const everyTenthLate = (tick: number) => (tick % 10 === 0 ? 60 : 10);
   expect(changes(57, false, { small: everyTenthLate, large: () => 30 })).toEqual(["small"]);
 });

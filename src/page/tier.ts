@@ -11,7 +11,7 @@ import type { Session } from "./session";
 
 const WARM_UP = 10; // ticks after a change that don't count
 const JUDGED = 40; // ticks from which the next choice is made
-const SPARE = 0.35; // of a tick's period: small ticks below it leave time for the large tier, about three times as slow
+const SPARE = 0.6; // of a tick's period: small ticks below it may leave time for the large tier
 const LATE = 0.9; // of a tick's period: large ticks above it are too slow
 
 /**

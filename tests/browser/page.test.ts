@@ -18,6 +18,8 @@ afterEach(async ({ task }) => {
 async function openPage(prepare: (page: Page) => Promise<unknown> = async () => undefined): Promise<Page> {
   const page = await browser.newPage();
   said = consoleOf(page);
+  // Or the page may go to the large tier between two frames that a test compares.
+  await page.addInitScript(() => localStorage.setItem("worldloop:settings", JSON.stringify({ tier: "small" })));
   await prepare(page);
   await page.goto(inject("pages").built);
   return page;
