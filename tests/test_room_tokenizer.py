@@ -154,6 +154,13 @@ def test_the_camera_is_found_at_a_wall_that_fills_the_picture(room, at):
     middle = CONFIG.side / 2
     there = (x - middle + 1j * (y - middle)) * 1j**wall + middle + 1j * middle
     assert torch.dist(camera[:2], torch.tensor([there.real, there.imag])) < 1 and abs(off) < 1
+    # Where one was at this wall a frame earlier, looking too far away for that alone to lead here, it is this wall.
+    before = (room.latent_of(state(x, y, degrees + 60)) - room.mean) / room.std
+    with torch.no_grad():
+        camera = room.read(room.encode(picture, before) * room.std + room.mean)[0][0]
+    assert torch.dist(camera[:2], torch.tensor([x, y])) < 1
+    off = math.degrees(math.atan2(camera[4], camera[3])) - degrees
+    assert abs((off + 180) % 360 - 180) < 1
 
 
 def test_a_camera_that_is_found_elsewhere_moves_on_as_before(room):

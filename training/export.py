@@ -127,9 +127,8 @@ def export_tick(
 
 
 def export_large(model: WorldModel, large: AnyTokenizer, *, path: Path) -> None:
-    c = model.config
-    inputs = {"latent": torch.randn(1, c.tokens, c.token_channels)}
-    export_graph(Paint(c, large).eval(), inputs, ["rgba"], path)
+    inputs = {"latent": tick_inputs(model, evaluations=1)["latent"]}
+    export_graph(Paint(model.config, large).eval(), inputs, ["rgba"], path)
 
 
 def export_encoder(model: WorldModel, tokenizer: AnyTokenizer, *, path: Path) -> None:

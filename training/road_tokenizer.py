@@ -29,7 +29,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .room_tokenizer import times, wrap
+from .room_tokenizer import slopes, times, ways_of, wrap
 from .tokenizer import Block, to_float
 
 # Numbers of a car: cosine and sine of its heading, of x, of y, of its place on the ring; aside; cosine and sine of its
@@ -482,8 +482,7 @@ class RoadTokenizer(nn.Module):
             empty = torch.zeros(*bends.shape[:2], c.ring, device=picture.device)
             bends = empty.scatter(2, slot[:, None].expand(-1, bends.shape[1], -1), bends)
             steps = torch.tensor([0.1, 0.01, 0.1] + [0.02] * bends.shape[1], device=picture.device)
-            # Here, and a step forth and back each way: a slope to one side is that of half a step on.
-            moved = torch.cat([torch.zeros_like(steps)[None], torch.diag(steps), -torch.diag(steps)])
+            moved = ways_of(steps)
             here = torch.zeros(len(picture), 1, len(steps), device=picture.device)
             for _ in range(2):
                 ways, road = self.moved(pose, turns, bends, here + moved)
@@ -493,8 +492,7 @@ class RoadTokenizer(nn.Module):
                     error = F.avg_pool2d(error, 3, 1, 1)
                 error = error.flatten(1).unflatten(0, (-1, len(moved)))
                 trust = 1 / (1 + (error[:, 0] / 0.15).square())  # what no such road explains is another one
-                ahead, back = error[:, 1:].chunk(2, 1)
-                slope = (back - ahead) / (2 * steps[:, None])
+                slope = slopes(error, steps)
                 weighed = slope * trust[:, None]
                 square = weighed @ slope.transpose(1, 2)
                 square = square + torch.diag_embed(0.05 * square.diagonal(dim1=1, dim2=2) + 1e-3 / steps.square())
@@ -574,12 +572,12 @@ class RoadTokenizer(nn.Module):
         best = torch.cat([first, second])
         angle, x, y = angles[best], *(unit(f[best]) for f in felt)
         steps, limit = torch.tensor([0.005, 0.03, 0.03], device=device), torch.tensor([0.04, 0.3, 0.3], device=device)
-        moved = torch.cat([torch.zeros(1, 3, device=device), torch.diag(steps), -torch.diag(steps)])
+        moved = ways_of(steps)
         rounds = 6
         for number in range(rounds + 1):
             at_angle = (angle[:, None] + moved[:, 0]).flatten()
             at_x, at_y = (
-                times(v[:, None].expand(-1, 7, -1), torch.stack([m.cos(), m.sin()], 1)[None]).flatten(0, 1)
+                times(v[:, None].expand(-1, len(moved), -1), torch.stack([m.cos(), m.sin()], 1)[None]).flatten(0, 1)
                 for v, m in ((x, moved[:, 1]), (y, moved[:, 2]))
             )
             heading = torch.stack([at_angle.cos(), at_angle.sin()], 1)
@@ -587,10 +585,10 @@ class RoadTokenizer(nn.Module):
             error = ((seen - painted) * grass).unflatten(1, (c.size, c.size))[:, None]
             if number < rounds - 2:  # from further away the coarse shapes lead
                 error = F.avg_pool2d(error, 7, 2, 3)
-            error = error.flatten(1).unflatten(0, (-1, 7))
+            error = error.flatten(1).unflatten(0, (-1, len(moved)))
             here = error[:, 0]
             if number < rounds:
-                slope = (error[:, 4:] - error[:, 1:4]) / (2 * steps[:, None])
+                slope = slopes(error, steps)
                 square = slope @ slope.transpose(1, 2)
                 square = square + torch.diag_embed(1e-2 * square.diagonal(dim1=1, dim2=2) + 1e-6)
                 way = solved(square, (slope @ here[..., None])[..., 0]).clamp(-limit, limit)

@@ -588,17 +588,16 @@ class RoomTokenizer(nn.Module):
         limit = torch.tensor([8.0, 8.0, 3.0, 0.05], device=device)
         low = torch.tensor([1.0, 1.0, c.eye - c.sway, -100.0], device=device)
         high = torch.tensor([c.side - 1, c.side - 1, c.eye + c.sway, 100.0], device=device)
-        # Here, and a step forth and back each way: a slope to one side is that of half a step on.
-        moved = torch.cat([torch.zeros(1, 4, device=device), torch.diag(steps), -torch.diag(steps)])
+        moved = ways_of(steps)
         for number in range(rounds + 1):
             error = picture - self.room(polar((cameras[:, None] + moved).flatten(0, 1)), begin=begin)
             if number < coarse:
                 error = F.avg_pool2d(error, 3, 1, 1)
-            error = error.flatten(1).unflatten(0, (-1, 9))
+            error = error.flatten(1).unflatten(0, (-1, len(moved)))
             here = error[:, 0]
             trust = 1 / (1 + (here / 0.1).square())  # what the empty room can't explain is a thing
             if number < rounds:
-                slope = (error[:, 5:] - error[:, 1:5]) / (2 * steps[:, None])  # [n, 4, pixels], of what is painted
+                slope = slopes(error, steps)
                 weighed = slope * trust[:, None]
                 square = weighed @ slope.transpose(1, 2)
                 square = square + torch.diag_embed(1e-3 * square.diagonal(dim1=1, dim2=2) + 1e-9)
@@ -680,6 +679,20 @@ class RoomTokenizer(nn.Module):
         loss = painting + searching + 0.1 * off + taking
         parts = {"search": searching, "off": off, "taking": taking}
         return loss, {"loss": loss.detach(), "psnr": psnr, **{k: v.detach() for k, v in parts.items()}}
+
+
+def ways_of(steps: Tensor) -> Tensor:
+    """Where slopes are taken from: here, and a step forth and back along each of n numbers: [n] to [1 + 2 n, n].
+
+    A slope to one side alone is that of half a step on, and leads away from what is sharper than its painting.
+    """
+    return torch.cat([torch.zeros_like(steps)[None], torch.diag(steps), -torch.diag(steps)])
+
+
+def slopes(error: Tensor, steps: Tensor) -> Tensor:
+    """How the painting changes with each number, from errors at `ways_of(steps)`: [B, 1 + 2 n, P] to [B, n, P]."""
+    forth, back = error[:, 1:].chunk(2, 1)
+    return (back - forth) / (2 * steps[:, None])
 
 
 def polar(camera: Tensor) -> Tensor:

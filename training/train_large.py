@@ -15,9 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from . import checkpoint
 from .command import exit_status, stage_parser
 from .data import Episodes, load_episodes
 from .device import find_place
@@ -124,7 +122,7 @@ def painted(model: AnyTokenizer, small: AnyTokenizer, held: Episodes, large: Epi
     """Held-out pictures painted from what is known of them: median PSNR, dB, and sharpness as a share of the real."""
     rows = spread(held, 1, min(SCORED, len(held.frames)))
     dreamed = to_uint8(model.decode(latents_of(small, held, rows).to(model.mean.device)))
-    real: Tensor = torch.from_numpy(large.frames[rows]).to(dreamed.device)
+    real = torch.from_numpy(large.frames[rows]).to(dreamed.device)
     ratio = sharpness(dreamed.cpu().numpy()) / sharpness(large.frames[rows])
     return {"psnr": psnr(dreamed, real).median().item(), "sharpness": float(np.median(ratio))}
 
@@ -133,10 +131,7 @@ def load_large(folder: Path, world: str) -> AnyTokenizer | None:
     """What paints the large tier, None where it wasn't trained."""
     if not (folder / f"{STAGE}.pt").is_file():
         return None
-    state = checkpoint.load(folder / f"{STAGE}.pt", world=world, stage=STAGE)
-    model = build(state["meta"]["config"])
-    model.load_state_dict(state["model"])
-    return model.eval()
+    return load_tokenizer(folder / f"{STAGE}.pt", world, STAGE)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -152,8 +152,8 @@ def write_latents(model: AnyTokenizer, folder: Path, *, mirror: bool) -> None:
             os.replace(partial, out)
 
 
-def load_tokenizer(path: Path, world: str) -> AnyTokenizer:
-    state = checkpoint.load(path, world=world, stage=STAGE)
+def load_tokenizer(path: Path, world: str, stage: str = STAGE) -> AnyTokenizer:
+    state = checkpoint.load(path, world=world, stage=stage)
     model = build(state["meta"]["config"])
     model.load_state_dict(state["model"])
     return model.eval()

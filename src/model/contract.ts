@@ -4,7 +4,7 @@
  */
 import { ManifestError, ShapeError } from "../errors";
 import { slotCount } from "./kv-window";
-import type { GraphSpec, Manifest } from "./manifest";
+import { type GraphSpec, largeSize, type Manifest } from "./manifest";
 
 type Tensors = GraphSpec["inputs"];
 type Sides = Pick<GraphSpec, "inputs" | "outputs">;
@@ -32,7 +32,7 @@ export function contractOf(manifest: Manifest): Record<Graph, Sides> {
       slot: float(...slot),
     },
   };
-  const times = Math.max(2, Math.round((manifest.large?.outputs.rgba?.shape[0] ?? 0) / picture.height));
+  const times = Math.max(2, Math.round((largeSize(manifest)?.height ?? 0) / picture.height));
   const worlds = manifest.batch?.inputs.noise?.shape[0] ?? 1;
   const many = (tensors: Tensors): Tensors =>
     Object.fromEntries(
