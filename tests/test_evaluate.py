@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training import inverse_dynamics
+from training import inverse_dynamics, push_t
 from training.copy_last import CopyLast
 from training.curves import draw_curves
 from training.data import Episodes
-from training.drift import Reference, Window, drift, real_windows
+from training.drift import WINDOW, Reference, Window, drift, lasting, real_windows
 from training.errors import TrainingError
 from training.evaluate import main as evaluate
 from training.fixture import draw_actions, draw_pictures
 from training.following import compare, levels_of
-from training.held_out import spread
+from training.held_out import played, spread, steered
 from training.invention import curvature
 from training.inverse_dynamics import BEFORE, FRAMES, ActionReader, ReaderTraining, train_reader
 from training.measures import colours, frechet, interval, motion, psnr, sharpness, ssim, total_variation, wasserstein
@@ -121,6 +121,8 @@ def test_alive_until_the_first_window_that_is_far_off_frozen_or_deaf():
     far = 1.0  # farther than any real window, though not by much
     assert reference.score(window(far=far))["frechet"] > reference.widest
     assert alive(good, window(far=far), widest=True) == 1
+    rows = [reference.score(w) for w in (good, window(far=4.0), good, window(moving=2.4))]
+    assert reference.breaches({name: [row[name] for row in rows] for name in rows[0]}) == ["", "frechet", "", "motion"]
     assert alive(good, good, widest=True) == 2
     assert alive(window(moving=2.4), good) == 0
     assert alive(good, window(moving=2.6)) == 2
@@ -213,6 +215,33 @@ def test_drift_of_a_frozen_picture_is_death_and_the_strip_shows_both(tiny):
     assert strip.shape == (3 * 32, 3 * 16, 3)  # three runs, real above dreamed, 1, 10 and 30 frames ahead
     first = episodes.frames[8]
     assert np.array_equal(strip[:16, :16], first)
+
+
+def test_reality_is_steered_by_sight_episode_after_episode():
+    source, seeds = push_t.Source(), iter((21, 22, 23))
+    rows = list(steered(source, push_t.player(np.random.default_rng(0)), seeds))  # until the seeds are used up
+    begins = [picture for picture, _, first in rows if first]
+    source.close()
+    fresh = push_t.Source()
+    assert len(begins) == 3
+    for seed, picture in zip((21, 22, 23), begins, strict=True):
+        assert np.array_equal(fresh.reset(seed), picture)
+    fresh.close()
+
+
+def test_real_runs_as_long_as_dreamed_ones_stand_beside_them():
+    real = played(push_t, runs=2, frames=2 * WINDOW)
+    episodes = Episodes(real["frames"], real["actions"], real["starts"])
+    reader = train_reader(episodes, ReaderTraining(passes=0.1))
+    reference = real_windows(episodes, reader, WINDOW)
+    courses = lasting(push_t, reader, reference, runs=2, frames=3 * WINDOW)
+    assert [len(scores[name]) for scores in courses for name in ("frechet", "reader")] == [3] * 4
+    assert courses == lasting(push_t, reader, reference, runs=2, frames=3 * WINDOW)
+    table = drift(CopyLast, push_t, reader, episodes, reference, lengths=[WINDOW], real=courses)[0]
+    breaks = [why for scores in courses for why in reference.breaches(scores)]
+    own = zip(*reference.scores.values(), strict=True)
+    breaks += [why for row in own for why in reference.breaches(dict(zip(reference.scores, row, strict=True)))]
+    assert table["broken_real"] == np.mean([why != "" for why in breaks]) and table["broken"] == 1
 
 
 def test_starts_longer_than_any_episode_are_refused(tiny):

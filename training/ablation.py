@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from .any_tokenizer import AnyTokenizer
 from .command import exit_status, stage_parser
 from .data import load_episodes
 from .environments import recipe, world_module
@@ -30,8 +31,7 @@ from .measures import frechet, interval, psnr, sharpness
 from .teacher import FRAMES, Teacher, load_teacher
 from .teacher import STAGE as TEACHER
 from .tokenizer import to_uint8
-from .tokenizers import AnyTokenizer
-from .train_tokenizer import encode_all, load_tokenizer
+from .train_tokenizer import load_tokenizer
 from .train_world_model import STAGE as WORLD_MODEL
 from .train_world_model import WorldModelTraining, fitted, load_world_model, model_for
 from .train_world_model import train as train_world_model
@@ -171,7 +171,7 @@ def compare(a: Ablation) -> list[dict]:
     true_sharpness = sharpness(real[:, CONTEXT:].reshape(-1, *real.shape[2:])).mean()
     module = world_module(a.world, a.data)
     config = fitted(a.model or model_for(module), tokenizer, module)
-    context = patchify(encode_all(tokenizer, real[:, :CONTEXT].reshape(-1, *real.shape[2:])), config)
+    context = patchify(tokenizer.encode_all(real[:, :CONTEXT].reshape(-1, *real.shape[2:])), config)
     context = context.unflatten(0, (a.clips, CONTEXT))
     copied = np.repeat(real[:, CONTEXT - 1 : CONTEXT], FRAMES - CONTEXT, 1)
     table = [row("copy-last-frame", copied, 0.0)]

@@ -177,6 +177,10 @@ def _drift(metrics: dict) -> str:
         if rule in drift
         for m in drift[rule]
     ]
+    alive += [
+        ["share of windows that break the rule", *(f"{c['drift']['broken']:.3f}" for c in columns.values())]
+        + [f"{drift['broken_real']:.3f}"]
+    ]
     measured = [
         [TITLES[k]]
         + ["{first:.2f}, {last:.2f}, {worst:.2f}".format(**c["drift"]["measures"][k]) for c in columns.values()]

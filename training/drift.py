@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from types import ModuleType
 
 import numpy as np
@@ -17,12 +18,14 @@ from tqdm import tqdm
 
 from .data import Episodes
 from .following import READABLE
-from .held_out import CONTEXT, spread
+from .held_out import CONTEXT, Player, spread, steered
 from .inverse_dynamics import BEFORE, ActionReader
 from .measures import colours, frechet, interval, motion, sharpness, total_variation
 from .onnx_world import OnnxWorld
+from .record import HELD_OUT_FROM
 
 WINDOW = 100  # frames
+LASTING_SEED = HELD_OUT_FROM + 100_000
 MEASURES = ("frechet", "colours", "sharpness", "motion", "reader")
 FRECHET_LIMIT, MOTION_LIMIT, READER_LIMIT = 3.0, 0.25, 0.5  # of real against real, of real motion, of the ceiling
 MARKS = (1_000, 10_000)  # frames at which the share alive is told
@@ -82,19 +85,23 @@ class Reference:
         }
 
     def fate(self, scores: dict[str, list[float]], *, widest: bool = False) -> tuple[int, str]:
-        """Windows of a run before the first that breaks a rule, and the measure that broke it; "" where none did.
+        """Windows of a run before the first that breaks a rule, and the measure that broke it; "" where none did."""
+        whys = self.breaches(scores, widest=widest)
+        return next(((number, why) for number, why in enumerate(whys) if why), (len(whys), ""))
+
+    def breaches(self, scores: dict[str, list[float]], *, widest: bool = False) -> list[str]:
+        """For each window of a run the measure by which it breaks a rule, "" where it breaks none.
 
         With `widest` a window may be as far from real ones as the farthest real window is from the other real runs.
         """
         limit = self.widest if widest else FRECHET_LIMIT * self.middle["frechet"]
-        reads = scores["reader"]
+        reads, whys = scores["reader"], []
         for number, (far, moving) in enumerate(zip(scores["frechet"], scores["motion"], strict=True)):
             lately = reads[max(0, number + 1 - SPAN) : number + 1]
             deaf = np.mean(lately) < READER_LIMIT * self.middle["reader"] and len(lately) == min(SPAN, len(reads))
             broken = far > limit, moving < MOTION_LIMIT, deaf
-            if any(broken):
-                return number, ("frechet", "motion", "reader")[broken.index(True)]
-        return len(reads), ""
+            whys.append(("frechet", "motion", "reader")[broken.index(True)] if any(broken) else "")
+        return whys
 
 
 def real_windows(episodes: Episodes, reader: ActionReader, window: int) -> Reference:
@@ -110,7 +117,37 @@ def real_windows(episodes: Episodes, reader: ActionReader, window: int) -> Refer
     return Reference([run for run in runs if run], episodes.actions)
 
 
-def policy_of(module: ModuleType | None, episodes: Episodes, first: int, run: int) -> Callable[..., np.ndarray]:
+def lasting(
+    module: ModuleType, reader: ActionReader, reference: Reference, *, runs: int, frames: int, bar: tqdm | None = None
+) -> list[dict[str, list[float]]]:
+    """Scores of real runs as long as dreamed ones, steered by sight, of seeds that `reference` isn't made of.
+
+    An episode that ends is followed by the next, and no window is cut from two.
+    """
+    source, seeds, courses = module.Source(), count(LASTING_SEED), []
+    for run in range(runs):
+        act = module.player(np.random.default_rng([LASTING_SEED, run]))
+        scores: dict[str, list[float]] = {m: [] for m in MEASURES}
+        for picture, action, begins in steered(source, act, seeds):
+            if begins:
+                pictures, actions = [], []
+            pictures.append(picture)
+            actions.append(action)
+            if len(pictures) < WINDOW:
+                continue
+            for name, value in reference.score(Window.of(np.stack(pictures), np.stack(actions), reader)).items():
+                scores[name].append(value)
+            pictures, actions = [], []
+            if bar is not None:
+                bar.update(WINDOW)
+            if len(scores["frechet"]) == frames // WINDOW:
+                break
+        courses.append(scores)
+    source.close()
+    return courses
+
+
+def policy_of(module: ModuleType | None, episodes: Episodes, first: int, run: int) -> Player:
     """Steers a run: the world's `player`, which sees the picture, or else what was recorded, one episode after another.
 
     Recorded actions leave a road that isn't the one they were driven on; where a world has a player, use that.
@@ -123,7 +160,7 @@ def policy_of(module: ModuleType | None, episodes: Episodes, first: int, run: in
 
 def dream_windows(
     world: OnnxWorld,
-    policy: Callable[..., np.ndarray],
+    policy: Player,
     context: tuple[np.ndarray, np.ndarray],
     *,
     run: int,
@@ -152,13 +189,14 @@ def drift(
     reference: Reference,
     *,
     lengths: list[int],
+    real: list[dict[str, list[float]]] | None = None,
     workers: int = 2,
     bar: tqdm | None = None,
 ) -> tuple[dict, np.ndarray]:
     """Runs of the given lengths in frames; gives the figures and the strip, real above dreamed pictures at `STRIP`.
 
     `workers` runs go at a time: threads, since networks compute outside Python's lock. `module=None` plays recorded
-    actions whatever the world offers.
+    actions whatever the world offers. `real`, what `lasting` gives, stands beside the dreamed runs.
     """
     # From the first frames of each real run, which leaves real pictures beside the dream, then from anywhere.
     begins = np.intersect1d(np.flatnonzero(episodes.starts), episodes.windows(CONTEXT))
@@ -185,7 +223,7 @@ def drift(
     with ThreadPoolExecutor(workers) as pool:
         runs = list(pool.map(run, range(len(lengths))))
     rows = [beside(episodes, first, shown) for first, (_, shown) in zip(firsts, runs[:STRIP_RUNS], strict=False)]
-    return summary([scores for scores, _ in runs], reference, lengths), np.concatenate(rows)
+    return summary([scores for scores, _ in runs], reference, lengths, real or []), np.concatenate(rows)
 
 
 def beside(episodes: Episodes, first: int, dreamed: list[np.ndarray]) -> np.ndarray:
@@ -198,7 +236,12 @@ def beside(episodes: Episodes, first: int, dreamed: list[np.ndarray]) -> np.ndar
     return np.concatenate(pairs, 1)
 
 
-def summary(runs: list[dict[str, list[float]]], reference: Reference, lengths: list[int]) -> dict:
+def summary(
+    runs: list[dict[str, list[float]]],
+    reference: Reference,
+    lengths: list[int],
+    lasting_real: list[dict[str, list[float]]],
+) -> dict:
     """Share alive (mean, low, high), and for each measure its mean course over windows, first, last and worst."""
     window = min(WINDOW, *lengths)
     measures = {}
@@ -214,7 +257,9 @@ def summary(runs: list[dict[str, list[float]]], reference: Reference, lengths: l
             "worst_window": worst,
             "course": course,
         }
-    real = [dict(zip(MEASURES, row, strict=True)) for row in zip(*reference.scores.values(), strict=True)]
+    real = [
+        dict(zip(MEASURES, row, strict=True)) for row in zip(*reference.scores.values(), strict=True)
+    ] + lasting_real
 
     def shares(of: list[dict[str, list[float]]], **rule: bool) -> dict[str, tuple[float, float, float] | None]:
         alive = {}
@@ -224,6 +269,9 @@ def summary(runs: list[dict[str, list[float]]], reference: Reference, lengths: l
             alive[str(mark)] = interval(lasting, np.mean) if long else None
         return alive
 
+    def broken(of: list[dict[str, list[float]]]) -> float:
+        return float(np.mean([why != "" for run in of for why in reference.breaches(run)]))
+
     fates = [reference.fate(run) for run in runs]
     longest = max(lengths)
     marks = [m for m in MARKS if m <= longest] or [longest // window * window]  # whole windows are judged
@@ -232,6 +280,8 @@ def summary(runs: list[dict[str, list[float]]], reference: Reference, lengths: l
         "window": window,
         "alive": shares(runs),
         "alive_real": shares(real),
+        "broken": broken(runs),
+        "broken_real": broken(real),
         "widest": reference.widest,
         "alive_widest": shares(runs, widest=True),
         "alive_widest_real": shares(real, widest=True),

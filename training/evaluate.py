@@ -24,7 +24,7 @@ from tqdm import tqdm
 from .card import write_card
 from .copy_last import CopyLast
 from .data import Episodes
-from .drift import WINDOW, Reference, drift, real_windows
+from .drift import WINDOW, Reference, drift, lasting, real_windows
 from .environments import world_module
 from .errors import TrainingError
 from .following import AHEAD, follow
@@ -66,6 +66,7 @@ class Real:
     long: Episodes
     reader: ActionReader
     reference: Reference
+    lasting: list[dict]  # scores of real runs of full length, where that is longer than the reference's and they can be
     drives: list[Drive] | None  # None where there is no road
     loops: dict | None  # None where a world offers no loops
     posed: Posed | None  # None where a world doesn't say where things are
@@ -89,18 +90,29 @@ def gather(e: Evaluation) -> Real:
         training = PoseTraining(frames=min(PoseTraining.frames, 150 * e.starts))
         pose_reader = reader_of_poses(e.world, e.data, training)
         posed = record_poses(module, episodes=e.starts, seed=TEST_SEED)
+    reference = real_windows(runs, reader, min(WINDOW, e.frames))
+    courses = []
+    if e.frames > LONG and by_sight(module, e):
+        with _bar(e.runs * e.frames, "real runs of full length", "frame") as bar:
+            courses = lasting(module, reader, reference, runs=e.runs, frames=e.frames, bar=bar)
     return Real(
         module=module,
         held=held,
         random=random_episodes(e.world, module, e.data, starts=e.starts, ahead=AHEAD),
         long=runs,
         reader=reader,
-        reference=real_windows(runs, reader, min(WINDOW, e.frames)),
+        reference=reference,
+        lasting=courses,
         drives=real_drives(module, runs=e.runs, frames=e.frames) if hasattr(module, "ROAD") else None,
         loops=real_loops(module, min(e.starts, 16)) if hasattr(module, "LOOPS") else None,
         posed=posed,
         pose_reader=pose_reader,
     )
+
+
+def by_sight(module: ModuleType, e: Evaluation) -> bool:
+    """Whether long runs are steered by what is seen."""
+    return hasattr(module, "player") and not e.open_loop
 
 
 def judge(
@@ -110,12 +122,12 @@ def judge(
     world, module = make(), real.module
     names = [action["name"] for action in module.FACTS["actions"]]
     metrics: dict = {"action_following": follow(world, real.reader, real.random, names, starts=e.starts)}
-    by_sight = hasattr(module, "player") and not e.open_loop
+    steers = module if by_sight(module, e) else None
     with _bar(sum(lengths), f"drift, {name}", "frame") as bar:
         metrics["drift"], strip = drift(
-            make, module if by_sight else None, real.reader, real.long, real.reference, lengths=lengths, bar=bar
+            make, steers, real.reader, real.long, real.reference, lengths=lengths, real=real.lasting, bar=bar
         )
-    metrics["drift"]["policy"] = "steered by sight" if by_sight else "recorded actions"
+    metrics["drift"]["policy"] = "recorded actions" if steers is None else "steered by sight"
     if real.posed is not None and real.pose_reader is not None:
         with _bar(e.starts, f"poses, {name}", "start") as bar:
             metrics["pose"] = poses(world, module, real.pose_reader, real.posed, bar=bar)

@@ -18,8 +18,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from .any_tokenizer import AnyTokenizer
 from .package_weights import name_weights
-from .tokenizers import AnyTokenizer, Told
 from .world_model import WorldModel, WorldModelConfig, growth, patchify, unpatchify
 
 OPSET = 20
@@ -134,7 +134,7 @@ def export_large(model: WorldModel, large: AnyTokenizer, *, path: Path) -> None:
 def export_encoder(model: WorldModel, tokenizer: AnyTokenizer, *, path: Path) -> None:
     size = tokenizer.config.size
     inputs = {"picture": torch.zeros(size, size, 3, dtype=torch.uint8)}
-    if isinstance(tokenizer, Told):
+    if tokenizer.CARRIES:
         inputs["before"] = torch.zeros(1, model.config.tokens, model.config.token_channels)
     export_graph(Encode(model, tokenizer).eval(), inputs, ["latent"], path)
 

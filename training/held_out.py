@@ -7,6 +7,8 @@ under. A world without a live environment has only the first, which then stands 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from itertools import chain, count, islice
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +21,7 @@ from .record import HELD_OUT_FROM, Recording, record, write_npz
 
 CONTEXT = 8  # real frames before a dream
 RANDOM_SEED, LONG_SEED = HELD_OUT_FROM + 1, HELD_OUT_FROM + 2
+Player = Callable[[np.ndarray, np.ndarray], np.ndarray]  # steers by two consecutive pictures
 LEAD_IN = 60  # frames that the start policy plays before a random script begins
 
 
@@ -107,26 +110,31 @@ def played(module: ModuleType, *, runs: int, frames: int) -> dict[str, np.ndarra
 
     Where an episode ends early, the next one begins.
     """
-    source, seeds = module.Source(), 0  # how many episodes ended early
-    pictures, actions, starts = [], [], []
+    source, rows, seeds = module.Source(), [], count(LONG_SEED + runs + 1)
     bar = tqdm(total=runs * frames, unit="frame", desc="real runs", file=sys.stderr, disable=not sys.stderr.isatty())
     for run in range(runs):
         act = module.player(np.random.default_rng([LONG_SEED, run]))
-        before = picture = source.reset(LONG_SEED + run)
-        begins = True
-        for _ in range(frames):
-            action = act(before, picture)
-            pictures.append(picture)
-            actions.append(action)
-            starts.append(begins)
-            before, picture, begins = picture, source.step(action), source.done
-            if begins:
-                seeds += 1
-                before = picture = source.reset(LONG_SEED + runs + seeds)
+        for row in islice(steered(source, act, chain([LONG_SEED + run], seeds)), frames):
+            rows.append(row)
             bar.update()
     bar.close()
     source.close()
+    pictures, actions, starts = zip(*rows, strict=True)
     return {"frames": np.stack(pictures), "actions": np.stack(actions), "starts": np.array(starts, bool)}
+
+
+def steered(source: object, act: Player, seeds: Iterator[int]) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
+    """A real environment steered by sight, episode after episode, each from the next of `seeds`; without end.
+
+    Gives the picture, the action that leads on from it, and whether an episode begins with it.
+    """
+    for seed in seeds:
+        before = picture = source.reset(seed)
+        begins = True
+        while begins or not source.done:
+            action = act(before, picture)
+            yield picture, action, begins
+            before, picture, begins = picture, source.step(action), False
 
 
 def _kept(path: Path, spec: Recording) -> Episodes:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .any_tokenizer import AnyTokenizer
 from .data import Episodes, load_episodes
 from .environments import recipe, world_module
 from .errors import TrainingError
@@ -23,9 +24,8 @@ from .held_out import held_out_episodes, spread
 from .package_weights import write_rest
 from .record import Recording, record
 from .self_forcing import CONTEXT_LEVEL
-from .tokenizers import AnyTokenizer
 from .train_large import load_large
-from .train_tokenizer import latents_of, load_tokenizer
+from .train_tokenizer import load_tokenizer
 from .train_world_model import load_world_model
 from .world_model import WorldModel, patchify
 
@@ -74,7 +74,7 @@ def write_package(
         rows = np.arange(frame - START_FRAMES + 1, frame + 1)
         if rows[0] < 0 or episodes.starts[rows[1:]].any():
             raise TrainingError(f"start '{title}': expected {START_FRAMES} frames of one episode before it.")
-        latents = patchify(latents_of(tokenizer, episodes, rows), model.config).numpy()
+        latents = patchify(tokenizer.latents_of(episodes, rows), model.config).numpy()
         files = {
             "latents": (f"starts/{number}.latents.f32", latents.astype("<f4")),
             "actions": (f"starts/{number}.actions.f32", episodes.actions[rows[:-1]].astype("<f4")),

@@ -13,8 +13,9 @@ import onnx
 import torch
 from onnx import numpy_helper
 
+from .any_tokenizer import AnyTokenizer
 from .errors import TrainingError
-from .tokenizers import AnyTokenizer, build
+from .tokenizers import build
 from .world_model import WorldModel, WorldModelConfig
 
 FILE = "training.npz"

@@ -28,13 +28,13 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
+from .any_tokenizer import AnyTokenizer
 from .command import exit_status, stage_parser, told
 from .device import compiled, find_place
 from .environments import recipe, world_module
 from .errors import TrainingError
 from .export import export_tick, tick_inputs
 from .loop import Loop, Training, follow
-from .tokenizers import AnyTokenizer
 from .train_tokenizer import load_tokenizer
 from .train_world_model import STAGE as WORLD_MODEL
 from .train_world_model import held_out, held_rows, load_world_model, training_rows

@@ -29,6 +29,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .any_tokenizer import ToldTokenizer
+from .data import Episodes
 from .room_tokenizer import slopes, times, ways_of, wrap
 from .tokenizer import Block, to_float
 
@@ -102,9 +104,9 @@ class RoadConfig:
         return asdict(self)
 
 
-class RoadTokenizer(nn.Module):
+class RoadTokenizer(ToldTokenizer):
     ALONE = 7  # which of a state's numbers says that no other stretch of the road can be in view
-    SURFACES = ("meadow", "road", "car")  # of these the large tier has finer ones: see `train_large.py`
+    SURFACES = ("meadow", "road", "car")
 
     def __init__(self, config: RoadConfig) -> None:
         super().__init__()
@@ -182,6 +184,12 @@ class RoadTokenizer(nn.Module):
         """Latents [..., C, 4, 4], normalised or not, of the same scenes with left for right: means are 0."""
         sign = torch.tensor([*MIRRORED, *[-1] * (2 * self.config.share)], dtype=latents.dtype, device=latents.device)
         return latents * sign[:, None, None]
+
+    def mirrored_latents_of(self, episodes: Episodes) -> Tensor:
+        return self.mirrored(self.latents_of(episodes))
+
+    def told_whole(self, episodes: Episodes) -> np.ndarray:
+        return episodes.states[:, self.ALONE]
 
     @torch.no_grad()
     def normalise(self, states: Tensor, starts: Tensor) -> None:

@@ -28,6 +28,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .any_tokenizer import ToldTokenizer
 from .tokenizer import to_float
 from .world_model import settle
 
@@ -83,14 +84,8 @@ class RoomConfig:
         return asdict(self)
 
 
-class RoomTokenizer(nn.Module):
-    SURFACES = (
-        "floor",
-        "wall",
-        "ceiling",
-        "thing",
-        "cover",
-    )  # of these the large tier has finer ones: see `train_large.py`
+class RoomTokenizer(ToldTokenizer):
+    SURFACES = ("floor", "wall", "ceiling", "thing", "cover")
 
     def __init__(self, config: RoomConfig) -> None:
         super().__init__()

@@ -24,13 +24,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .any_tokenizer import AnyTokenizer
 from .command import stage_main
 from .critic import Critic, critic_loss, dream_loss
 from .device import compiled, find_place
 from .environments import world_module
 from .loop import Loop, Training, follow
 from .tokenizer import to_uint8
-from .tokenizers import AnyTokenizer
 from .train_tokenizer import load_tokenizer
 from .train_world_model import LatentRows, held_out, held_rows, load_world_model, training_rows
 from .world_model import Grow, WorldModel, growth, patchify, unpatchify

@@ -23,6 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .any_tokenizer import AnyTokenizer
+from .data import Episodes
 from .tokenizer import to_float
 
 UNLIKE = 0.06  # of a channel's range: so much a pixel differs from the background where something is
@@ -61,8 +63,8 @@ class SpriteConfig:
         return asdict(self)
 
 
-class SpriteTokenizer(nn.Module):
-    SURFACES = ("usual", "texture", "cover")  # of these the large tier has finer ones: see `train_large.py`
+class SpriteTokenizer(AnyTokenizer):
+    SURFACES = ("usual", "texture", "cover")
 
     def __init__(self, config: SpriteConfig) -> None:
         super().__init__()
@@ -90,6 +92,9 @@ class SpriteTokenizer(nn.Module):
         # Statistics of the poses over the training set, per number; set once, after training.
         self.register_buffer("mean", torch.zeros(c.channels, 1, 1))
         self.register_buffer("std", torch.ones(c.channels, 1, 1))
+
+    def begin(self, episodes: Episodes) -> None:
+        self.prepare(episodes.frames)
 
     @torch.no_grad()
     def prepare(self, frames: np.ndarray) -> None:

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .any_tokenizer import AnyTokenizer
+from .muon import optimisers
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,9 @@ class Block(nn.Module):
         return x + self.conv2(F.relu(self.conv1(F.relu(x))))
 
 
-class Tokenizer(nn.Module):
+class Tokenizer(AnyTokenizer):
+    STORED = np.float16
+
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
         self.config = c = config
@@ -73,6 +79,10 @@ class Tokenizer(nn.Module):
         # Statistics of the tanh latent over the training set; set once, after training.
         self.register_buffer("mean", torch.zeros(c.channels, 1, 1))
         self.register_buffer("std", torch.ones(c.channels, 1, 1))
+
+    def optimisers(self, *, muon_lr: float, adam_lr: float) -> list[torch.optim.Optimizer]:
+        ends = {"encoder.1.", "encoder.6.", "decoder.6."}
+        return optimisers(self, muon_lr=muon_lr, adam_lr=adam_lr, first_and_last=ends)
 
     def encode(self, picture: Tensor) -> Tensor:
         """uint8 [B, H, W, 3] to normalised latents [B, C, H/8, W/8]."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from .any_tokenizer import AnyTokenizer
 from .road_tokenizer import RoadConfig, RoadTokenizer
 from .room_tokenizer import RoomConfig, RoomTokenizer
 from .sprite_tokenizer import SpriteConfig, SpriteTokenizer
 from .tokenizer import Tokenizer, TokenizerConfig
 
-Told = RoomTokenizer | RoadTokenizer  # recordings say where things are (`states`), it isn't looked for in them
-AnyTokenizer = Tokenizer | SpriteTokenizer | Told
 AnyConfig = TokenizerConfig | SpriteConfig | RoomConfig | RoadConfig
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from .any_tokenizer import AnyTokenizer
 from .command import exit_status, stage_parser
 from .data import Episodes, load_episodes
 from .device import find_place
@@ -25,11 +26,10 @@ from .held_out import held_out_episodes, large_episodes, same_episodes, spread
 from .loop import Loop, Training
 from .measures import sharpness
 from .record import Recording, record_all
-from .road_tokenizer import RoadTokenizer
 from .tokenizer import psnr, to_float, to_uint8
-from .tokenizers import AnyTokenizer, build
+from .tokenizers import build
 from .train_tokenizer import STAGE as TOKENIZER
-from .train_tokenizer import latents_of, load_tokenizer
+from .train_tokenizer import load_tokenizer
 
 STAGE = "large"
 SCORED = 24  # held-out pictures that are painted now and then
@@ -51,7 +51,7 @@ def train(args: LargeTraining) -> AnyTokenizer:
     place = find_place()
     times = getattr(world_module(args.world, args.data), "LARGE", 1)
     small = load_tokenizer(args.data / f"{TOKENIZER}.pt", args.world)
-    if times < 2 or not hasattr(small, "SURFACES"):
+    if times < 2 or not small.SURFACES:
         raise TrainingError(f"expected a world with a large tier (LARGE in its module), got '{args.world}'.")
     known = {seed: load_episodes([args.data / f"train-{seed}.npz"]) for seed in range(1, args.recordings + 1)}
     held = held_out_episodes(args.world, args.data)
@@ -67,12 +67,12 @@ def train(args: LargeTraining) -> AnyTokenizer:
         large_held = large_episodes(args.world, args.data, held, times)
     place.wait()
     parts = [
-        (same_episodes(episodes, load_episodes([files[seed]]), files[seed].name), latents(small, episodes))
+        (same_episodes(episodes, load_episodes([files[seed]]), files[seed].name), small.latents_of(episodes).numpy())
         for seed, episodes in known.items()
     ]
     frames, latent, weight = (
         np.concatenate(arrays)
-        for arrays in zip(*((large.frames, told, weights(small, large)) for large, told in parts), strict=True)
+        for arrays in zip(*((large.frames, told, small.told_whole(large)) for large, told in parts), strict=True)
     )
     model = enlarged(small, times).to(place.device)
     optims = [model.optimiser(args.adam_lr)]
@@ -106,22 +106,11 @@ def enlarged(small: AnyTokenizer, times: int) -> AnyTokenizer:
     return large
 
 
-def latents(small: AnyTokenizer, episodes: Episodes) -> np.ndarray:
-    """Normalised latents of all frames, float32 [T, C, h, w]."""
-    return latents_of(small, episodes, np.arange(len(episodes.frames))).numpy()
-
-
-def weights(small: AnyTokenizer, episodes: Episodes) -> np.ndarray:
-    """How much the frames count, float32 [T]: 0 where a latent can't tell of all that is to be seen."""
-    everything = np.ones(len(episodes.frames), np.float32)
-    return episodes.states[:, small.ALONE] if isinstance(small, RoadTokenizer) else everything
-
-
 @torch.no_grad()
 def painted(model: AnyTokenizer, small: AnyTokenizer, held: Episodes, large: Episodes) -> dict[str, float]:
     """Held-out pictures painted from what is known of them: median PSNR, dB, and sharpness as a share of the real."""
     rows = spread(held, 1, min(SCORED, len(held.frames)))
-    dreamed = to_uint8(model.decode(latents_of(small, held, rows).to(model.mean.device)))
+    dreamed = to_uint8(model.decode(small.latents_of(held, rows).to(model.mean.device)))
     real = torch.from_numpy(large.frames[rows]).to(dreamed.device)
     ratio = sharpness(dreamed.cpu().numpy()) / sharpness(large.frames[rows])
     return {"psnr": psnr(dreamed, real).median().item(), "sharpness": float(np.median(ratio))}

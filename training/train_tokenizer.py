@@ -16,17 +16,16 @@ import numpy as np
 import torch
 
 from . import checkpoint
+from .any_tokenizer import AnyTokenizer
 from .command import exit_status, stage_parser
-from .data import Episodes, load_episodes
+from .data import load_episodes
 from .device import find_place
 from .environments import recipe, world_module
 from .errors import TrainingError
 from .held_out import spread
 from .loop import Loop, Training
-from .muon import optimisers
-from .sprite_tokenizer import SpriteTokenizer
-from .tokenizer import Tokenizer, psnr, to_uint8
-from .tokenizers import AnyConfig, AnyTokenizer, Told, build, config_for
+from .tokenizer import psnr, to_uint8
+from .tokenizers import AnyConfig, build, config_for
 
 STAGE = "tokenizer"
 RECONSTRUCTED = 64  # held-out pictures: finding a camera takes a while
@@ -51,17 +50,8 @@ def train(args: TokenizerTraining, config: AnyConfig) -> AnyTokenizer:
     if episodes.frames.shape[1:3] != (config.size, config.size):
         raise TrainingError(f"expected pictures of {config.size} x {config.size}, got {episodes.frames.shape[1:3]}.")
     model = build(config.dict())
-    if isinstance(model, SpriteTokenizer):
-        model.prepare(episodes.frames)
-    if isinstance(model, Told):
-        if episodes.states is None:
-            raise TrainingError("expected recordings that say where things are (states), got some without.")
-        model.prepare(torch.from_numpy(episodes.states), torch.from_numpy(episodes.starts))
-    if isinstance(model, Tokenizer):
-        ends = {"encoder.1.", "encoder.6.", "decoder.6."}
-        optims = optimisers(model, muon_lr=args.muon_lr, adam_lr=args.adam_lr, first_and_last=ends)
-    else:
-        optims = [model.optimiser(args.adam_lr)]
+    model.begin(episodes)
+    optims = model.optimisers(muon_lr=args.muon_lr, adam_lr=args.adam_lr)
     model = model.to(place.device, memory_format=torch.channels_last)
     loop = Loop(
         STAGE,
@@ -70,15 +60,12 @@ def train(args: TokenizerTraining, config: AnyConfig) -> AnyTokenizer:
         config=config.dict(),
         parts={"model": model, "optims": optims},
         frames=args.batch,
-        finish=lambda: _normalise(model, episodes),
+        finish=lambda: model.finish(episodes),
     )
     for step, rng in loop:
         rows = rng.integers(0, len(episodes.frames), args.batch)
-        if isinstance(model, Told):
-            beside = episodes.states[rows]
-        else:
-            beside = episodes.frames[np.where(episodes.starts[rows], rows, rows - 1)]
-        batch = (torch.from_numpy(array).to(place.device) for array in (episodes.frames[rows], beside))
+        batch = episodes.frames[rows], model.beside(episodes, rows)
+        batch = (torch.from_numpy(array).to(place.device) for array in batch)
         with place.autocast():
             loss, logs = model.loss(*batch)
         loss.backward()
@@ -88,35 +75,6 @@ def train(args: TokenizerTraining, config: AnyConfig) -> AnyTokenizer:
         some = spread(held, 1, min(RECONSTRUCTED, len(held.frames)))
         print(f"held-out reconstruction: {reconstruction(model, held.frames[some]):.2f} dB (median)")
     return model
-
-
-@torch.no_grad()
-def _normalise(model: AnyTokenizer, episodes: Episodes) -> None:
-    if isinstance(model, Told):
-        model.normalise(torch.from_numpy(episodes.states), torch.from_numpy(episodes.starts))
-        return
-    model.mean.zero_()
-    model.std.fill_(1)
-    rows = np.linspace(0, len(episodes.frames) - 1, min(4096, len(episodes.frames))).astype(int)
-    latent = encode_all(model, episodes.frames[rows])
-    model.mean.copy_(latent.mean((0, 2, 3))[:, None, None])
-    model.std.copy_(latent.std((0, 2, 3))[:, None, None])
-
-
-@torch.no_grad()
-def encode_all(model: AnyTokenizer, frames: np.ndarray, batch: int = 128) -> torch.Tensor:
-    """uint8 [T, H, W, 3] to normalised latents float32 [T, C, h, w]."""
-    parts = (torch.from_numpy(frames[i : i + batch]).to(model.mean.device) for i in range(0, len(frames), batch))
-    return torch.cat([model.encode(part).cpu() for part in parts])
-
-
-@torch.no_grad()
-def latents_of(model: AnyTokenizer, episodes: Episodes, rows: np.ndarray) -> torch.Tensor:
-    """Normalised latents of some frames, float32 [N, C, h, w]: from what the source said, where that is known."""
-    if not isinstance(model, Told) or episodes.states is None:
-        return encode_all(model, episodes.frames[rows])
-    states = torch.from_numpy(episodes.states[rows]).to(model.mean.device)
-    return ((model.latent_of(states) - model.mean) / model.std).cpu()
 
 
 @torch.no_grad()
@@ -142,13 +100,8 @@ def write_latents(model: AnyTokenizer, folder: Path, *, mirror: bool) -> None:
             if out.exists() and out.stat().st_mtime > trained:
                 continue
             partial = out.with_name("partial-" + out.name)
-            if prefix == "mirror" and isinstance(model, Told):
-                latents = model.mirrored(latents_of(model, episodes, np.arange(len(episodes.frames))))
-            elif prefix == "mirror":
-                latents = encode_all(model, np.ascontiguousarray(episodes.frames[:, :, ::-1]))
-            else:
-                latents = latents_of(model, episodes, np.arange(len(episodes.frames)))
-            np.save(partial, latents.numpy().astype(np.float16 if isinstance(model, Tokenizer) else np.float32))
+            latents = model.mirrored_latents_of(episodes) if prefix == "mirror" else model.latents_of(episodes)
+            np.save(partial, latents.numpy().astype(model.STORED))
             os.replace(partial, out)
 
 

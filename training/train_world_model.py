@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -20,16 +21,14 @@ import torch
 from torch import Tensor
 
 from . import checkpoint
+from .any_tokenizer import AnyTokenizer
 from .command import exit_status, stage_parser, told
 from .data import Episodes, load_episodes
 from .device import compiled, find_place
 from .environments import recipe, world_module
 from .loop import Loop, Training, follow
 from .muon import optimisers
-from .room_tokenizer import RoomTokenizer
-from .sprite_tokenizer import SpriteTokenizer
 from .tokenizer import bounds, psnr, to_uint8
-from .tokenizers import AnyTokenizer
 from .train_tokenizer import load_tokenizer
 from .world_model import Grow, WorldModel, WorldModelConfig, growth, patchify, unpatchify
 
@@ -57,10 +56,7 @@ class WorldModelTraining(Training):
 
 
 class LatentRows:
-    """Stretches of latents and actions, from the recordings and from their mirror images.
-
-    With a tokenizer of sprites, each is laid otherwise as well; with that of a room, things stay where they lie.
-    """
+    """Stretches of latents and actions, from the recordings and from their mirror images, each varied by `vary`."""
 
     def __init__(
         self,
@@ -68,7 +64,7 @@ class LatentRows:
         pattern: str,
         length: int,
         mirror: tuple[float, ...] | None = None,
-        tokenizer: SpriteTokenizer | RoomTokenizer | None = None,
+        vary: Callable[[Tensor, Tensor, np.random.Generator], tuple[Tensor, Tensor]] | None = None,
         *,
         pictures: bool = False,
     ) -> None:
@@ -80,7 +76,7 @@ class LatentRows:
             self.actions.append(self.episodes.actions * np.array(mirror, np.float32))
             self.latents.append(np.concatenate([np.load(folder / f"mirror-{f.stem}.npy") for f in files]))
         self.first = self.episodes.windows(length)
-        self.length, self.tokenizer = length, tokenizer
+        self.length, self.vary = length, vary
 
     def draw(self, rng: np.random.Generator, batch: int) -> tuple[Tensor, Tensor]:
         """Latents float32 [B, length, c, h, w] and actions [B, length, A]."""
@@ -89,18 +85,21 @@ class LatentRows:
         latents = np.stack([self.latents[i][row] for i, row in zip(image, rows, strict=True)])
         actions = np.stack([self.actions[i][row] for i, row in zip(image, rows, strict=True)])
         drawn = torch.from_numpy(latents.astype(np.float32)), torch.from_numpy(actions)
-        if isinstance(self.tokenizer, RoomTokenizer):
-            return self.tokenizer.undisturbed(drawn[0]), drawn[1]
-        return self.tokenizer.laid_otherwise(*drawn, rng) if self.tokenizer else drawn
+        return self.vary(*drawn, rng) if self.vary else drawn
 
 
 def training_rows(args: Training, length: int, *, lay_otherwise: bool = True) -> LatentRows:
     """What the world is trained on, in all the ways that its module says."""
     module = world_module(args.world, args.data)
     tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world)
-    square = isinstance(tokenizer, SpriteTokenizer) and lay_otherwise and getattr(module, "SQUARE", False)
-    varying = tokenizer if square or isinstance(tokenizer, RoomTokenizer) else None
-    return LatentRows(args.data, "train-*", length, module.MIRROR, varying)
+    square = lay_otherwise and getattr(module, "SQUARE", False)
+
+    def vary(latents: Tensor, actions: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        if square:
+            latents, actions = tokenizer.laid_otherwise(latents, actions, rng)
+        return tokenizer.undisturbed(latents), actions
+
+    return LatentRows(args.data, "train-*", length, module.MIRROR, vary)
 
 
 def held_rows(args: Training) -> LatentRows:
@@ -182,10 +181,7 @@ def train(args: WorldModelTraining, config: WorldModelConfig) -> WorldModel:
     loss_of = compiled(model.loss, args.compile)
     for step, rng in loop:
         grid, actions = (drawn.to(place.device) for drawn in rows.draw(rng, args.batch))
-        latents = patchify(grid, config)
-        history, target = latents[:, :-1], latents[:, 1:]
-        if isinstance(tokenizer, RoomTokenizer):
-            history = patchify(tokenizer.as_seen(grid[:, :-1]), config)
+        history, target = (patchify(part, config) for part in (tokenizer.as_seen(grid[:, :-1]), grid[:, 1:]))
         share = step / args.steps
         with place.autocast():
             if share > args.resample_from and rng.random() < 0.5:
