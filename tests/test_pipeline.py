@@ -166,10 +166,10 @@ def test_stillness_counts_errors_less_the_more_truly_changes():
 
 
 def test_recording_repeats_itself_and_says_what_is_wrong(tmp_path, capsys):
-    for name in ("a.npz", "b.npz"):
+    for name in ("a.npz", "new/b.npz"):
         arguments = ["--world", WORLD, "--policy", "mixed", "--seed", "5", "--frames", "12", "--out"]
         assert recorder.main([*arguments, str(tmp_path / name)]) == 0
-    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "new/b.npz").read_bytes()
     with np.load(tmp_path / "a.npz") as file:
         assert file["frames"].shape == (12, 96, 96, 3) and file["frames"].dtype == np.uint8
         assert file["actions"].shape == (12, 3) and file["actions"].dtype == np.float32
@@ -179,13 +179,14 @@ def test_recording_repeats_itself_and_says_what_is_wrong(tmp_path, capsys):
         "unknown policy": ["--world", WORLD, "--policy", "sleepy", "--out", str(tmp_path / "c.npz")],
         "--frames >= 1": ["--world", WORLD, "--frames", "0", "--out", str(tmp_path / "c.npz")],
         ".npz": ["--world", WORLD, "--out", str(tmp_path / "c.zip")],
+        "got the file": ["--world", WORLD, "--out", str(tmp_path / "a.npz" / "c.npz")],
     }
     capsys.readouterr()
     for words, arguments in wrong.items():
         assert recorder.main(arguments) == 2
         said = capsys.readouterr().err.strip().splitlines()
         assert words in said[-1] and said[-1].startswith("error:")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npz", "b.npz"]
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.npz", "b.npz", "new"]
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .any_tokenizer import AnyTokenizer
-from .command import exit_status, stage_parser
+from .command import stage_parser
 from .data import load_episodes
 from .environments import recipe, world_module
-from .errors import TrainingError
+from .errors import TrainingError, exit_status
 from .inverse_dynamics import action_reader
 from .measures import frechet, interval, psnr, sharpness
 from .teacher import FRAMES, Teacher, load_teacher

@@ -61,6 +61,10 @@ class AnyTokenizer(nn.Module):
         """How far latents tell all that is to be seen, float32 [T] from 0 to 1."""
         return np.ones(len(episodes.frames), np.float32)
 
+    def laid_otherwise(self, latents: Tensor, actions: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """The same scenes turned and mirrored on a square table, as far as latents [B, T, C, h, w] can be."""
+        return latents, actions
+
     def undisturbed(self, latents: Tensor) -> Tensor:
         """Normalised latents [B, T, C, h, w] of which only what the world model answers for changes with time."""
         return latents

@@ -1,14 +1,13 @@
-"""What the command lines of the training side share: the arguments of a stage, and how bad input ends a command."""
+"""What the command lines of stages share."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from .environments import recipe, world_module
-from .errors import TrainingError
+from .errors import exit_status
 from .loop import Training
 
 
@@ -24,16 +23,6 @@ def stage_parser(description: str | None, *, steps: int) -> argparse.ArgumentPar
 def told(args: argparse.Namespace) -> dict:
     """What a stage's command line insists on, None where it leaves the choice to the world (`environments.recipe`)."""
     return {"steps": args.steps, "compile": False if args.no_compile else None}
-
-
-def exit_status(work: Callable[[], object]) -> int:
-    """Does a command's work: 0, or 2 after one line on stderr where its input was bad."""
-    try:
-        work()
-    except TrainingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
 
 
 def stage_main(

@@ -1,4 +1,12 @@
-"""Named errors of the training side. A message says what was expected, what was found, and what to do."""
+"""Named errors of the training side, and how they end a command.
+
+A message says what was expected, what was found, and what to do.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
 
 
 class TrainingError(Exception):
@@ -7,3 +15,13 @@ class TrainingError(Exception):
 
 class OutOfTime(TrainingError):
     """The time that a run was given is over. Nothing is lost: the same command goes on."""
+
+
+def exit_status(work: Callable[[], object]) -> int:
+    """Does a command's work: 0, or 2 after one line on stderr where its input was bad."""
+    try:
+        work()
+    except TrainingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0

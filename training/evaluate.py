@@ -26,7 +26,7 @@ from .copy_last import CopyLast
 from .data import Episodes
 from .drift import WINDOW, Reference, drift, lasting, real_windows
 from .environments import world_module
-from .errors import TrainingError
+from .errors import TrainingError, exit_status
 from .following import AHEAD, follow
 from .held_out import CONTEXT, held_out_episodes, large_episodes, long_episodes, random_episodes
 from .invention import Drive, invent, real_drives
@@ -217,7 +217,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="a few starts and frames; prints, writes nothing")
     args = parser.parse_args(argv)
     folder, data = args.package or Path("assets/worlds") / args.world, args.data or Path(".data") / args.world
-    try:
+
+    def work() -> None:
         if min(args.starts, args.runs) < 1 or args.frames < CONTEXT:
             raise TrainingError(
                 f"expected --starts and --runs of at least 1 and --frames of at least {CONTEXT}, "
@@ -225,18 +226,16 @@ def main(argv: list[str] | None = None) -> int:
             )
         if args.quick:
             print(json.dumps(quick(args.world, folder, data), indent=1))
-            return 0
+            return
         plan = Evaluation(
             args.world, folder, data, args.twin, args.starts, args.runs, args.frames, open_loop=args.open_loop
         )
         metrics, strip = evaluate(plan)
-    except TrainingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    if not args.dry:
-        write_card(folder, metrics, strip)
-    print(json.dumps(metrics, indent=1))
-    return 0
+        if not args.dry:
+            write_card(folder, metrics, strip)
+        print(json.dumps(metrics, indent=1))
+
+    return exit_status(work)
 
 
 if __name__ == "__main__":

@@ -139,7 +139,6 @@ def steered(source: object, act: Player, seeds: Iterator[int]) -> Iterator[tuple
 
 def _kept(path: Path, spec: Recording) -> Episodes:
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_npz(path, record(spec, progress=sys.stderr.isatty()))
     return load_episodes([path])
 

@@ -23,6 +23,8 @@ from .device import find_place
 from .environments import world_module
 from .fit import fit
 from .held_out import random_recording
+from .record import FRAMES as RECORDED
+from .record import Recording, record_all
 
 BEFORE, AFTER = 1, 4  # frames it sees before and after the one that the action starts from
 FRAMES = BEFORE + 1 + AFTER
@@ -133,10 +135,14 @@ def action_reader(
 ) -> ActionReader | None:
     """The reader of a world: from the data folder if it was trained on what lies there, else trained now and kept.
 
-    With `train=False` it is never trained: None when none is kept. Raises TrainingError without recordings.
+    Where nothing to train on lies there, it is recorded. With `train=False` the reader is never trained: None when none
+    is kept. Raises TrainingError for a world without recordings and without an environment.
     """
-    args = args or ReaderTraining()
-    files, module = sorted(data.glob("train-*.npz"))[: args.recordings], world_module(world, data)
+    args, module = args or ReaderTraining(), world_module(world, data)
+    files = sorted(data.glob("train-*.npz"), key=lambda file: (len(file.name), file.name))[: args.recordings]
+    if train and not files and hasattr(module, "Source"):
+        files = [data / f"train-{seed}.npz" for seed in range(1, args.recordings + 1)]
+        record_all([(file, Recording(world, "mixed", seed, RECORDED)) for seed, file in enumerate(files, 1)])
     if train and "sticky-random" in module.POLICIES:
         scripts = max(2, sum(len(np.load(file)["starts"]) for file in files) // args.frames_a_script)
         random_recording(module, data, seed=SCRIPT_SEED, starts=scripts, ahead=SCRIPT)

@@ -18,7 +18,7 @@ import torch
 from .any_tokenizer import AnyTokenizer
 from .data import Episodes, load_episodes
 from .environments import recipe, world_module
-from .errors import TrainingError
+from .errors import TrainingError, exit_status
 from .export import export_encoder, export_large, export_tick, round_weights, tensors_of
 from .held_out import held_out_episodes, spread
 from .package_weights import write_rest
@@ -165,7 +165,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     args = parser.parse_args(argv)
     data = args.data or Path(".data") / args.world
-    try:
+
+    def work() -> None:
         torch.manual_seed(0)
         asked = recipe(world_module(args.world, data), "package")
         level = asked.get("context_level", CONTEXT_LEVEL) if args.context_level is None else args.context_level
@@ -184,12 +185,10 @@ def main(argv: list[str] | None = None) -> int:
             large=load_large(data, args.world),
             trained_frames=len(load_episodes(sorted(data.glob("train-*.npz")), pictures=False).actions),
         )
-    except TrainingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-    print(f"{folder}: {size / 1e6:.1f} MB")
-    return 0
+        size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+        print(f"{folder}: {size / 1e6:.1f} MB")
+
+    return exit_status(work)
 
 
 if __name__ == "__main__":

@@ -29,10 +29,10 @@ import torch
 from torch import Tensor, nn
 
 from .any_tokenizer import AnyTokenizer
-from .command import exit_status, stage_parser, told
+from .command import stage_parser, told
 from .device import compiled, find_place
 from .environments import recipe, world_module
-from .errors import TrainingError
+from .errors import TrainingError, exit_status
 from .export import export_tick, tick_inputs
 from .loop import Loop, Training, follow
 from .train_tokenizer import load_tokenizer

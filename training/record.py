@@ -22,9 +22,10 @@ import numpy as np
 from tqdm import tqdm
 
 from .environments import world_module
-from .errors import TrainingError
+from .errors import TrainingError, exit_status
 
 HELD_OUT_FROM = 1_000_000  # `--seed` from here on is never trained on
+FRAMES = 10_000  # of a recording to train on
 
 
 @dataclass
@@ -103,6 +104,7 @@ def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
     Times in the archive are fixed, so equal arrays give equal bytes.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
@@ -120,19 +122,19 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--episode", type=int, default=400, help="longest episode, frames")
     parser.add_argument("--out", type=Path, required=True, help="the .npz file to write")
     args = parser.parse_args(argv)
-    try:
+
+    def work() -> None:
         if args.out.suffix != ".npz":
             raise TrainingError(f"expected --out to end in .npz, got '{args.out}'.")
-        if not args.out.parent.is_dir():
-            raise TrainingError(f"expected a folder for --out, got '{args.out.parent}', which isn't one.")
+        there = next(folder for folder in args.out.absolute().parents if folder.exists())
+        if not there.is_dir():
+            raise TrainingError(f"expected a folder for --out, got the file '{there}'.")
         spec = Recording(world=args.world, policy=args.policy, seed=args.seed, frames=args.frames, episode=args.episode)
         arrays = record(spec, progress=sys.stderr.isatty())
-    except TrainingError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    write_npz(args.out, arrays)
-    print(f"{args.out}: {len(arrays['frames'])} frames, {int(arrays['starts'].sum())} episodes")
-    return 0
+        write_npz(args.out, arrays)
+        print(f"{args.out}: {len(arrays['frames'])} frames, {int(arrays['starts'].sum())} episodes")
+
+    return exit_status(work)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from .environments import recipe, world_module
 from .errors import OutOfTime, TrainingError
 from .evaluate import main as evaluate
 from .package import main as package
-from .record import HELD_OUT_FROM, Recording, record_all
+from .record import FRAMES, HELD_OUT_FROM, Recording, record_all
 from .reward import TASKS, RewardTraining
 from .reward import main as reward
 from .tokenizer import TokenizerConfig
@@ -62,7 +62,7 @@ class Run:
     data: Path  # recordings, latents, checkpoints, logs
     out: Path  # the package
     recordings: int | None = None  # training recordings, seeds 1, 2, ...
-    frames: int = 10_000  # frames of each
+    frames: int = FRAMES  # of each
     held_out: int = 8_000
     tokenizer_steps: int | None = None
     large: dict = field(default_factory=dict)  # of the large tier, where there is one: see `LargeTraining`

@@ -18,9 +18,9 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from .command import exit_status
 from .device import Place, compiled, find_place
 from .environments import recipe, world_module
+from .errors import exit_status
 from .tokenizers import build, config_for
 from .train_world_model import STAGE, WorldModelTraining, fitted, model_for
 from .world_model import WorldModel

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 
 from .any_tokenizer import AnyTokenizer
-from .command import exit_status, stage_parser
+from .command import stage_parser
 from .data import Episodes, load_episodes
 from .device import find_place
 from .environments import recipe, world_module
-from .errors import TrainingError
+from .errors import TrainingError, exit_status
 from .held_out import held_out_episodes, large_episodes, same_episodes, spread
 from .loop import Loop, Training
 from .measures import sharpness

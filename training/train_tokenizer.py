@@ -17,11 +17,11 @@ import torch
 
 from . import checkpoint
 from .any_tokenizer import AnyTokenizer
-from .command import exit_status, stage_parser
+from .command import stage_parser
 from .data import load_episodes
 from .device import find_place
 from .environments import recipe, world_module
-from .errors import TrainingError
+from .errors import TrainingError, exit_status
 from .held_out import spread
 from .loop import Loop, Training
 from .tokenizer import psnr, to_uint8

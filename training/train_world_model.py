@@ -22,10 +22,11 @@ from torch import Tensor
 
 from . import checkpoint
 from .any_tokenizer import AnyTokenizer
-from .command import exit_status, stage_parser, told
+from .command import stage_parser, told
 from .data import Episodes, load_episodes
 from .device import compiled, find_place
 from .environments import recipe, world_module
+from .errors import exit_status
 from .loop import Loop, Training, follow
 from .muon import optimisers
 from .tokenizer import bounds, psnr, to_uint8

@@ -13,9 +13,8 @@ import sys
 from pathlib import Path
 
 from . import checkpoint
-from .command import exit_status
 from .environments import world_module
-from .errors import TrainingError
+from .errors import TrainingError, exit_status
 from .package_weights import load_tiers
 from .train_large import STAGE as LARGE
 from .train_tokenizer import STAGE as TOKENIZER
