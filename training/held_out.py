@@ -50,10 +50,10 @@ def random_episodes(world: str, module: ModuleType, data: Path, *, starts: int, 
     return load_episodes([random_recording(module, data, seed=RANDOM_SEED, starts=starts, ahead=ahead)])
 
 
-def random_recording(module: ModuleType, data: Path, *, seed: int, starts: int, ahead: int) -> Path:
-    """The file of `scripted_then_random`, recorded unless it is there."""
+def random_recording(module: ModuleType, data: Path, *, seed: int, starts: int, ahead: int, make: bool = True) -> Path:
+    """The file of `scripted_then_random`, recorded unless it is there or mustn't be."""
     path = data / f"random-{seed}-{starts}x{ahead}.npz"
-    if not path.is_file():
+    if make and not path.is_file():
         write_npz(path, scripted_then_random(module, seed=seed, starts=starts, ahead=ahead))
     return path
 

@@ -143,10 +143,11 @@ def action_reader(
     if train and not files and hasattr(module, "Source"):
         files = [data / f"train-{seed}.npz" for seed in range(1, args.recordings + 1)]
         record_all([(file, Recording(world, "mixed", seed, RECORDED)) for seed, file in enumerate(files, 1)])
-    if train and "sticky-random" in module.POLICIES:
+    if "sticky-random" in module.POLICIES:
         scripts = max(2, sum(len(np.load(file)["starts"]) for file in files) // args.frames_a_script)
-        random_recording(module, data, seed=SCRIPT_SEED, starts=scripts, ahead=SCRIPT)
-    files += sorted(data.glob(f"random-{SCRIPT_SEED}-*.npz"))
+        files.append(random_recording(module, data, seed=SCRIPT_SEED, starts=scripts, ahead=SCRIPT, make=train))
+    if not train and not all(file.is_file() for file in files):
+        return None
     digest = hashlib.sha256(repr((args, BEFORE, AFTER, FEATURES, NOISE, [f.name for f in files])).encode())
     for file in files:
         with file.open("rb") as stream:
