@@ -33,6 +33,8 @@ export interface Session {
   readonly settings: BehaviorSubject<Settings>;
   readonly bindings: BehaviorSubject<readonly Binding[]>;
   readonly beginning: BehaviorSubject<Beginning>;
+  /** What is asked to paint: by the settings, or for this visit by the address. */
+  readonly wish: BehaviorSubject<Settings["tier"]>;
   /** What paints; see `tier.ts`. */
   readonly tier: BehaviorSubject<Tier>;
   /** Paints in this tier from now on, the picture that is shown included. @throws as `World.setTier` */
@@ -53,6 +55,7 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings): S
   const settings = new BehaviorSubject(kept);
   const bindings = new BehaviorSubject<readonly Binding[]>(restoreBindings(actions, recall(`keys:${name}`)));
   const beginning = new BehaviorSubject<Beginning>({ seed: 1, start: 0 });
+  const wish = new BehaviorSubject(kept.tier);
   const tier = new BehaviorSubject<Tier>("small");
 
   const keyboard = createKeyboard(window, { actions, bindings: bindings.value, frameRate, smooth: kept.smoothKeys });
@@ -96,6 +99,7 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings): S
     settings,
     bindings,
     beginning,
+    wish,
     tier,
     async setTier(next) {
       const frame = await world.setTier(next);

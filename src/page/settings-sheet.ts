@@ -11,7 +11,7 @@ const TIERS = ["auto", "small", "large"] as const;
 const TIER_NAMES = { auto: "Large where there is time", small: "Small", large: "Large" };
 
 export function openSettings(session: Session): void {
-  const { settings, gamepad, loop, world } = session;
+  const { settings, wish, gamepad, loop, world } = session;
   const set = (change: Partial<Settings>) => settings.next({ ...settings.value, ...change });
   const now = settings.value;
 
@@ -24,8 +24,15 @@ export function openSettings(session: Session): void {
   const large = largeSize(world.manifest);
   const tier = make(
     "select",
-    { onchange: () => set({ tier: TIERS.find((name) => name === tier.value) ?? "auto" }) },
-    ...TIERS.map((name) => make("option", { value: name, textContent: TIER_NAMES[name], selected: now.tier === name })),
+    {
+      onchange: () => {
+        wish.next(TIERS.find((name) => name === tier.value) ?? "auto");
+        set({ tier: wish.value });
+      },
+    },
+    ...TIERS.map((name) =>
+      make("option", { value: name, textContent: TIER_NAMES[name], selected: wish.value === name }),
+    ),
   );
   const figures = make("input", { type: "checkbox", checked: now.hud, onchange: () => set({ hud: figures.checked }) });
   const smooth = make("input", {

@@ -2,7 +2,7 @@
  * Which tier paints: the person's choice; else the large one on a GPU, and on a CPU that has time to spare, for as long as
  * its ticks are made in time. What is dreamed is the same in both, so it may change at any frame.
  */
-import { distinctUntilChanged, map, skip } from "rxjs";
+import { skip } from "rxjs";
 import { TierError } from "../errors";
 import { percentile } from "../loop/stats";
 import type { Tier } from "../model/world";
@@ -45,7 +45,7 @@ export function createTierChooser(period: number, eager: boolean): { add(tickMs:
  * @throws TierError when the world hasn't what is asked for
  */
 export function connectTier(session: Session, asked: Tier | undefined): void {
-  const { world, loop, settings } = session;
+  const { world, loop, wish } = session;
   const { large, frameRate, name } = world.manifest;
   if (!large && asked === "large") {
     throw new TierError(`Address, tier: expected small, the only one of ${name}, got large. Correct the address.`);
@@ -64,23 +64,15 @@ export function connectTier(session: Session, asked: Tier | undefined): void {
       announce(`The ${tier} picture isn't there: ${(error as Error).message}`);
     }
   };
-  let wanted = asked ?? settings.value.tier;
+  if (asked) wish.next(asked);
   const obey = () => {
-    if (wanted !== "auto") paint(wanted, "As you chose");
-    return wanted !== "auto";
+    if (wish.value !== "auto") paint(wish.value, "As you chose");
   };
+  wish.pipe(skip(1)).subscribe(obey); // the first one waits for the first frame
   loop.frames.subscribe(({ stepMs, action }) => {
-    if (obey() || !action) return; // a reset or a rewind isn't a tick
+    obey(); // a wish that came while another tier was being fetched
+    if (wish.value !== "auto" || !action) return; // a reset or a rewind isn't a tick
     const tier = chooser.add(stepMs, session.tier.value);
     paint(tier, tier === "large" ? "There is time" : "The large one takes too long here");
-  });
-  const chosen = settings.pipe(
-    map((now) => now.tier),
-    distinctUntilChanged(),
-    skip(1),
-  );
-  chosen.subscribe((tier) => {
-    wanted = tier;
-    obey();
   });
 }

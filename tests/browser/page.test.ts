@@ -220,6 +220,9 @@ describe("the page", () => {
         (told) => document.getElementById("hud")?.textContent?.includes(told),
         `${size} × ${size}, ${tier}`,
       );
+      await page.getByRole("button", { name: "Settings" }).click();
+      expect(await page.getByLabel("Size of the picture").inputValue()).toBe(tier); // what counts, not what is kept
+      await page.keyboard.press("Escape");
       const latent = () =>
         page.evaluate(async () => {
           await window.worldloop?.session.begin({ seed: 5, start: 0 });
