@@ -276,8 +276,9 @@ tracks. Both seeds stayed on the road from {d["two_seeds_both_on_road"]} of {d["
 def _limits(metrics: dict) -> str:
     limits = list(metrics.get("limits", []))
     drift = metrics["drift"]
-    for mark, share in drift.get("alive_widest", drift["alive"]).items():  # by a rule that reality keeps
-        if share is not None and share[0] < 0.8:
+    for mark, share in drift["alive_widest"].items():
+        real = drift["alive_widest_real"][mark]
+        if share is not None and share[0] < (0.8 if real is None else min(0.8, real[0])):
             limits.append(f"{1 - share[0]:.0%} of the runs don't hold for {int(mark):,} frames.")
     if "drive" in metrics:
         d = metrics["drive"]
