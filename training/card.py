@@ -171,10 +171,9 @@ reads the actions off the dream, and off the real frames that the same actions g
 def _drift(metrics: dict) -> str:
     drift, columns = metrics["drift"], subjects(metrics)
     alive = [
-        [f"share alive at {int(m):,} frames{of}", *(_spread(c["drift"].get(rule, {}).get(m)) for c in columns.values())]
+        [f"share alive at {int(m):,} frames{of}", *(_spread(c["drift"][rule].get(m)) for c in columns.values())]
         + [_spread(drift[f"{rule}_real"].get(m))]
         for rule, of in (("alive", ""), ("alive_widest", ", by the farthest real window"))
-        if rule in drift
         for m in drift[rule]
     ]
     alive += [

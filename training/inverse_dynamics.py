@@ -23,8 +23,7 @@ from .device import find_place
 from .environments import world_module
 from .fit import fit
 from .held_out import random_recording
-from .record import FRAMES as RECORDED
-from .record import Recording, record_all
+from .record import record_all, to_train_on
 
 BEFORE, AFTER = 1, 4  # frames it sees before and after the one that the action starts from
 FRAMES = BEFORE + 1 + AFTER
@@ -141,8 +140,9 @@ def action_reader(
     args, module = args or ReaderTraining(), world_module(world, data)
     files = sorted(data.glob("train-*.npz"), key=lambda file: (len(file.name), file.name))[: args.recordings]
     if train and not files and hasattr(module, "Source"):
-        files = [data / f"train-{seed}.npz" for seed in range(1, args.recordings + 1)]
-        record_all([(file, Recording(world, "mixed", seed, RECORDED)) for seed, file in enumerate(files, 1)])
+        jobs = to_train_on(world, data, args.recordings)
+        record_all(jobs)
+        files = [file for file, _ in jobs]
     if "sticky-random" in module.POLICIES:
         scripts = max(2, sum(len(np.load(file)["starts"]) for file in files) // args.frames_a_script)
         files.append(random_recording(module, data, seed=SCRIPT_SEED, starts=scripts, ahead=SCRIPT, make=train))

@@ -82,6 +82,13 @@ def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
     }
 
 
+def to_train_on(world: str, folder: Path, recordings: int, frames: int = FRAMES) -> list[tuple[Path, Recording]]:
+    """What a world is trained on, for `record_all`: `train-SEED.npz` of seeds 1, 2, ..."""
+    return [
+        (folder / f"train-{seed}.npz", Recording(world, "mixed", seed, frames)) for seed in range(1, recordings + 1)
+    ]
+
+
 def record_all(jobs: list[tuple[Path, Recording]]) -> None:
     """Writes each recording into its world's data folder, as many at a time as there are cores."""
     total = sum(spec.frames for _, spec in jobs)

@@ -30,7 +30,7 @@ from .environments import recipe, world_module
 from .errors import OutOfTime, TrainingError
 from .evaluate import main as evaluate
 from .package import main as package
-from .record import FRAMES, HELD_OUT_FROM, Recording, record_all
+from .record import FRAMES, HELD_OUT_FROM, Recording, record_all, to_train_on
 from .reward import TASKS, RewardTraining
 from .reward import main as reward
 from .tokenizer import TokenizerConfig
@@ -112,10 +112,10 @@ def run(r: Run) -> None:
     tokenizer_config, model_config = networks(module, small=r.small)
     r.data.mkdir(parents=True, exist_ok=True)
     recordings = recipe(module, "record", recordings=r.recordings).get("recordings", RECORDINGS)
-    files = {f"train-{seed}.npz": Recording(r.world, "mixed", seed, r.frames) for seed in range(1, recordings + 1)}
-    files[f"held-{HELD_OUT_FROM}.npz"] = Recording(r.world, "mixed", HELD_OUT_FROM, r.held_out)
+    held = r.data / f"held-{HELD_OUT_FROM}.npz", Recording(r.world, "mixed", HELD_OUT_FROM, r.held_out)
+    jobs = [*to_train_on(r.world, r.data, recordings, r.frames), held]
     if hasattr(module, "Source"):
-        record_all([(r.data / name, spec) for name, spec in files.items() if not (r.data / name).exists()])
+        record_all([(file, spec) for file, spec in jobs if not file.exists()])
 
     if not _complete(r.data / "tokenizer.pt.json"):
         wanted = recipe(module, TOKENIZER, steps=r.tokenizer_steps, until=r.until)
