@@ -1,6 +1,7 @@
 """The evaluation's arithmetic against values worked out by hand, and the whole of it once at its smallest."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 from training import inverse_dynamics, push_t
 from training.copy_last import CopyLast
 from training.curves import draw_curves
-from training.data import Episodes
+from training.data import Episodes, load_episodes
 from training.drift import WINDOW, Reference, Window, drift, lasting, real_windows
 from training.errors import TrainingError
 from training.evaluate import main as evaluate
@@ -24,7 +25,7 @@ from training.onnx_world import OnnxWorld
 from training.picture_driver import CAR_COLUMN, CAR_ROW
 from training.pose import errors, normalise
 from training.prediction import predict
-from training.record import HELD_OUT_FROM, Recording, record, write_npz
+from training.record import HELD_OUT_FROM, Recording, record, to_train_on, write_npz
 from training.revisit import score
 
 RNG = np.random.default_rng(0)
@@ -242,6 +243,18 @@ def test_real_runs_as_long_as_dreamed_ones_stand_beside_them():
     own = zip(*reference.scores.values(), strict=True)
     breaks += [why for row in own for why in reference.breaches(dict(zip(reference.scores, row, strict=True)))]
     assert table["broken_real"] == np.mean([why != "" for why in breaks]) and table["broken"] == 1
+
+
+def test_the_reader_makes_the_recordings_that_it_learns_from(tmp_path, monkeypatch):
+    monkeypatch.setattr(inverse_dynamics, "to_train_on", partial(to_train_on, frames=60))
+    assert inverse_dynamics.action_reader("push-t", tmp_path, train=False) is None and not list(tmp_path.iterdir())
+    few = ReaderTraining(recordings=2, passes=0.1)
+    made = inverse_dynamics.action_reader("push-t", tmp_path, few)
+    names = {path.name for path in tmp_path.glob("*.npz")}
+    assert names == {"train-1.npz", "train-2.npz", "random-3500000-2x64.npz"}
+    again = inverse_dynamics.action_reader("push-t", tmp_path, few, train=False)
+    frames = load_episodes([tmp_path / "train-1.npz"]).frames
+    assert np.array_equal(made.read(frames)[0], again.read(frames)[0])
 
 
 def test_starts_longer_than_any_episode_are_refused(tiny):
