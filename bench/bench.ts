@@ -2,10 +2,9 @@
  * `npm run --silent bench`: tick times, time to the first frame and input latency of a world, in headless Chromium with
  * one and two WASM threads and in Node, beside the same run's MatMul speed. A table, then one line of JSON.
  */
-import { Command, InvalidArgumentError, Option } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { build } from "vite";
 import { isShippedWorld } from "../src/model/node-runtime";
-import type { Tier } from "../src/model/world";
 import { servePage } from "../tests/setup/preview";
 import { benchChromium } from "./chromium";
 import { benchNode } from "./node";
@@ -26,14 +25,13 @@ const shipped = (name: string) => {
 
 const options = new Command("bench")
   .option("--world <name>", "a world of assets/worlds", shipped, "car-racing")
-  .addOption(new Option("--tier <name>", "of the world").choices(["small", "large"]).default("small"))
   .option("--frames <n>", "ticks to measure", whole(20, MAX_FRAMES), 300)
   .option("--seconds <n>", "after that, hold the frame rate for this long in the browser", whole(0, 3600), 0)
   .parse()
-  .opts<{ world: string; tier: Tier; frames: number; seconds: number }>();
+  .opts<{ world: string; frames: number; seconds: number }>();
 
 const tell = (what: string) => console.error(`… ${what}`);
-const { world, tier, frames, seconds } = options;
+const { world, frames, seconds } = options;
 
 async function main(): Promise<Result[]> {
   tell("building the page");
@@ -49,10 +47,10 @@ async function main(): Promise<Result[]> {
     const addresses = { page: page.url, matmul: `${matmul.url}bench/matmul.html` };
     for (const threads of [1, 2]) {
       tell(`Chromium, WASM, ${threads} thread${threads > 1 ? "s" : ""}`);
-      results.push(await benchChromium({ world, tier, frames, seconds, threads, ...addresses }));
+      results.push(await benchChromium({ world, frames, seconds, threads, ...addresses }));
     }
     tell("Node");
-    results.push(await benchNode(world, tier, frames));
+    results.push(await benchNode(world, frames));
     return results;
   } finally {
     await Promise.all([page.close(), matmul.close()]);

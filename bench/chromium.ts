@@ -7,7 +7,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { percentile } from "../src/loop/stats";
-import type { Tier } from "../src/model/world";
 import { launchBrowser } from "../tests/setup/browser";
 import { type Result, round, spread } from "./result";
 
@@ -17,7 +16,6 @@ const KEY_MS = 130; // a key goes down or up this often; no multiple of a tick
 
 export interface ChromiumBench {
   readonly world: string;
-  readonly tier: Tier;
   /** Addresses of the built page and of the yardstick's page. */
   readonly page: string;
   readonly matmul: string;
@@ -29,8 +27,8 @@ export interface ChromiumBench {
 }
 
 export async function benchChromium(options: ChromiumBench): Promise<Result> {
-  const { world, tier, threads, frames, seconds } = options;
-  const address = `${options.page}?backend=wasm&threads=${threads}&tier=${tier}#world=${world}&seed=1&start=0`;
+  const { world, threads, frames, seconds } = options;
+  const address = `${options.page}?backend=wasm&threads=${threads}#world=${world}&seed=1&start=0`;
   const cold: number[] = [];
   const warm: number[] = [];
   for (let i = 1; i < STARTS; i++) {
@@ -53,7 +51,6 @@ export async function benchChromium(options: ChromiumBench): Promise<Result> {
     const gflops = await referencePage.evaluate((threads) => window.measureGflops(threads), threads);
     return {
       world,
-      tier,
       runtime: "chromium",
       ...played,
       firstFrameMs: { cold: round(percentile(cold, 0.5)), warm: round(percentile(warm, 0.5)) },

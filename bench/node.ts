@@ -1,6 +1,5 @@
 /** The world in Node on onnxruntime-node. */
 import { openWorldNode } from "../src/model/node-runtime";
-import type { Tier } from "../src/model/world";
 import { measureGflops } from "./matmul";
 import { type Result, round, spread } from "./result";
 
@@ -8,10 +7,10 @@ const THREADS = 2;
 const WARM_UP = 25; // ticks; the KV window fills meanwhile
 
 /** @param frames ticks to measure */
-export async function benchNode(name: string, tier: Tier, frames: number): Promise<Result> {
-  const first = await open(name, tier);
+export async function benchNode(name: string, frames: number): Promise<Result> {
+  const first = await open(name);
   await first.world.close();
-  const { world, runtime, firstFrameMs, step } = await open(name, tier);
+  const { world, runtime, firstFrameMs, step } = await open(name);
   const tickMs: number[] = [];
   for (let tick = 0; tick < WARM_UP + frames; tick++) {
     const begin = performance.now();
@@ -21,7 +20,6 @@ export async function benchNode(name: string, tier: Tier, frames: number): Promi
   await world.close();
   return {
     world: name,
-    tier,
     runtime: "node",
     backend: world.backend.name,
     threads: world.backend.threads,
@@ -31,7 +29,7 @@ export async function benchNode(name: string, tier: Tier, frames: number): Promi
   };
 }
 
-async function open(name: string, tier: Tier) {
+async function open(name: string) {
   const begin = performance.now();
   const { world, runtime } = await openWorldNode(name, { threads: THREADS });
   /** A slow weave through the range of every action. */
@@ -39,7 +37,6 @@ async function open(name: string, tier: Tier) {
     const share = 0.5 + 0.5 * Math.sin(tick / 10);
     return world.step(Float32Array.from(world.manifest.actions, ({ min, max }) => min + share * (max - min)));
   };
-  if (tier !== "small") await world.setTier(tier);
   await world.reset({ seed: 1 });
   await step(0);
   return { world, runtime, firstFrameMs: performance.now() - begin, step };

@@ -1,6 +1,5 @@
 /** What the bench reports, and how it is printed. The last line of the output is the JSON that tools read. */
 import { percentile } from "../src/loop/stats";
-import type { Tier } from "../src/model/world";
 
 export interface Spread {
   readonly p50: number;
@@ -10,7 +9,6 @@ export interface Spread {
 
 export interface Result {
   readonly world: string;
-  readonly tier: Tier;
   readonly runtime: "chromium" | "node";
   readonly backend: string;
   readonly threads: number;

@@ -54,10 +54,6 @@ export class StateError extends WorldloopError {
 export class BackendError extends WorldloopError {
   override readonly name = "BackendError";
 }
-/** The tier that was asked for isn't there. */
-export class TierError extends WorldloopError {
-  override readonly name = "TierError";
-}
 /** The worker died or stopped answering. */
 export class WorkerCrashError extends WorldloopError {
   override readonly name = "WorkerCrashError";

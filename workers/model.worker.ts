@@ -36,10 +36,6 @@ const api: WorkerApi = {
   reset: async (options) => handOver(await current().reset(options)),
   step: async (action) => handOver(await current().step(action)),
   rewind: async (ticks) => handOver(await current().rewind(ticks)),
-  async setTier(tier) {
-    const frame = await current().setTier(tier);
-    return frame && handOver(frame);
-  },
   status: () => current().status(),
   async snapshot() {
     const snapshot = await current().snapshot();

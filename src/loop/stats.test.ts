@@ -24,17 +24,3 @@ it("keeps the newest 2,000, counts frames a second and leaves resets out of the 
   expect(read.fps).toBeCloseTo(25, 6);
   expect(read.missed).toBe(3);
 });
-
-it("begins the times anew with pictures of another size", () => {
-  const stats = createStats();
-  const small = { frame, action, stepMs: 10, inputToFrameMs: 50, missed: 1, at: 40 };
-  stats.add(small, 40);
-  stats.add({ ...small, frame: { ...frame, width: 2 }, stepMs: 20, at: 80 }, 40);
-  expect(stats.read()).toMatchObject({
-    tickMs: [20],
-    inputToFrameMs: [50],
-    inputToFrameTicks: [1.25],
-    missed: 1,
-    fps: 25,
-  });
-});

@@ -1,7 +1,4 @@
-/**
- * Figures of the last frames, for the HUD and for measurements. Keeps the newest 2,000 of each; times begin anew when
- * pictures of another size come, for these take their own time to paint.
- */
+/** Figures of the last frames, for the HUD and for measurements. Keeps the newest 2,000 of each. */
 import type { LoopFrame } from "./game-loop";
 
 const KEPT = 2000; // 80 s at 25 frames a second
@@ -24,12 +21,9 @@ export function createStats(): { add(made: LoopFrame, period: number): void; rea
   const inputToFrameTicks: number[] = [];
   let arrivals: number[] = [];
   let missed = 0;
-  let width = 0; // of the pictures that the times are of
   return {
     add(made, period) {
       missed = made.missed;
-      if (made.frame.width !== width) for (const times of [tickMs, inputToFrameMs, inputToFrameTicks]) times.length = 0;
-      width = made.frame.width;
       arrivals = [...arrivals.filter((at) => made.at - at < RATE_WINDOW_MS), made.at];
       if (!made.action) return;
       push(tickMs, made.stepMs);

@@ -2,7 +2,6 @@
  * Does a world keep the contract of `world.ts`? The same checks run on the fake world, on the network in Node and on
  * the network behind a worker. Knows no test framework; a test asserts that nothing in the list failed.
  */
-import { largeSize } from "./manifest";
 import type { Action, Frame, World } from "./world";
 
 export interface Check {
@@ -136,26 +135,6 @@ const CHECKS: Readonly<Record<string, (world: World) => Promise<void>>> = {
     await world.reset({ seed: 1 });
     const snapshot = { ...(await world.snapshot()), packageSha256: "f".repeat(64) };
     await expectError("ResetError", () => world.restore(snapshot));
-  },
-  "the large tier shows the same dream, larger; a world without one says so": async (world) => {
-    if (!world.manifest.large) return expectError("TierError", () => world.setTier("large"));
-    expectEqual("frame before reset", await world.setTier("large"), null);
-    await world.setTier("small");
-    const frames = await play(world, 14, 1);
-    const newest = await world.setTier("large");
-    const large = await play(world, 14, 1);
-    if (newest) expectFrames([newest], large.slice(-1));
-    const { width, height } = largeSize(world.manifest) ?? world.manifest.picture;
-    for (const frame of large) {
-      expectEqual(
-        "width, height, bytes",
-        [frame.width, frame.height, frame.rgba.length],
-        [width, height, frame.width * frame.height * 4],
-      );
-    }
-    expectDifferent(large, large.slice(1));
-    await world.setTier("small");
-    expectFrames(await play(world, 14, 1), frames);
   },
   "frames own their buffers": async (world) => {
     const expected = await play(world, 12, 1);

@@ -4,11 +4,11 @@
  */
 import { ManifestError, ShapeError } from "../errors";
 import { slotCount } from "./kv-window";
-import { type GraphSpec, largeSize, type Manifest } from "./manifest";
+import type { GraphSpec, Manifest } from "./manifest";
 
 type Tensors = GraphSpec["inputs"];
 type Sides = Pick<GraphSpec, "inputs" | "outputs">;
-type Graph = "tick" | "batch" | "large" | "encoder" | "reward";
+type Graph = "tick" | "batch" | "encoder" | "reward";
 
 /** The tensors that the graphs of a world with these sizes take and give; `tick` and `encoder` are in every world. */
 export function contractOf(manifest: Manifest): Record<Graph, Sides> {
@@ -32,7 +32,6 @@ export function contractOf(manifest: Manifest): Record<Graph, Sides> {
       slot: float(...slot),
     },
   };
-  const times = Math.max(2, Math.round((largeSize(manifest)?.height ?? 0) / picture.height));
   const worlds = manifest.batch?.inputs.noise?.shape[0] ?? 1;
   const many = (tensors: Tensors): Tensors =>
     Object.fromEntries(
@@ -41,10 +40,6 @@ export function contractOf(manifest: Manifest): Record<Graph, Sides> {
   return {
     tick,
     batch: { inputs: many(tick.inputs), outputs: many(tick.outputs) },
-    large: {
-      inputs: { latent: float(1, tokens, channels) },
-      outputs: { rgba: bytes(times * picture.height, times * picture.width, 4) },
-    },
     encoder: {
       inputs: {
         picture: bytes(picture.height, picture.width, 3),
@@ -80,7 +75,7 @@ export function checkContract(manifest: Manifest): void {
     throw new ManifestError(`world.json, actions: expected every name once, got "${twice}" twice.`);
   }
   const contract = contractOf(manifest);
-  for (const graph of ["tick", "batch", "large", "encoder", "reward"] as const) {
+  for (const graph of ["tick", "batch", "encoder", "reward"] as const) {
     const spec = manifest[graph];
     if (!spec) continue;
     for (const side of ["inputs", "outputs"] as const) {

@@ -22,8 +22,6 @@ export interface Dream {
   /** The state at tick 0. */
   begin(beginning: Beginning): Promise<Snapshot>;
   advance(state: Snapshot, action: Action): Promise<Snapshot>;
-  /** Fetches the large tier: what paints a state's frame in it. @throws TierError when the manifest has none */
-  large(): Promise<(state: Snapshot) => Promise<Frame>>;
   close(): Promise<void>;
 }
 
@@ -42,8 +40,6 @@ export function createWorld(dream: Dream, options: DreamOptions = {}): World {
   );
   const inTurn = takeTurns();
   let closed = false;
-  let paint = small;
-  let wishes = 0; // for a tier; the last one counts, however long its graph takes to come
 
   const open = () => {
     if (closed) throw new StateError("The world is closed. Open it again.");
@@ -53,11 +49,11 @@ export function createWorld(dream: Dream, options: DreamOptions = {}): World {
     if (!timeline.newest) throw new StateError("The world has no state yet. Call reset first.");
     return timeline.newest;
   };
-  const startOver = (state: Snapshot): Promise<Frame> => {
+  const startOver = (state: Snapshot): Frame => {
     open(); // it may have been closed while the beginning was computed
     timeline.clear();
     timeline.push(state);
-    return paint(state);
+    return frameOf(state);
   };
 
   return {
@@ -75,9 +71,8 @@ export function createWorld(dream: Dream, options: DreamOptions = {}): World {
         checkAction(own, manifest.actions);
         const next = await dream.advance(state, own);
         open();
-        const frame = await paint(next);
         timeline.push(next);
-        return frame;
+        return frameOf(next);
       });
     },
     rewind: (ticks) =>
@@ -87,20 +82,8 @@ export function createWorld(dream: Dream, options: DreamOptions = {}): World {
           throw new StateError(`rewind: expected a whole number of ticks, 0 or more, got ${ticks}`);
         }
         timeline.rewind(ticks);
-        return paint(current());
+        return frameOf(current());
       }),
-    async setTier(wanted) {
-      open();
-      const wish = ++wishes;
-      const found = wanted === "large" ? await dream.large() : small;
-      return inTurn(async () => {
-        open();
-        const next = wish === wishes ? found : paint;
-        const frame = timeline.newest ? await next(timeline.newest) : null;
-        paint = next;
-        return frame;
-      });
-    },
     status: () =>
       inTurn(async () => ({
         rewindable: timeline.rewindable,
@@ -126,7 +109,7 @@ export function createWorld(dream: Dream, options: DreamOptions = {}): World {
 }
 
 /** A state's own frame; the receiver owns it. */
-const small = async ({ frame }: Snapshot): Promise<Frame> => ({ ...frame, rgba: frame.rgba.slice() });
+const frameOf = ({ frame }: Snapshot): Frame => ({ ...frame, rgba: frame.rgba.slice() });
 
 /** @throws ResetError */
 export function checkReset({ seed, start, context }: ResetOptions, manifest: Manifest): Beginning {

@@ -35,7 +35,6 @@ const described = {
   kv: { layers: 1, tokens: 1, width: 1, sink: 1, memory: 1, window: 3, maxAge: 3 }, // a slot: heading and speed
   evaluations: 1,
   tick: { file: "tick.onnx", inputs: {}, outputs: {} },
-  large: { file: "large.onnx", inputs: {}, outputs: { rgba: { dtype: "uint8", shape: [48, 64, 4] } } },
   encoder: { file: "encoder.onnx", inputs: {}, outputs: {} },
   starts: ["A corner", "The middle"].map((title, i) => ({
     title,
@@ -54,7 +53,6 @@ const contract = contractOf(described);
 export const FAKE_MANIFEST: Manifest = {
   ...described,
   tick: { ...described.tick, ...contract.tick },
-  large: { ...described.large, ...contract.large },
   encoder: { ...described.encoder, ...contract.encoder },
 };
 
@@ -93,13 +91,6 @@ const fakeDream: Dream = {
     const next = drive(latent, action, normals(seed, tick, 4));
     return stateOf(seed, tick + 1, next, remember(kv, next));
   },
-  async large() {
-    const { width, height } = FAKE_MANIFEST.picture;
-    return async ({ tick, latent, slots, written, passes }) => {
-      const rgba = draw(latent, { slots, written, passes }, width, height, 2);
-      return { rgba, width: 2 * width, height: 2 * height, tick };
-    };
-  },
   async close() {
     // Holds nothing that would have to be freed.
   },
@@ -124,17 +115,17 @@ function stateOf(seed: number, tick: number, latent: Float32Array, kv: KvState):
 }
 
 /** Squares under the point; red tells the heading, green the speed, blue the window's mean. */
-function draw(latent: Float32Array, kv: KvState, width: number, height: number, times = 1) {
+function draw(latent: Float32Array, kv: KvState, width: number, height: number) {
   const [x = 0, y = 0, heading = 0, speed = 0] = latent;
-  const rgba = new Uint8ClampedArray(width * height * times ** 2 * 4);
+  const rgba = new Uint8ClampedArray(width * height * 4);
   const memory = kv.slots.reduce((sum, slot) => sum + (slot ? (slot[0] ?? 0) + (slot[1] ?? 0) : 0), 0);
-  for (let row = 0; row < times * height; row++) {
-    for (let column = 0; column < times * width; column++) {
-      const at = 8 * x + column / times - width / 2;
-      const ahead = 8 * y + height - row / times;
+  for (let row = 0; row < height; row++) {
+    for (let column = 0; column < width; column++) {
+      const at = 8 * x + column - width / 2;
+      const ahead = 8 * y + height - row;
       const light = (Math.floor(at / 8) + Math.floor(ahead / 8)) % 2 === 0 ? 60 : 160;
       const color = [light + 30 * heading, light + 60 * speed, light + 40 * memory, 255];
-      rgba.set(color, 4 * (row * times * width + column));
+      rgba.set(color, 4 * (row * width + column));
     }
   }
   return rgba;

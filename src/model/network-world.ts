@@ -2,18 +2,17 @@
  * A world whose frames a network dreams. Its whole step: noise from the seed, the action, the last latent and the KV
  * window go in; a picture, the next latent and a new slot come out. The rules of the contract around it are `dream.ts`'s.
  */
-import { ShapeError, StateError, TierError } from "../errors";
+import { ShapeError, StateError } from "../errors";
 import { startBytes } from "./contract";
 import { createWorld, type Dream, type DreamOptions } from "./dream";
 import { agesOf, emptyKv, type KvState, packSlots, slotCount, writeSlot } from "./kv-window";
-import { largeSize } from "./manifest";
 import type { WorldPackage } from "./package";
 import { normals } from "./rng";
 import { createGraphSession, type GraphSession, type Runtime, type TensorData } from "./session";
 import type { Action, Context, Frame, Snapshot, World } from "./world";
 
 /**
- * Makes the tick's session; the encoder's is made when the first context comes, the large tier's with its first frame.
+ * Makes the tick's session; the encoder's is made when the first context comes.
  * @throws BackendError, ShapeError
  */
 export async function createNetworkWorld(
@@ -43,7 +42,6 @@ export async function createNetworkDream(opened: WorldPackage, runtime: Runtime)
   const silence = new Float32Array(noiseLength); // context passes draw no noise
   const tick = await sessionOf(manifest.tick);
   let encoder: GraphSession | null = null;
-  let large: GraphSession | null = null;
 
   function sessionOf(spec: typeof manifest.tick): Promise<GraphSession> {
     return createGraphSession(fileOf(spec.file), spec, runtime);
@@ -122,21 +120,10 @@ export async function createNetworkDream(opened: WorldPackage, runtime: Runtime)
       const frame: Frame = { ...manifest.picture, rgba, tick: number };
       return { ...state, ...kv, tick: number, latent, frame } satisfies Snapshot;
     },
-    async large() {
-      const spec = manifest.large;
-      const size = largeSize(manifest);
-      if (!spec || !size) throw new TierError(`tier: expected small, the only one of ${manifest.name}, got large.`);
-      const bytes = large ? new Uint8Array(0) : await opened.fetch(spec.file);
-      return async ({ latent, tick: number }) => {
-        large ??= await createGraphSession(bytes, spec, runtime);
-        const { rgba } = await large.run({ latent });
-        return { ...size, rgba: new Uint8ClampedArray((rgba as Uint8Array<ArrayBuffer>).buffer), tick: number };
-      };
-    },
     async close() {
-      for (const session of [tick, encoder, large]) await session?.close();
+      await tick.close();
+      await encoder?.close();
       encoder = null;
-      large = null;
     },
   };
 }

@@ -1,7 +1,7 @@
 /**
  * Opens a world package: reads the manifest, then the files that a session needs of those it lists, and believes none of
- * them before size, sha256, shapes and graphs are checked. The card, its pictures and what training needs stay where they are. Where the bytes come from is the source's business (`http-source.ts`,
- * `folder-source.ts`); making sessions of them is `session.ts`'s.
+ * them before size, sha256, shapes and graphs are checked. The card and its pictures stay where they are. Where the bytes
+ * come from is the source's business (`http-source.ts`, `folder-source.ts`). Session creation: see `session.ts`.
  */
 import { AbortedError, FileMismatchError, ManifestError, PathError } from "../errors";
 import { checkContract } from "./contract";
@@ -32,8 +32,6 @@ export interface WorldPackage {
   readonly sha256: string;
   /** Path → contents, of the graphs and starts. */
   readonly files: ReadonlyMap<string, Bytes>;
-  /** Reads and checks a graph that isn't in `files`, because few sessions need it. @throws as `openPackage` */
-  readonly fetch: (path: string) => Promise<Bytes>;
 }
 
 export interface OpenPackageOptions {
@@ -57,30 +55,25 @@ export async function openPackage(source: PackageSource, options: OpenPackageOpt
     checkFileList(manifest);
     checkContract(manifest);
 
-    const wanted = neededFiles(manifest).map((path) => [path, listed(manifest, path)] as const);
-    const total = wanted.reduce((sum, [, { bytes }]) => sum + bytes, 0);
+    const needed = neededFiles(manifest).map((path) => ({ path, expected: listed(manifest, path) }));
+    const total = needed.reduce((sum, { expected }) => sum + expected.bytes, 0);
     let loaded = 0;
     const onBytes = (bytes: number) => {
       loaded += bytes;
       onProgress?.({ loaded, total });
     };
-    const read = async (path: string, options: Omit<ReadOptions, "maxBytes">) => {
-      const expected = listed(manifest, path);
-      const contents = await source.read(path, { ...options, maxBytes: expected.bytes });
-      await checkFile(path, contents, expected);
-      return contents;
-    };
     const files = new Map(
-      await Promise.all(wanted.map(async ([path]) => [path, await read(path, { signal, onBytes })] as const)),
+      await Promise.all(
+        needed.map(async ({ path, expected }) => {
+          const contents = await source.read(path, { signal, onBytes, maxBytes: expected.bytes });
+          await checkFile(path, contents, expected);
+          return [path, contents] as const;
+        }),
+      ),
     );
     signal?.throwIfAborted();
     for (const file of graphFiles(manifest)) checkOnnx(file, files.get(file) as Bytes);
-    const fetch = async (path: string) => {
-      const contents = await read(path, {});
-      checkOnnx(path, contents);
-      return contents;
-    };
-    return { manifest, sha256: await sha256Hex(manifestBytes), files, fetch };
+    return { manifest, sha256: await sha256Hex(manifestBytes), files };
   } catch (error) {
     if (signal?.aborted) throw new AbortedError("Opening the world was called off.", { cause: error });
     throw error;
@@ -101,8 +94,8 @@ const neededFiles = (manifest: Manifest): string[] => [
 /** Every path is a plain one, and every file that the manifest speaks of is in its list. */
 function checkFileList(manifest: Manifest): void {
   for (const path of Object.keys(manifest.files)) checkPath(path);
-  const { batch, large } = manifest;
-  for (const path of [...neededFiles(manifest), ...[batch, large].flatMap((graph) => graph?.file ?? [])]) {
+  const { batch } = manifest; // read by the Python package alone
+  for (const path of [...neededFiles(manifest), ...(batch ? [batch.file] : [])]) {
     checkPath(path);
     listed(manifest, path);
   }

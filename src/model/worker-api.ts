@@ -4,7 +4,7 @@
  * Errors keep their `name` and `message` on the way back.
  */
 import type { Manifest } from "./manifest";
-import type { Action, Frame, ResetOptions, Snapshot, Tier, World } from "./world";
+import type { Action, Frame, ResetOptions, Snapshot, World } from "./world";
 
 export type Backend = "wasm" | "webgpu";
 
@@ -47,7 +47,6 @@ export interface WorkerApi {
   reset(options: ResetOptions): Promise<Frame>;
   step(action: Action): Promise<Frame>;
   rewind(ticks: number): Promise<Frame>;
-  setTier(tier: Tier): Promise<Frame | null>;
   status(): ReturnType<World["status"]>;
   snapshot(): Promise<Snapshot>;
   restore(snapshot: Snapshot): Promise<Frame>;

@@ -5,18 +5,15 @@ import type { Manifest } from "./manifest";
 import type { WorkerApi } from "./worker-api";
 import { type OpenWorldOptions, openWorld, type WorkerSource } from "./worker-client";
 import type { WorkerLike } from "./worker-connection";
-import type { Frame, Snapshot, Tier } from "./world";
+import type { Frame, Snapshot } from "./world";
 
 /** A world of one number: the sum of its seed and its actions, drawn as one pixel. An action of 0 is refused, −1 never ends, −2 traps. */
 function sumWorld(): WorkerApi {
   let sum = 0;
   let tick = 0;
-  let tier: Tier = "small";
   const frame = (): Frame => {
-    const width = tier === "large" ? 2 : 1;
-    const rgba = new Uint8ClampedArray(4 * width).fill(255);
-    rgba.set([sum, 0, 0]);
-    return transfer({ rgba, width, height: 1, tick }, [rgba.buffer]);
+    const rgba = Uint8ClampedArray.of(sum, 0, 0, 255);
+    return transfer({ rgba, width: 1, height: 1, tick }, [rgba.buffer]);
   };
   return {
     async open(options, onProgress) {
@@ -45,10 +42,6 @@ function sumWorld(): WorkerApi {
     async rewind(ticks) {
       tick -= ticks;
       return frame();
-    },
-    async setTier(wanted) {
-      tier = wanted;
-      return tick > 0 ? frame() : null;
     },
     status: async () => ({ rewindable: tick, kvFilled: 0, kvSlots: 0 }),
     snapshot: async () => ({ seed: sum, tick }) as Snapshot,
@@ -138,16 +131,6 @@ describe("worker client", () => {
     const frame = await world.restart();
     expect([frame.tick, red(frame)]).toEqual([60, 61]);
     expect(red(await world.step(push(1)))).toBe(62);
-  });
-
-  it("keeps its tier when the worker is restarted", async () => {
-    const world = await open();
-    await world.reset({ seed: 1 });
-    expect(await world.setTier("large")).toBeNull(); // this worker paints nothing before its first tick
-    expect((await world.step(push(1))).width).toBe(2);
-    world.kill();
-    expect((await world.restart()).width).toBe(2);
-    expect(await world.setTier("small")).toMatchObject({ width: 1, tick: 1 });
   });
 
   it("counts a silent worker as dead", async () => {

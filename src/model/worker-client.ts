@@ -7,7 +7,7 @@ import { AbortedError, ResetError, StateError, WorkerCrashError } from "../error
 import { createJournal } from "./journal";
 import type { OpenedWorld, OpenOptions, Progress, StartPicture } from "./worker-api";
 import { type Connection, connect, type WorkerLike } from "./worker-connection";
-import type { Frame, Tier, World } from "./world";
+import type { Frame, World } from "./world";
 
 /** ms. The slowest step of a usable machine takes under a second; a worker silent for this long won't come back. */
 const PATIENCE_MS = 20_000;
@@ -76,7 +76,6 @@ export async function openWorld(options: OpenWorldOptions, source: WorkerSource 
 
   let { connection, opened } = await start();
   let closed = false;
-  let tier: Tier = "small";
   let restarting: Promise<Frame> | null = null;
   const call: Connection["call"] = (run) => connection.call(run, source.patienceMs);
 
@@ -93,7 +92,6 @@ export async function openWorld(options: OpenWorldOptions, source: WorkerSource 
     }
     ({ connection, opened } = next);
     const { from } = recovery;
-    await connection.call((api) => api.setTier(tier));
     let frame = await call((api) => ("reset" in from ? api.reset(from.reset) : api.restore(from.snapshot)));
     for (const action of recovery.actions) frame = await call((api) => api.step(action));
     return frame;
@@ -138,11 +136,6 @@ export async function openWorld(options: OpenWorldOptions, source: WorkerSource 
     async rewind(ticks) {
       const frame = await call((api) => api.rewind(ticks));
       journal.rewound(frame.tick);
-      return frame;
-    },
-    async setTier(wanted) {
-      const frame = await connection.call((api) => api.setTier(wanted)); // as long as its download takes
-      tier = wanted;
       return frame;
     },
     status: () => call((api) => api.status()),

@@ -14,9 +14,6 @@ export interface Frame {
   readonly tick: number;
 }
 
-/** How large frames are painted: as the tick gives them, or by the manifest's `large`. What is dreamed is the same. */
-export type Tier = "small" | "large";
-
 /** The conditioning vector: one value per entry of `manifest.actions`, in that order, in the environment's units. */
 export type Action = Float32Array;
 
@@ -62,11 +59,6 @@ export interface World {
   step(action: Action): Promise<Frame>;
   /** Runs time backwards by up to `ticks` steps (as far as the timeline is kept); the future is forgotten. @throws StateError */
   rewind(ticks: number): Promise<Frame>;
-  /**
-   * From now on frames come in this tier; gives the newest anew, null before the first reset. A world begins small.
-   * Steps go on while the large tier's graph is fetched. @throws TierError, and what `openPackage` throws of a file
-   */
-  setTier(tier: Tier): Promise<Frame | null>;
   /** How many ticks `rewind` could go back now, and how many slots of the KV window are filled. */
   status(): Promise<{ readonly rewindable: number; readonly kvFilled: number; readonly kvSlots: number }>;
   /** @throws StateError */

@@ -5,7 +5,6 @@ const read = (search: string, hash = "") => readAddress({ search, hash });
 
 it("reads what is there and nothing else", () => {
   expect(read("")).toEqual({});
-  expect(read("?tier=large")).toEqual({ tier: "large" });
   expect(read("?backend=wasm&threads=2", "#world=car-racing&seed=7&start=1")).toEqual({
     backend: "wasm",
     threads: 2,
@@ -18,6 +17,5 @@ it("reads what is there and nothing else", () => {
 it("says what it expected instead of guessing", () => {
   expect(() => read("?backend=cuda")).toThrow('expected wasm or webgpu, got "cuda"');
   expect(() => read("?threads=0")).toThrow('expected a number from 1 to 99, got "0"');
-  expect(() => read("?tier=huge")).toThrow('expected small or large, got "huge"');
   expect(() => read("", "#seed=x")).toThrow(/seed: expected a whole number/);
 });

@@ -1,15 +1,13 @@
-/** What the address asks for: `?backend=wasm|webgpu&threads=n&tier=small|large` and `#world=…&seed=…&start=…&replay=…`. */
-import { BackendError, TierError, UnknownWorldError } from "../errors";
-import type { Tier } from "../model/world";
+/** What the address asks for: `?backend=wasm|webgpu&threads=n` and `#world=…&seed=…&start=…&replay=…`. */
+import { BackendError, UnknownWorldError } from "../errors";
 import { formatHash, parseHash, type Shared } from "../record/share-link";
 
 export interface Address extends Shared {
   readonly backend?: "wasm" | "webgpu";
   readonly threads?: number;
-  readonly tier?: Tier;
 }
 
-/** @throws RecordingError, BackendError, TierError when a part isn't what its name says */
+/** @throws RecordingError, BackendError when a part isn't what its name says */
 export function readAddress(location: Pick<Location, "search" | "hash">): Address {
   const query = new URLSearchParams(location.search);
   const backend = query.get("backend");
@@ -20,15 +18,10 @@ export function readAddress(location: Pick<Location, "search" | "hash">): Addres
   if (threads !== null && !/^[1-9][0-9]?$/.test(threads)) {
     throw new BackendError(`Address, threads: expected a number from 1 to 99, got "${threads}". Correct the address.`);
   }
-  const tier = query.get("tier");
-  if (tier !== null && tier !== "small" && tier !== "large") {
-    throw new TierError(`Address, tier: expected small or large, got "${tier}". Correct the address.`);
-  }
   return {
     ...parseHash(location.hash),
     ...(backend ? { backend } : {}),
     ...(threads ? { threads: Number(threads) } : {}),
-    ...(tier ? { tier } : {}),
   };
 }
 

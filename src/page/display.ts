@@ -72,7 +72,6 @@ function connectHud(session: Session): void {
       kv: { filled: kvFilled, slots: kvSlots },
       backend: world.backend,
       picture: frame,
-      tier: world.manifest.large && session.tier.value,
       view: view.kind,
       seed: beginning.value.seed,
       evaluations: world.manifest.evaluations,
@@ -85,7 +84,6 @@ function connectHud(session: Session): void {
   const tolerant = () => update().catch((error: Error) => console.info(`No figures: ${error.message}`));
   loop.frames.pipe(throttleTime(HUD_PERIOD_MS, undefined, { leading: true, trailing: true })).subscribe(tolerant);
   settings.subscribe(tolerant);
-  session.tier.subscribe(tolerant);
 }
 
 function showLegend({ world, bindings }: Session): void {

@@ -11,7 +11,6 @@ import { connectPlaces, followInAddress } from "./places";
 import { connectRecording } from "./recording";
 import { createSession, type Session } from "./session";
 import { loadSettings } from "./settings";
-import { connectTier } from "./tier";
 
 /** The view, which needs no world yet. */
 export function prepareView(): Promise<View> {
@@ -30,7 +29,7 @@ export interface Place {
 
 /**
  * Connects the page to the world and begins at once: with the address's replay, if it has one, else in the person's hands.
- * @throws RecordingError when the address's replay can't be read, TierError when the world hasn't the address's tier
+ * @throws RecordingError when the address's replay can't be read
  */
 export async function play(world: WorkerWorld, view: View, { address, worlds, name }: Place): Promise<Session> {
   const replay = address.replay ? await unpackActions(address.replay, world.manifest.actions) : [];
@@ -42,7 +41,6 @@ export async function play(world: WorkerWorld, view: View, { address, worlds, na
   connectControls(session);
   connectPlaces(session, worlds, name);
   connectRecording(session);
-  connectTier(session, address.tier);
   connectSheet("settings", async () => (await import("./settings-sheet")).openSettings(session));
   connectSheet("about", async () => (await import("./world-card")).openCard(session));
   // Not awaited: whoever opened the page gets hold of the session before its first frame.

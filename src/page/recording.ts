@@ -1,6 +1,5 @@
 /** Taking something home: screenshot, clip, action log and share link. The encoders load when first used. */
 import { filter, type Subscription } from "rxjs";
-import { largeSize } from "../model/manifest";
 import { formatActionLog } from "../record/action-log";
 import type { Clip } from "../record/clip";
 import { download } from "../record/download";
@@ -41,8 +40,7 @@ export function connectRecording(session: Session): void {
     }
     const { startClip } = await import("../record/clip");
     const { picture, frameRate } = world.manifest;
-    const { width, height } = largeSize(world.manifest) ?? picture;
-    const clip = await startClip(width, height, frameRate);
+    const clip = await startClip(picture.width, picture.height, frameRate);
     let count = 0;
     const frames = session.loop.frames.pipe(filter(({ action }) => action !== null)).subscribe(({ frame }) => {
       clip.add(frame);

@@ -13,7 +13,7 @@ import { pageClock } from "../loop/clock";
 import { createGameLoop, type GameLoop } from "../loop/game-loop";
 import { createStats, type Stats } from "../loop/stats";
 import type { WorkerWorld } from "../model/worker-client";
-import type { Action, Frame, Tier } from "../model/world";
+import type { Action, Frame } from "../model/world";
 import { createSessionLog } from "../record/session-log";
 import type { View } from "../view/view";
 import { element } from "./elements";
@@ -33,12 +33,6 @@ export interface Session {
   readonly settings: BehaviorSubject<Settings>;
   readonly bindings: BehaviorSubject<readonly Binding[]>;
   readonly beginning: BehaviorSubject<Beginning>;
-  /** What is asked to paint: by the settings, or for this visit by the address. */
-  readonly wish: BehaviorSubject<Settings["tier"]>;
-  /** What paints; see `tier.ts`. */
-  readonly tier: BehaviorSubject<Tier>;
-  /** Paints in this tier from now on, the picture that is shown included. @throws as `World.setTier` */
-  setTier(tier: Tier): Promise<void>;
   /** Begins anew and runs; with a replay its actions come first. */
   begin(beginning: Beginning, replay?: readonly Action[]): Promise<void>;
   replaying(): boolean;
@@ -55,8 +49,6 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings): S
   const settings = new BehaviorSubject(kept);
   const bindings = new BehaviorSubject<readonly Binding[]>(restoreBindings(actions, recall(`keys:${name}`)));
   const beginning = new BehaviorSubject<Beginning>({ seed: 1, start: 0 });
-  const wish = new BehaviorSubject(kept.tier);
-  const tier = new BehaviorSubject<Tier>("small");
 
   const keyboard = createKeyboard(window, { actions, bindings: bindings.value, frameRate, smooth: kept.smoothKeys });
   const gamepad = createGamepad({ actions, deadZone: kept.deadZone, now: pageClock.now });
@@ -99,16 +91,6 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings): S
     settings,
     bindings,
     beginning,
-    wish,
-    tier,
-    async setTier(next) {
-      const frame = await world.setTier(next);
-      if (frame && frame.tick === newest?.tick) {
-        newest = frame; // else the world has moved on, in this tier
-        view.draw(frame);
-      }
-      tier.next(next);
-    },
     async begin(from, recorded = []) {
       const begun = loop.exclusive(async () => {
         const frame = await world.reset(from);

@@ -1,17 +1,13 @@
 /** The settings sheet: picture, figures, keys and gamepad. Changes apply at once. Loaded when first opened. */
 import { defaultBindings, keyName, rebind } from "../action/bindings";
-import { largeSize } from "../model/manifest";
 import { COMMANDS } from "./controls";
 import { make } from "./elements";
 import type { Session } from "./session";
 import type { Settings } from "./settings";
 import { openSheet } from "./sheet";
 
-const TIERS = ["auto", "small", "large"] as const;
-const TIER_NAMES = { auto: "Large where there is time", small: "Small", large: "Large" };
-
 export function openSettings(session: Session): void {
-  const { settings, wish, gamepad, loop, world } = session;
+  const { settings, gamepad, loop } = session;
   const set = (change: Partial<Settings>) => settings.next({ ...settings.value, ...change });
   const now = settings.value;
 
@@ -20,19 +16,6 @@ export function openSettings(session: Session): void {
     { onchange: () => set({ filter: filter.value === "nearest" ? "nearest" : "smooth" }) },
     make("option", { value: "smooth", textContent: "Smooth", selected: now.filter === "smooth" }),
     make("option", { value: "nearest", textContent: "Sharp pixels", selected: now.filter === "nearest" }),
-  );
-  const large = largeSize(world.manifest);
-  const tier = make(
-    "select",
-    {
-      onchange: () => {
-        wish.next(TIERS.find((name) => name === tier.value) ?? "auto");
-        set({ tier: wish.value });
-      },
-    },
-    ...TIERS.map((name) =>
-      make("option", { value: name, textContent: TIER_NAMES[name], selected: wish.value === name }),
-    ),
   );
   const figures = make("input", { type: "checkbox", checked: now.hud, onchange: () => set({ hud: figures.checked }) });
   const smooth = make("input", {
@@ -55,7 +38,6 @@ export function openSettings(session: Session): void {
     loop,
     "Settings",
     make("label", { className: "row" }, "Picture", filter),
-    ...(large ? [make("label", { className: "row" }, "Size of the picture", tier)] : []),
     make("label", { className: "check" }, figures, "Show the figures"),
     make("label", { className: "check" }, smooth, "Smooth keys: a held key reaches full deflection gradually"),
     make("h3", { textContent: "Keys" }),

@@ -3,8 +3,6 @@ import { z } from "zod/mini"; // the small zod: the page waits for this file
 
 const settingsSchema = z.object({
   filter: z.enum(["smooth", "nearest"]),
-  /** Of worlds that have two; `auto` takes the large one where there is time for it. */
-  tier: z.enum(["auto", "small", "large"]),
   hud: z.boolean(),
   /** Ramp steering while a key is held instead of jumping. */
   smoothKeys: z.boolean(),
@@ -17,7 +15,7 @@ export type Settings = z.infer<typeof settingsSchema>;
 /** The kept settings; the defaults for whatever is missing or damaged. */
 export function loadSettings(): Settings {
   const wide = matchMedia("(min-width: 900px)").matches; // on a phone the figures would cover the picture
-  const defaults: Settings = { filter: "smooth", tier: "auto", hud: wide, smoothKeys: true, deadZone: 0.12 };
+  const defaults: Settings = { filter: "smooth", hud: wide, smoothKeys: true, deadZone: 0.12 };
   const parsed = settingsSchema.safeParse({ ...defaults, ...(recall("settings") as object | undefined) });
   return parsed.success ? parsed.data : defaults;
 }

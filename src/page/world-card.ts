@@ -1,13 +1,10 @@
 /** The card of a world: what it is, what it learned from, how good it is, and which bytes run. Loaded when first opened. */
-import { largeSize } from "../model/manifest";
 import { make } from "./elements";
 import type { Session } from "./session";
 import { openSheet } from "./sheet";
 
 export function openCard({ world, loop }: Session): void {
   const { title, description, recordedFrom, metrics, files, picture, frameRate, evaluations } = world.manifest;
-  const large = largeSize(world.manifest);
-  const larger = large ? ` or ${large.width} × ${large.height}` : "";
   const bytes = Object.values(files).reduce((sum, file) => sum + file.bytes, 0);
   const size = (count: number) => (count < 1e5 ? `${(count / 1e3).toFixed(1)} kB` : `${(count / 1e6).toFixed(1)} MB`);
   const list = (rows: readonly (readonly [string, string | Node])[]) =>
@@ -29,7 +26,7 @@ export function openCard({ world, loop }: Session): void {
     list([
       ["Recorded from", `${recordedFrom.environment}, ${recordedFrom.frames.toLocaleString("en")} frames`],
       ["Licence of the source", recordedFrom.licence],
-      ["Picture", `${picture.width} × ${picture.height}${larger}, ${frameRate} frames a second`],
+      ["Picture", `${picture.width} × ${picture.height}, ${frameRate} frames a second`],
       ["Network", `${evaluations} evaluation${evaluations === 1 ? "" : "s"} per frame`],
       ["Package", `${size(bytes)} in ${Object.keys(files).length} files`],
       ["sha256", code(world.packageSha256)],

@@ -23,7 +23,7 @@ export interface Clip {
 }
 
 /**
- * @param width of the largest frame that will come; others are whole fractions of it
+ * @param width of every frame that will come
  * @throws RecordingError when the browser encodes none of the formats
  */
 export async function startClip(width: number, height: number, frameRate: number): Promise<Clip> {
@@ -43,7 +43,7 @@ export async function startClip(width: number, height: number, frameRate: number
   let failure: Error | undefined;
   let encoded = Promise.resolve();
   const encode = async (frame: Pixels, index: number) => {
-    const { rgba, width: codedWidth, height: codedHeight } = enlarge(frame, size.width / frame.width);
+    const { rgba, width: codedWidth, height: codedHeight } = enlarge(frame, factor);
     const timestamp = index / frameRate;
     const sample = new VideoSample(rgba, {
       format: "RGBA",

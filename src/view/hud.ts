@@ -11,8 +11,6 @@ export interface Reading {
   readonly kv: { readonly filled: number; readonly slots: number };
   readonly backend: { readonly name: string; readonly threads: number };
   readonly picture: { readonly width: number; readonly height: number };
-  /** Undefined where a world has one size only. */
-  readonly tier: string | undefined;
   readonly view: string;
   readonly seed: number;
   readonly evaluations: number;
@@ -26,11 +24,7 @@ const ROWS: readonly (readonly [label: string, help: string, value: (reading: Re
   ["Input → frame", "From an input event to the first frame that answers it", (r) => `${pair(r.latency)} ms`],
   ["KV window", "Slots of the attention window in use", (r) => `${r.kv.filled} / ${r.kv.slots}`],
   ["Backend", "What computes, and on how many threads", ({ backend }) => `${backend.name} × ${backend.threads}`],
-  [
-    "Picture",
-    "Its size, and which tier paints it",
-    ({ picture, tier }) => `${picture.width} × ${picture.height}${tier ? `, ${tier}` : ""}`,
-  ],
+  ["Picture", "Its size in pixels", ({ picture }) => `${picture.width} × ${picture.height}`],
   ["View", "What draws the picture", (r) => r.view],
   ["Evaluations", "Runs of the network per frame", (r) => `${r.evaluations} / frame`],
   ["Seed", "Seed of every random number", (r) => String(r.seed)],

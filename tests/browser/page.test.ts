@@ -18,8 +18,6 @@ afterEach(async ({ task }) => {
 async function openPage(prepare: (page: Page) => Promise<unknown> = async () => undefined): Promise<Page> {
   const page = await browser.newPage();
   said = consoleOf(page);
-  // Or the page may go to the large tier between two frames that a test compares.
-  await page.addInitScript(() => localStorage.setItem("worldloop:settings", JSON.stringify({ tier: "small" })));
   await prepare(page);
   await page.goto(inject("pages").built);
   return page;
@@ -204,40 +202,6 @@ describe("the page", () => {
     expect(await restarted).toEqual(before);
     await isState(page, "running");
     await passes(page, before.tick + 5);
-  });
-
-  it("paints the large tier where it is asked for, of the same dream, and says so", async () => {
-    const painted = async (tier: string) => {
-      const page = await browser.newPage();
-      said = consoleOf(page);
-      await page.goto(`${inject("pages").built}?tier=${tier}`);
-      const size = tier === "large" ? 192 : 96;
-      await page.waitForFunction((size) => window.worldloop?.frame()?.width === size, size);
-      await passes(page, 5);
-      await page.keyboard.press("KeyP");
-      await standsStill(page);
-      await page.waitForFunction(
-        (told) => document.getElementById("hud")?.textContent?.includes(told),
-        `${size} × ${size}, ${tier}`,
-      );
-      await page.getByRole("button", { name: "Settings" }).click();
-      expect(await page.getByLabel("Size of the picture").inputValue()).toBe(tier); // what counts, not what is kept
-      await page.keyboard.press("Escape");
-      const latent = () =>
-        page.evaluate(async () => {
-          await window.worldloop?.session.begin({ seed: 5, start: 0 });
-          window.worldloop?.session.loop.pause("Paused by a test.");
-          await window.worldloop?.world.rewind(1_000);
-          const { actions } = (window.worldloop as NonNullable<typeof window.worldloop>).world.manifest;
-          for (let i = 0; i < 5; i++) await window.worldloop?.world.step(Float32Array.from(actions, ({ max }) => max));
-          return [...((await window.worldloop?.world.snapshot())?.latent ?? [])];
-        });
-      return { size: await newest(page).then(({ rgba }) => rgba.length / 4), latent: await latent() };
-    };
-    const [small, large] = [await painted("small"), await painted("large")];
-    expect([small.size, large.size]).toEqual([96 ** 2, 192 ** 2]);
-    expect(large.latent).toEqual(small.latent);
-    expect(said.filter((line) => line.startsWith("uncaught") || line.startsWith("error"))).toEqual([]);
   });
 
   it("refuses a corrupted package by name", async () => {
