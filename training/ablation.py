@@ -12,16 +12,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .any_tokenizer import AnyTokenizer
 from .command import stage_parser
 from .data import load_episodes
 from .environments import recipe, world_module
@@ -33,22 +31,18 @@ from .teacher import STAGE as TEACHER
 from .tokenizer import to_uint8
 from .train_tokenizer import load_tokenizer
 from .train_world_model import STAGE as WORLD_MODEL
-from .train_world_model import WorldModelTraining, fitted, load_world_model, model_for
+from .train_world_model import WorldModelTraining, fitted, load_world_model
 from .train_world_model import train as train_world_model
-from .world_model import WorldModel, WorldModelConfig, growth, patchify, unpatchify
+from .world_model import WorldModel, WorldModelConfig, patchify, unpatchify
 
 CONTEXT = 4  # real frames that a clip begins with
 HORIZONS = (1, 4, 8, 12)  # the teacher's clips end after 12
 
-# What is changed against the recipe: of the training, of the network. What changes nothing in a world is left out.
+# What is changed against the recipe: of the training, of the network.
 VARIANTS: dict[str, tuple[dict, dict]] = {
     "the recipe": ({}, {}),
     "without history augmentation": ({"noise_scale": 0.0}, {}),
     "with resampled history": ({"resample_from": 0.5}, {}),
-    "without resampled history": ({"resample_from": 1.0}, {}),
-    "without weight on what rests": ({"stillness": 0.0}, {}),
-    "without rest": ({}, {"rest": 0.0}),
-    "on tables laid one way only": ({"lay_otherwise": False}, {}),
     "v-prediction": ({}, {"prediction": "v"}),
     "deterministic twin": ({}, {"prediction": "mean"}),
     "window of 4 frames": ({}, {"window": 4}),
@@ -68,29 +62,14 @@ class Ablation:
     data: Path
     steps: int = 800  # of each variant
     clips: int = 96
-    model: WorldModelConfig | None = None  # None: what the world asks for
+    model: WorldModelConfig = field(default_factory=WorldModelConfig)
     compile: bool = True
-
-
-def variants_of(module: ModuleType) -> dict[str, tuple[dict, dict]]:
-    """Those that differ from the world's own recipe; histories are resampled or not, in one way only."""
-    settled = {"stillness": 0.0, "resample_from": 1.0, **recipe(module, WORLD_MODEL)}
-    settled["resample_from"] = 1.0 if settled["resample_from"] == 1.0 else 0.5
-    settled["lay_otherwise"] = getattr(module, "SQUARE", False)
-    shapes = model_for(module).dict()
-    same = [
-        name
-        for name, (training, network) in VARIANTS.items()
-        if name != "the recipe" and training.items() <= settled.items() and network.items() <= shapes.items()
-    ]
-    return {name: change for name, change in VARIANTS.items() if name not in same}
 
 
 def train_variants(a: Ablation) -> dict[str, WorldModel]:
     """Trains what isn't trained yet; each variant has a folder of its own with links to the recordings."""
     module, models = world_module(a.world, a.data), {}
-    usual = a.model or model_for(module)
-    for name, (training, network) in variants_of(module).items():
+    for name, (training, network) in VARIANTS.items():
         folder = a.data / "ablation" / name.replace(" ", "-")
         folder.mkdir(parents=True, exist_ok=True)
         for file in [*a.data.glob("*.npz"), *a.data.glob("*.npy"), a.data / "tokenizer.pt"]:
@@ -100,16 +79,14 @@ def train_variants(a: Ablation) -> dict[str, WorldModel]:
         print(f"variant: {name}", file=sys.stderr)
         wanted = {**recipe(module, WORLD_MODEL, steps=a.steps, compile=a.compile), **training}
         spec = WorldModelTraining(a.world, folder, **wanted)
-        models[name] = train_world_model(spec, replace(usual, **network)).cpu().eval()
+        models[name] = train_world_model(spec, replace(a.model, **network)).cpu().eval()
     return models
 
 
-def dreamer(model: WorldModel, evaluations: int, tokenizer: AnyTokenizer) -> Dreamer:
-    grow = growth(tokenizer, model.config)
-
+def dreamer(model: WorldModel, evaluations: int) -> Dreamer:
     def dream(context: Tensor, actions: Tensor) -> Tensor:
         generator = torch.Generator().manual_seed(0)
-        return model.rollout(context, actions, FRAMES - CONTEXT, evaluations, generator=generator, grow=grow)
+        return model.rollout(context, actions, FRAMES - CONTEXT, evaluations, generator=generator)
 
     return dream
 
@@ -121,17 +98,15 @@ def teacher_dreamer(teacher: Teacher, steps: int) -> Dreamer:
     return dream
 
 
-def contestants(a: Ablation, tokenizer: AnyTokenizer) -> dict[str, Dreamer]:
+def contestants(a: Ablation) -> dict[str, Dreamer]:
     found: dict[str, Dreamer] = {}
     if (a.data / f"{TEACHER}.pt").is_file():
         found["teacher, 50 steps"] = teacher_dreamer(load_teacher(a.data, a.world), 50)
     for stage, counts in CHAIN.items():
         if (a.data / f"{stage}.pt").is_file():
             model = load_world_model(a.data, a.world, stage)
-            found |= {
-                f"{stage}, {count} evaluation{'s' * (count > 1)}": dreamer(model, count, tokenizer) for count in counts
-            }
-    found |= {f"{a.steps} steps, {name}": dreamer(model, 1, tokenizer) for name, model in train_variants(a).items()}
+            found |= {f"{stage}, {count} evaluation{'s' * (count > 1)}": dreamer(model, count) for count in counts}
+    found |= {f"{a.steps} steps, {name}": dreamer(model, 1) for name, model in train_variants(a).items()}
     return found
 
 
@@ -170,12 +145,12 @@ def compare(a: Ablation) -> list[dict]:
     true_features = features(real)
     true_sharpness = sharpness(real[:, CONTEXT:].reshape(-1, *real.shape[2:])).mean()
     module = world_module(a.world, a.data)
-    config = fitted(a.model or model_for(module), tokenizer, module)
+    config = fitted(a.model, tokenizer, module)
     context = patchify(tokenizer.encode_all(real[:, :CONTEXT].reshape(-1, *real.shape[2:])), config)
     context = context.unflatten(0, (a.clips, CONTEXT))
     copied = np.repeat(real[:, CONTEXT - 1 : CONTEXT], FRAMES - CONTEXT, 1)
     table = [row("copy-last-frame", copied, 0.0)]
-    for name, dream in tqdm(contestants(a, tokenizer).items(), unit="contestant", file=sys.stderr):
+    for name, dream in tqdm(contestants(a).items(), unit="contestant", file=sys.stderr):
         began = time.perf_counter()
         with torch.no_grad():
             dreamed = dream(context, actions)

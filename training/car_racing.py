@@ -18,37 +18,6 @@ from .sticky import StickyRandom
 
 PHYSICS_STEPS_PER_FRAME = 2  # the environment runs at 50 Hz, a world at 25
 ZOOM_IN_STEPS = 50  # the camera zooms for the first second of every episode; recording starts after it
-BEHIND, AHEAD = 21, 26  # tiles of road that a recording tells of; 3.5 units each
-VIEW = 42.0  # units from the car to the furthest tile that can be seen, about
-ROAD: dict = {}  # one road on a meadow (`road_tokenizer.py`), of its usual sizes
-MODEL = {
-    "patch": 1,
-    "width": 160,
-    "heads": 5,
-    "kv_heads": 1,
-    "mlp": 384,
-    "condition": 64,
-    "trunk_layers": 4,
-    "window_layers": (0, 2),
-    "head_layers": 2,
-    "window": 8,  # for speed and slip; the road is in the latent
-    "rest": 0.004,
-}
-RECIPE = {
-    "tokenizer": {"steps": 5000, "batch": 32},
-    "world-model": {
-        "steps": 3600,
-        "batch": 32,
-        "length": 16,
-        "stillness": 2.0,
-        "noise_scale": 0.1,
-        "resample_from": 0.5,
-        "dreamed": 2,  # after more, a sliding car is elsewhere
-    },
-    "package": {"context_level": 0.0},
-}
-REFINE = ()
-LARGE = 2  # times as many pixels a side in the large tier: see `train_large.py`
 MIRROR = (-1.0, 1.0, 1.0)  # what the actions are multiplied by when the picture is mirrored left to right
 
 Action = np.ndarray  # float32 [3]: steer [-1, 1], gas [0, 1], brake [0, 1]
@@ -90,7 +59,6 @@ class _PictureOnly(CarRacing):
     """CarRacing without dashboard and score, drawing only when asked."""
 
     drawing = False
-    times = 1  # as large as the environment's own pictures
     picture: np.ndarray
 
     def _render(self, mode: str):
@@ -100,7 +68,7 @@ class _PictureOnly(CarRacing):
 
     def _render_indicators(self, W, H):
         # Called when road and car are drawn and before the score is: the moment to take the picture.
-        small = pygame.transform.smoothscale(self.surf, (STATE_W * self.times, STATE_H * self.times))
+        small = pygame.transform.smoothscale(self.surf, (STATE_W, STATE_H))
         self.picture = np.ascontiguousarray(pygame.surfarray.pixels3d(small).transpose(1, 0, 2))
 
     def _create_image_array(self, screen, size):
@@ -110,13 +78,11 @@ class _PictureOnly(CarRacing):
 class Source:
     """The environment behind `reset` and `step`, one action per recorded frame.
 
-    Frames are uint8 [96, 96, 3], times as large with `times`. `done` is true when the car left the playfield or
-    finished the lap.
+    Frames are uint8 [96, 96, 3]. `done` is true when the car left the playfield or finished the lap.
     """
 
-    def __init__(self, times: int = 1) -> None:
+    def __init__(self) -> None:
         self.env = _PictureOnly(render_mode="state_pixels", continuous=True)
-        self.env.times = times
         self.done = False
 
     def reset(self, seed: int) -> np.ndarray:
@@ -124,11 +90,9 @@ class Source:
         for _ in range(ZOOM_IN_STEPS):
             self.env.step(np.zeros(3, np.float32))
         self.done = False
-        self._survey()
         return self._draw()
 
     def step(self, action: Action) -> np.ndarray:
-        self.before = self.pose()
         for _ in range(PHYSICS_STEPS_PER_FRAME):
             self.done = self.env.step(action)[2] or self.done
         return self._draw()
@@ -146,63 +110,6 @@ class Source:
 
     def track_points(self) -> np.ndarray:
         return np.array([tile[2:4] for tile in self.env.track], np.float64)  # [tiles, 2]
-
-    def state(self) -> np.ndarray:
-        """What `road_tokenizer.py` is told, float32 [11 + 2 * 48]; angles in radians, left is positive.
-
-        x, y (units), heading, front wheels' angle, place along the road (in tiles, counted on over laps), to the left
-        of its middle (units), heading against the road's, 1 if no other stretch of road can be in view; since the frame
-        before how far it turned, went ahead and to the left. Then for the tiles from BEHIND before the place to AHEAD
-        after it the road's turn at their end, and their kerb: 1 to the left, -1 to the right, 0 none.
-        """
-        position, heading, _ = self.pose()
-        along, aside, road = self._beside(position)
-        self.along = along
-        count = len(self.points)
-        tiles = math.floor(along) + np.arange(-BEHIND, AHEAD + 1)
-        others = np.setdiff1d(np.arange(count), tiles % count)
-        alone = len(others) == 0 or np.linalg.norm(self.points[others] - position, axis=1).min() > VIEW
-        wheel = self.env.car.wheels[0].joint.angle
-        went = position - self.before[0]
-        motion = (heading - self.before[1], went @ _ahead(heading), went @ -_right(heading))
-        numbers = [*position, heading, wheel, along, aside, _wrap(heading - road), alone, *motion]
-        return np.array([*numbers, *self.turns[tiles % count], *self.kerbs[tiles % count]], np.float32)
-
-    def _survey(self) -> None:
-        """The road as tiles: ends [n, 2], directions, turns at the ends, kerbs; and where on it the car is."""
-        self.points = points = self.track_points()
-        way = points - np.roll(points, 1, axis=0)  # the tile that ends at a point
-        self.directions = np.arctan2(-way[:, 0], way[:, 1])
-        self.turns = _wrap(np.roll(self.directions, -1) - self.directions)
-        self.kerbs = np.zeros(len(points))
-        for vertices, colour in self.env.road_poly:
-            if tuple(colour) in ((255, 255, 255), (255, 0, 0)):  # a kerb, between the ends of two tiles
-                middle = np.mean(vertices, axis=0)
-                tile = int(np.argmin(((points + np.roll(points, 1, axis=0)) / 2 - middle).__pow__(2).sum(1)))
-                left = np.array([-math.cos(self.directions[tile]), -math.sin(self.directions[tile])])
-                self.kerbs[tile] = np.sign((middle - points[tile]) @ left)
-        self.before = self.pose()
-        self.along = float(np.argmin(((points - self.before[0]) ** 2).sum(1)))
-
-    def _beside(self, position: np.ndarray) -> tuple[float, float, float]:
-        """Place along the road near the last one, to the left of its middle, and the road's heading there."""
-        tiles = math.floor(self.along) + np.arange(-3, 4)
-        before, here, after = ((tiles + k) % len(self.points) for k in (-1, 0, 1))
-        begin, end = self.points[before], self.points[here]
-        # The ends of a tile lie halfway between its direction and its neighbours'.
-        first = self.directions[here] - self.turns[before] / 2
-        turned = (self.turns[before] + self.turns[here]) / 2
-        past = ((position - begin) * _ahead(first)).sum(1)
-        left = ((end - position) * _ahead(first + turned)).sum(1)
-        share = past / np.where(np.abs(past + left) < 1e-6, 1e-6, past + left)
-        inside = (past >= 0) & (left > 0)
-        if not inside.any():  # far beside the road, in the middle of its bend
-            inside[np.argmin(np.abs(share - 0.5))] = True
-        share = share.clip(0, 1)
-        road = first + share * turned
-        aside = ((position - begin - share[:, None] * (end - begin)) * -_right(road)).sum(1)
-        best = int(np.argmin(np.where(inside, np.abs(aside) + 2 * np.abs(tiles + share - self.along), np.inf)))
-        return float(tiles[best] + share[best]), float(aside[best]), float(road[best])
 
     def pose(self) -> tuple[np.ndarray, float, float]:
         """Position [2], heading (radians, 0 is up the y axis), speed (units/s, forward is positive)."""
@@ -303,11 +210,6 @@ FACTS = {
     "invented as you drive.",
     "environment": "Gymnasium CarRacing-v3, without its dashboard",
     "licence": "MIT (Gymnasium)",
-    "limits": [
-        "There is one road on a meadow of one pattern: who leaves it finds no other. Where a real track comes near "
-        "itself the other stretch is missing (docs/decisions/0006-one-road-and-a-car.md).",
-        "The road's tiles have one grey instead of three that are almost the same.",
-    ],
     "frame_rate": 50 / PHYSICS_STEPS_PER_FRAME,
     "actions": ACTIONS,
     "start_policy": "scripted",
@@ -324,11 +226,3 @@ FACTS = {
 
 def _wrap(angle):
     return (angle + math.pi) % (2 * math.pi) - math.pi
-
-
-def _ahead(heading: np.ndarray) -> np.ndarray:
-    return np.stack([-np.sin(heading), np.cos(heading)], -1)
-
-
-def _right(heading: np.ndarray) -> np.ndarray:
-    return np.stack([np.cos(heading), np.sin(heading)], -1)

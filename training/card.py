@@ -79,7 +79,6 @@ Every picture is dreamed by a neural network; no engine runs. Trained on {facts[
 
 What each number means: `docs/evaluation.md`. All of them come from seeds that training never saw.""",
         _prediction(metrics),
-        *([_large(metrics["large"])] if "large" in metrics else []),
         _following(metrics),
         _drift(metrics),
     ]
@@ -131,18 +130,6 @@ def _predicted(prediction: dict, twin: dict | None) -> str:
         for h, m in prediction.items()
     ]
     return _table(head, rows)
-
-
-def _large(large: dict) -> str:
-    sharp = ", ".join(f"{m['sharpness'][0]:.2f} at {h}" for h, m in large["prediction"].items())
-    return f"""## The large tier
-
-The same dream painted with {large["size"]} x {large["size"]} pixels, against real frames of that size; the same starts.
-Obedience, drift and memory are the small tier's, whose latents these are.
-
-{_predicted(large["prediction"], None)}
-
-Sharpness, ratio to real, by frames ahead: {sharp}."""
 
 
 def _following(metrics: dict) -> str:

@@ -18,7 +18,6 @@ class Episodes:
     frames: np.ndarray  # uint8 [T, H, W, 3]; [0, H, W, 3] where nobody asked for them
     actions: np.ndarray  # float32 [T, A]; action t leads from frame t to t + 1
     starts: np.ndarray  # bool [T]
-    states: np.ndarray | None = None  # float32 [T, S]: where things were, of a world whose source says it
 
     def windows(self, length: int) -> np.ndarray:
         """First indices of all stretches of `length` frames that stay within one episode. int64 [N]."""
@@ -48,8 +47,7 @@ def load_episodes(files: list[Path], *, pictures: bool = True) -> Episodes:
     if len(shapes) > 1:
         raise TrainingError(f"expected recordings of one world, got pictures and actions of {sorted(shapes)}.")
     joined = [np.concatenate([getattr(p, k) for p in parts]) for k in ("frames", "actions", "starts")]
-    states = [p.states for p in parts if p.states is not None]
-    return Episodes(*joined, np.concatenate(states) if len(states) == len(parts) else None)
+    return Episodes(*joined)
 
 
 def load_recording(file: Path, *, pictures: bool = True) -> Episodes:
@@ -76,9 +74,4 @@ def load_recording(file: Path, *, pictures: bool = True) -> Episodes:
         raise TrainingError(f"'{file}': expected frames, the first of them a start.")
     if not np.isfinite(actions).all():
         raise TrainingError(f"'{file}': expected finite actions, got NaN or infinity.")
-    states = arrays.get("states")
-    if states is not None and (states.dtype != np.float32 or states.ndim != 2 or len(states) != len(frames)):
-        raise TrainingError(
-            f"'{file}': expected states float32 [{len(frames)}, S], got {states.dtype} {list(states.shape)}."
-        )
-    return Episodes(frames if pictures else frames[:0].copy(), actions, starts, states)
+    return Episodes(frames if pictures else frames[:0].copy(), actions, starts)

@@ -5,8 +5,7 @@ to turn, walk away and come back; `my_way_home` has no medikits, and the map of 
 grey wall at arm's length. No map has a door, so there is no key for `use`: it would do nothing.
 
 Drawn without weapon, crosshair and status bar at 256x192; the middle square is kept and each 2x2 block averaged, which
-keeps proportions true and edges smooth; the large tier learns from the middle square itself. Recordings also say where
-the camera and the medikits are (`Source.state`).
+keeps proportions true and edges smooth.
 """
 
 from __future__ import annotations
@@ -28,38 +27,7 @@ TURN = 4.0  # degrees a tic at full deflection: once around in 45 frames, 2.6 s
 WALK = 50.0  # Doom's running speed: 7.4 units a tic once under way; the hall is 1,216 units wide
 STRAFE = 40.0  # Doom's running speed sideways
 HALL = 1216.0  # units on a side
-THINGS = 48  # medikits that a recording has room for; 38 is the most that was seen
 MIRROR = None  # recording is quick, so no need for mirrored pictures, whose walls would be none of this hall's
-LARGE = 2  # times as many pixels a side in the large tier: see `train_large.py`
-ROOM = {"side": HALL}  # four walls, a floor, things of one kind (`room_tokenizer.py`)
-MODEL = {
-    "patch": 5,
-    "width": 160,
-    "heads": 5,
-    "kv_heads": 1,
-    "mlp": 384,
-    "condition": 64,
-    "trunk_layers": 4,
-    "window_layers": (0, 2),
-    "head_layers": 2,
-    "window": 6,  # for speed and sway; what lies where is in the latent
-    "rest": 0.004,  # a sixth of a unit
-    "direct": True,  # a turn is the action, a slide most of the one before
-}
-RECIPE = {
-    "tokenizer": {"steps": 5000, "batch": 10},
-    "world-model": {
-        "steps": 2350,
-        "batch": 32,
-        "length": 14,
-        "stillness": 2.0,  # of four steps: only what one walks into changes by more
-        "noise_scale": 0.02,  # of four steps, as far as a dream is off at once
-        "resample_from": 0.5,
-        "dreamed": 6,
-    },
-    "package": {"context_level": 0.0},
-}
-REFINE = ()  # surfaces have all their texture already
 
 Action = np.ndarray  # float32 [3]: turn (right is positive), walk (forward is positive), strafe (right is positive)
 Driver = Callable[["Source"], Action]
@@ -113,11 +81,11 @@ LOOPS = {
 class Source:
     """The game behind `reset` and `step`, one action per recorded frame.
 
-    Frames are uint8 [96, 96, 3], or [192, 192, 3] with `times=2`. `done` is true when the player has died: the acid
+    Frames are uint8 [96, 96, 3]. `done` is true when the player has died: the acid
     takes 8 of 100 points of health about once a second, a medikit gives 25 back. Health itself can't be seen.
     """
 
-    def __init__(self, times: int = 1) -> None:
+    def __init__(self) -> None:
         self.game = game = vzd.DoomGame()
         game.load_config(str(Path(vzd.scenarios_path) / "health_gathering.cfg"))
         game.set_doom_config_path(os.devnull)  # else it writes a file of settings into the working folder
@@ -132,20 +100,17 @@ class Source:
         game.set_episode_timeout(0)  # the recorder ends episodes
         game.init()
         self.done = False
-        self.picture = np.zeros((96 * times, 96 * times, 3), np.uint8)
-        self.before = self.now = np.zeros(3)  # poses of the last two frames
+        self.picture = np.zeros((96, 96, 3), np.uint8)
 
     def reset(self, seed: int) -> np.ndarray:
         self.game.set_seed(seed)
         self.game.new_episode()
         self.done = False
-        self.before = self.now = self.pose()
         return self._draw()
 
     def step(self, action: Action) -> np.ndarray:
         self.game.make_action((PER_BUTTON * action).tolist(), TICS_PER_FRAME)
         self.done = self.game.is_episode_finished() or self.game.is_player_dead()
-        self.before, self.now = self.now, self.pose()
         return self.picture if self.done else self._draw()
 
     def close(self) -> None:
@@ -153,10 +118,10 @@ class Source:
 
     def _draw(self) -> np.ndarray:
         middle = self.game.get_state().screen_buffer[:, 32:-32]  # [192, 192, 3]
-        self.picture = shrunk(middle, len(middle) // len(self.picture))
+        self.picture = shrunk(middle, 2)
         return self.picture
 
-    # What scripted players, those who judge a dream, and recordings may look at. To play, pictures are enough.
+    # What scripted players and the judge may look at; the world model never does.
 
     def pose(self) -> np.ndarray:
         """x, y (units; the hall is HALL on a side) and heading (degrees, left is positive). float64 [3]."""
@@ -167,25 +132,6 @@ class Source:
         """x, y of those that lie in the hall, units. float64 [n, 2]."""
         places = [(o.position_x, o.position_y) for o in self.game.get_state().objects if "Medikit" in o.name]
         return np.array(places).reshape(-1, 2)
-
-    def state(self) -> np.ndarray:
-        """What the frame shows, as `room_tokenizer.py` wants it. float32 [8 + 2 THINGS].
-
-        Camera (x, y, height, cosine and sine of its turn); since the frame before how far it turned (radians, left is
-        positive), went ahead and to the left (units, of where it looks now); things, NaN where there is none.
-        """
-        x, y, heading = self.now
-        height = self.game.get_game_variable(vzd.GameVariable.CAMERA_POSITION_Z)
-        turn = math.radians(heading)
-        cosine, sine = math.cos(turn), math.sin(turn)
-        went_x, went_y = (self.now - self.before)[:2]
-        spin = math.radians((heading - self.before[2] + 180) % 360 - 180)
-        state = np.full(8 + 2 * THINGS, np.nan, np.float32)
-        state[:5] = x, y, height, cosine, sine
-        state[5:8] = spin, went_x * cosine + went_y * sine, went_y * cosine - went_x * sine
-        things = self.medikits()[:THINGS].flatten()
-        state[8 : 8 + len(things)] = things
-        return state
 
 
 class Explorer:
@@ -282,10 +228,6 @@ FACTS = {
     "description": "A stone hall with a floor of acid, in the first person. Medikits lie about; turn, run, sidestep.",
     "environment": "ViZDoom health_gathering, without weapon, crosshair and status bar",
     "licence": "MIT (ViZDoom and its scenarios), BSD-3-Clause (Freedoom's pictures)",
-    "limits": [
-        "It is this one hall and can't become another place: its surfaces are learned pictures (docs/decisions/0005).",
-        "The acid doesn't hurt, so medikits heal nobody. They are taken by chance, and appear without falling.",
-    ],
     "frame_rate": 35 / TICS_PER_FRAME,
     "actions": ACTIONS,
     "start_policy": "scripted",

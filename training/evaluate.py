@@ -28,7 +28,7 @@ from .drift import WINDOW, Reference, drift, lasting, real_windows
 from .environments import world_module
 from .errors import TrainingError, exit_status
 from .following import AHEAD, follow
-from .held_out import CONTEXT, held_out_episodes, large_episodes, long_episodes, random_episodes
+from .held_out import CONTEXT, held_out_episodes, long_episodes, random_episodes
 from .invention import Drive, invent, real_drives
 from .inverse_dynamics import ActionReader, action_reader
 from .onnx_world import OnnxWorld
@@ -143,8 +143,6 @@ def judge_package(folder: Path, real: Real, e: Evaluation) -> tuple[dict, np.nda
     with _bar(e.starts, "prediction", "start") as bar:
         metrics = predict(world, real.held, e.starts, horizons=HORIZONS, bar=bar)
     metrics["reconstruction"] = reconstruction(folder, real.held, e.starts)
-    if "large" in world.manifest:
-        metrics["large"] = judge_large(world, real.held, e)
     lengths = [e.frames] * e.runs + [min(e.frames, LONG)] * ((SHARE - 1) * e.runs)
     window = world.manifest["kv"]["window"]
     more, strip = judge(lambda: OnnxWorld(folder), real, e, lengths=lengths, window=window, name=folder.name)
@@ -152,14 +150,6 @@ def judge_package(folder: Path, real: Real, e: Evaluation) -> tuple[dict, np.nda
         with _bar(e.runs, "drives", "drive") as bar:
             more["drive"] = invent(world, real.held, real.drives, frames=e.frames, bar=bar)
     return metrics | more, strip
-
-
-def judge_large(world: OnnxWorld, held: Episodes, e: Evaluation) -> dict:
-    """Prediction again in the large tier's pictures. All else hangs on the latents, and those are the small tier's."""
-    size = world.manifest["large"]["outputs"]["rgba"]["shape"][0]
-    large = large_episodes(e.world, e.data, held, size // world.manifest["picture"]["height"])
-    with _bar(e.starts, "prediction, large", "start") as bar:
-        return {"size": size, **predict(world.larger(), held, e.starts, horizons=HORIZONS, large=large, bar=bar)}
 
 
 def evaluate(e: Evaluation) -> tuple[dict, np.ndarray]:

@@ -1,5 +1,4 @@
-"""Torch to ONNX: the tick graph (trunk, K evaluations, decoder, picture), the large tier's painter and the encoder,
-weights stored as float16.
+"""Torch to ONNX: the tick graph (trunk, K evaluations, decoder, picture) and the encoder, weights stored as float16.
 
 The graphs compute in float32; a Cast after each stored weight is folded when a session is created. So that torch and
 ONNX agree, weights are rounded to float16 in torch first (`round_weights`).
@@ -18,9 +17,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from .any_tokenizer import AnyTokenizer
 from .package_weights import name_weights
-from .world_model import WorldModel, WorldModelConfig, growth, patchify, unpatchify
+from .tokenizer import Tokenizer
+from .world_model import WorldModel, WorldModelConfig, patchify, unpatchify
 
 OPSET = 20
 SMALL = 256  # weights with fewer values stay float32
@@ -38,7 +37,7 @@ def round_weights(module: nn.Module) -> nn.Module:
 class Tick(nn.Module):
     """One run per tick. `context_level` is the noise level that the history is said to have."""
 
-    def __init__(self, model: WorldModel, tokenizer: AnyTokenizer, context_level: float) -> None:
+    def __init__(self, model: WorldModel, tokenizer: Tokenizer, context_level: float) -> None:
         super().__init__()
         self.model, self.tokenizer = model, tokenizer
         self.context_level = context_level
@@ -52,25 +51,10 @@ class Tick(nn.Module):
         """
         level = torch.full((1,), self.context_level)
         following, slot = self.model.step(latent, action, level, noise[:, None], kv[None], age)
-        grow = growth(self.tokenizer, self.model.config)
-        if grow is not None:
-            following = grow(latent, following, noise[:1])
         return painted(self.tokenizer, following, self.model.config), following, slot[0]
 
 
-class Paint(nn.Module):
-    """The large tier: what the tick has dreamed, painted by another tokenizer."""
-
-    def __init__(self, config: WorldModelConfig, tokenizer: AnyTokenizer) -> None:
-        super().__init__()
-        self.config, self.tokenizer = config, tokenizer
-
-    def forward(self, latent: Tensor) -> Tensor:
-        """latent [1, N, C] to rgba uint8 [H, W, 4]."""
-        return painted(self.tokenizer, latent, self.config)
-
-
-def painted(tokenizer: AnyTokenizer, latent: Tensor, config: WorldModelConfig) -> Tensor:
+def painted(tokenizer: Tokenizer, latent: Tensor, config: WorldModelConfig) -> Tensor:
     """Tokens [1, N, C] to rgba uint8 [H, W, 4]."""
     picture = tokenizer.decode(unpatchify(latent, config))[0]  # [3, H, W]
     opaque = torch.ones_like(picture[:1])
@@ -92,14 +76,13 @@ class Batch(nn.Module):
 
 
 class Encode(nn.Module):
-    def __init__(self, model: WorldModel, tokenizer: AnyTokenizer) -> None:
+    def __init__(self, model: WorldModel, tokenizer: Tokenizer) -> None:
         super().__init__()
         self.config, self.tokenizer = model.config, tokenizer
 
-    def forward(self, picture: Tensor, before: Tensor | None = None) -> Tensor:
-        """uint8 [H, W, 3] to latent [1, N, C], with that of the picture before where the tokenizer carries on."""
-        carried = () if before is None else (unpatchify(before, self.config),)
-        return patchify(self.tokenizer.encode(picture[None], *carried), self.config)
+    def forward(self, picture: Tensor) -> Tensor:
+        """uint8 [H, W, 3] to latent [1, N, C]."""
+        return patchify(self.tokenizer.encode(picture[None]), self.config)
 
 
 def tick_inputs(model: WorldModel, evaluations: int) -> dict[str, Tensor]:
@@ -115,7 +98,7 @@ def tick_inputs(model: WorldModel, evaluations: int) -> dict[str, Tensor]:
 
 
 def export_tick(
-    model: WorldModel, tokenizer: AnyTokenizer, *, evaluations: int, context_level: float, path: Path, worlds: int = 0
+    model: WorldModel, tokenizer: Tokenizer, *, evaluations: int, context_level: float, path: Path, worlds: int = 0
 ) -> None:
     """`worlds` of 1 or more: the tick of so many at once."""
     inputs = tick_inputs(model, evaluations)
@@ -126,16 +109,9 @@ def export_tick(
     export_graph(module.eval(), inputs, ["rgba", "latent_next", "slot"], path)
 
 
-def export_large(model: WorldModel, large: AnyTokenizer, *, path: Path) -> None:
-    inputs = {"latent": tick_inputs(model, evaluations=1)["latent"]}
-    export_graph(Paint(model.config, large).eval(), inputs, ["rgba"], path)
-
-
-def export_encoder(model: WorldModel, tokenizer: AnyTokenizer, *, path: Path) -> None:
+def export_encoder(model: WorldModel, tokenizer: Tokenizer, *, path: Path) -> None:
     size = tokenizer.config.size
     inputs = {"picture": torch.zeros(size, size, 3, dtype=torch.uint8)}
-    if tokenizer.CARRIES:
-        inputs["before"] = torch.zeros(1, model.config.tokens, model.config.token_channels)
     export_graph(Encode(model, tokenizer).eval(), inputs, ["latent"], path)
 
 

@@ -90,17 +90,6 @@ class Encoder(nn.Module):
         return self.network.encode(picture)
 
 
-class Large(nn.Module):
-    """The large tier: every pixel of `TinyNetwork.decode` twice, both ways."""
-
-    def __init__(self, network: TinyNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, latent: Tensor) -> Tensor:
-        return self.network.decode(latent[0]).repeat_interleave(2, 0).repeat_interleave(2, 1)
-
-
 def make_network() -> TinyNetwork:
     """The network of the fixture, the same on every call."""
     torch.manual_seed(0)
@@ -156,7 +145,6 @@ def write_world(network: TinyNetwork, folder: Path) -> dict:
         "age": torch.full((SLOTS,), -1, dtype=torch.int32),
     }
     tick = export(network, tick_inputs, ["rgba", "latent_next", "slot"], folder / "tick.onnx")
-    large = export(Large(network).eval(), {"latent": tick_inputs["latent"]}, ["rgba"], folder / "large.onnx")
     picture = torch.zeros(SIDE, SIDE, 3, dtype=torch.uint8)
     encoder = export(Encoder(network).eval(), {"picture": picture}, ["latent"], folder / "encoder.onnx")
     starts = []
@@ -195,7 +183,6 @@ def write_world(network: TinyNetwork, folder: Path) -> dict:
         "kv": {"layers": LAYERS, "tokens": TOKENS, "width": WIDTH, **KV, "maxAge": MAX_AGE},
         "evaluations": EVALUATIONS,
         "tick": tick,
-        "large": large,
         "encoder": encoder,
         "starts": starts,
         "files": {},

@@ -30,19 +30,6 @@ def held_out_episodes(world: str, data: Path, frames: int = 8000) -> Episodes:
     return _kept(data / f"held-{HELD_OUT_FROM}.npz", Recording(world, "mixed", HELD_OUT_FROM, frames))
 
 
-def large_episodes(world: str, data: Path, held: Episodes, times: int) -> Episodes:
-    """`held`, what `held_out_episodes` gives, in the large tier's pictures. Raises TrainingError for other episodes."""
-    spec = Recording(world, "mixed", HELD_OUT_FROM, len(held.starts), times=times)
-    return same_episodes(held, _kept(data / f"large-{HELD_OUT_FROM}.npz", spec), f"large-{HELD_OUT_FROM}.npz")
-
-
-def same_episodes(small: Episodes, large: Episodes, name: str) -> Episodes:
-    """`large`, read from the file `name`. Raises TrainingError unless it shows what `small` shows."""
-    if not np.array_equal(small.actions, large.actions):
-        raise TrainingError(f"'{name}': expected the episodes that the tokenizer knows, got others; delete it.")
-    return large
-
-
 def random_episodes(world: str, module: ModuleType, data: Path, *, starts: int, ahead: int) -> Episodes:
     """Real episodes that end in `ahead` frames of a random action script; `held_out_episodes` where there are none."""
     if "sticky-random" not in module.POLICIES:

@@ -25,7 +25,7 @@ from .self_forcing import CONTEXT_LEVEL, dream
 from .teacher import FRAMES, Teacher, load_teacher, noise_clip
 from .train_tokenizer import load_tokenizer
 from .train_world_model import held_out, held_rows, load_world_model, training_rows
-from .world_model import WorldModel, growth, patchify
+from .world_model import WorldModel, patchify
 
 STAGE = "matching"
 GIVEN = 4  # frames of a clip that are real; the student dreams the rest
@@ -68,7 +68,7 @@ def train(args: MatchingTraining) -> WorldModel:
     place = find_place()
     tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world).to(place.device)
     model = load_world_model(args.data, args.world, "consistency", "world-model").to(place.device).train()
-    average, grow = copy.deepcopy(model), growth(tokenizer, model.config)
+    average = copy.deepcopy(model)
     teacher = load_teacher(args.data, args.world).to(place.device).requires_grad_(False)
     fake = copy.deepcopy(teacher).requires_grad_(True)
     c = model.config
@@ -98,7 +98,7 @@ def train(args: MatchingTraining) -> WorldModel:
             with torch.no_grad():
                 level = torch.full((args.rows, window), CONTEXT_LEVEL, device=place.device)
                 _, kv = model.trunk(latents[:, :window], actions[:, :window], level)
-            dreamed, _ = dreaming(model, latents[:, window], kv, actions[:, window:], noise, grow)
+            dreamed, _ = dreaming(model, latents[:, window], kv, actions[:, window:], noise)
         clip = torch.cat([latents[:, window + 1 - GIVEN : window + 1], dreamed], 1)
         led = actions[:, window + 1 - GIVEN : window + frames]
         with place.autocast():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 from pathlib import Path
@@ -16,7 +15,7 @@ from .errors import TrainingError
 
 
 class Remembering(Dream):
-    """Keeps what it encoded: judges begin from the same history more than once, and finding a camera takes seconds."""
+    """Keeps what it encoded: judges begin from the same history more than once."""
 
     def __init__(self, package: Package, *, threads: int) -> None:
         super().__init__(package, threads=threads)
@@ -45,33 +44,16 @@ class OnnxWorld:
             inputs = onnxruntime.InferenceSession(folder / tick, providers=["CPUExecutionProvider"]).get_inputs()
             evaluations = next(i.shape[0] for i in inputs if i.name == "noise")  # its own number
             graphs = {**graphs, "tick": {**graphs["tick"], "file": tick}, "evaluations": evaluations}
-        self._folder, self._large = folder, None
         files = {graphs[graph]["file"] for graph in ("tick", "encoder", "reward") if graph in graphs}
         contents = {file: (folder / file).read_bytes() for file in files}
         self._world = World(Remembering(Package(manifest=graphs, sha256="", files=contents), threads=threads))
-
-    def larger(self) -> OnnxWorld:
-        """This world with steps that give the large tier's pictures; it is begun with small ones as ever.
-
-        Both are one world, so play only one of them. Raises KeyError where the manifest has no such tier.
-        """
-        large, file = copy.copy(self), self._folder / self.manifest["large"]["file"]
-        large._large = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-        return large
 
     def reset(self, *, seed: int, frames: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """History of n pictures uint8 [n, H, W, 3] and the n - 1 actions between them; gives the last picture."""
         return self._world.reset(Beginning(seed=seed, frames=frames, actions=actions))
 
     def step(self, action: np.ndarray) -> np.ndarray:
-        picture = self._world.step(action).picture
-        if self._large is None:
-            return picture
-        return self._painted(self.latent)
-
-    def _painted(self, latent: np.ndarray) -> np.ndarray:
-        """The large tier's picture of a latent."""
-        return self._large.run(["rgba"], {"latent": latent})[0][..., :3]
+        return self._world.step(action).picture
 
     @property
     def latent(self) -> np.ndarray:

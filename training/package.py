@@ -15,16 +15,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .any_tokenizer import AnyTokenizer
 from .data import Episodes, load_episodes
 from .environments import recipe, world_module
 from .errors import TrainingError, exit_status
-from .export import export_encoder, export_large, export_tick, round_weights, tensors_of
+from .export import export_encoder, export_tick, round_weights, tensors_of
 from .held_out import held_out_episodes, spread
 from .package_weights import write_rest
 from .record import Recording, record
 from .self_forcing import CONTEXT_LEVEL
-from .train_large import load_large
+from .tokenizer import Tokenizer
 from .train_tokenizer import load_tokenizer
 from .train_world_model import load_world_model
 from .world_model import WorldModel, patchify
@@ -41,17 +40,15 @@ def write_package(
     world: str,
     data: Path,
     model: WorldModel,
-    tokenizer: AnyTokenizer,
+    tokenizer: Tokenizer,
     evaluations: int,
     context_level: float,
     trained_frames: int,
     batch: int = 0,
-    large: AnyTokenizer | None = None,
 ) -> Path:
     """Builds the package beside `folder` and swaps it in. Metrics of a package that is there already are dropped.
 
-    `data` is the world's data folder; `batch` of 1 or more adds a graph that steps so many worlds in one run; `large`
-    paints the large tier.
+    `data` is the world's data folder; `batch` of 1 or more adds a graph that steps so many worlds in one run.
     """
     facts = world_module(world, data).FACTS
     partial = folder.with_name(folder.name + ".partial")
@@ -63,10 +60,8 @@ def write_package(
     export_tick(model, tokenizer, **play, path=partial / "tick.onnx")
     if batch:
         export_tick(model, tokenizer, **play, path=partial / "batch.onnx", worlds=batch)
-    if large is not None:
-        export_large(model, round_weights(large), path=partial / "large.onnx")
     export_encoder(model, tokenizer, path=partial / "encoder.onnx")
-    write_rest(partial, model, tokenizer, large)
+    write_rest(partial, model, tokenizer)
 
     episodes, places = starts_of(world, facts, data)
     starts = []
@@ -74,7 +69,7 @@ def write_package(
         rows = np.arange(frame - START_FRAMES + 1, frame + 1)
         if rows[0] < 0 or episodes.starts[rows[1:]].any():
             raise TrainingError(f"start '{title}': expected {START_FRAMES} frames of one episode before it.")
-        latents = patchify(tokenizer.latents_of(episodes, rows), model.config).numpy()
+        latents = patchify(tokenizer.encode_all(episodes.frames[rows]), model.config).numpy()
         files = {
             "latents": (f"starts/{number}.latents.f32", latents.astype("<f4")),
             "actions": (f"starts/{number}.actions.f32", episodes.actions[rows[:-1]].astype("<f4")),
@@ -109,7 +104,6 @@ def write_package(
         "evaluations": evaluations,
         "tick": {"file": "tick.onnx", **tensors_of(partial / "tick.onnx")},
         **({"batch": {"file": "batch.onnx", **tensors_of(partial / "batch.onnx")}} if batch else {}),
-        **({"large": {"file": "large.onnx", **tensors_of(partial / "large.onnx")}} if large is not None else {}),
         "encoder": {"file": "encoder.onnx", **tensors_of(partial / "encoder.onnx")},
         "starts": starts,
         "files": {},
@@ -182,7 +176,6 @@ def main(argv: list[str] | None = None) -> int:
             evaluations=args.evaluations,
             context_level=level,
             batch=batch,
-            large=load_large(data, args.world),
             trained_frames=len(load_episodes(sorted(data.glob("train-*.npz")), pictures=False).actions),
         )
         size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())

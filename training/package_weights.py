@@ -13,9 +13,8 @@ import onnx
 import torch
 from onnx import numpy_helper
 
-from .any_tokenizer import AnyTokenizer
 from .errors import TrainingError
-from .tokenizers import build
+from .tokenizer import Tokenizer, TokenizerConfig
 from .world_model import WorldModel, WorldModelConfig
 
 FILE = "training.npz"
@@ -52,42 +51,18 @@ def _named(folder: Path, *files: str) -> dict[str, np.ndarray]:
     return found
 
 
-def write_rest(folder: Path, model: WorldModel, tokenizer: AnyTokenizer, large: AnyTokenizer | None = None) -> None:
-    """Writes `training.npz`: the shapes of the networks and every weight that the graphs don't hold by name.
-
-    Of the large tier only what isn't the tokenizer's as well.
-    """
+def write_rest(folder: Path, model: WorldModel, tokenizer: Tokenizer) -> None:
+    """Writes `training.npz`: the shapes of the networks and every weight that the graphs don't hold by name."""
     found = _named(folder, "tick.onnx", "encoder.onnx")
     state = {f"model.{k}": v for k, v in model.state_dict().items()}
     state |= {f"tokenizer.{k}": v for k, v in tokenizer.state_dict().items()}
     configs = {"model": model.config.dict(), "tokenizer": tokenizer.config.dict()}
-    if large is not None:
-        found |= _large(_named(folder, "large.onnx"))
-        state |= _large(
-            {f"tokenizer.{k}": v for k, v in large.state_dict().items() if not _same(v, tokenizer.state_dict()[k])}
-        )
-        configs["large"] = large.config.dict()
     rest = {k: v.numpy() for k, v in state.items() if k not in found or found[k].shape != tuple(v.shape)}
     np.savez(folder / FILE, configs=np.array(json.dumps(configs)), **rest)
 
 
-def _same(a: torch.Tensor, b: torch.Tensor) -> bool:
-    return a.shape == b.shape and torch.equal(a, b)
-
-
-def _large(values: dict) -> dict:
-    """The large graph's names as `training.npz` has them: the small tokenizer has the same."""
-    return {name.replace("tokenizer.", "large.", 1): value for name, value in values.items()}
-
-
-def load_package(folder: Path) -> tuple[WorldModel, AnyTokenizer]:
+def load_package(folder: Path) -> tuple[WorldModel, Tokenizer]:
     """The networks of a package, weights rounded as they were exported. Raises TrainingError without `training.npz`."""
-    model, tokenizer, _ = load_tiers(folder)
-    return model, tokenizer
-
-
-def load_tiers(folder: Path) -> tuple[WorldModel, AnyTokenizer, AnyTokenizer | None]:
-    """As `load_package`, and the tokenizer that paints the large tier, where there is one."""
     if not (folder / FILE).is_file():
         raise TrainingError(f"expected a package with {FILE}, got '{folder}'. Package the world again.")
     with np.load(folder / FILE, allow_pickle=False) as archive:
@@ -100,12 +75,7 @@ def load_tiers(folder: Path) -> tuple[WorldModel, AnyTokenizer, AnyTokenizer | N
         module.eval()
 
     model = WorldModel(WorldModelConfig(**configs["model"]))
-    tokenizer = build(configs["tokenizer"])
+    tokenizer = Tokenizer(TokenizerConfig(**configs["tokenizer"]))
     fill(model, "model")
     fill(tokenizer, "tokenizer")
-    if "large" not in configs:
-        return model, tokenizer, None
-    large = build(configs["large"])
-    values = _large(values) | _large(_named(folder, "large.onnx")) | rest
-    fill(large, "large")
-    return model, tokenizer, large
+    return model, tokenizer

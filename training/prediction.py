@@ -27,23 +27,22 @@ def predict(
     starts: int,
     *,
     horizons: Sequence[int],
-    large: Episodes | None = None,
     bar: tqdm | None = None,
 ) -> dict:
     """PSNR (dB) and SSIM at each horizon of the dream and of copy-last-frame, and the sensitivity to actions.
 
     Each is (median, low, high) over the starts, with the bootstrap 95 % interval; `sharpness` is the dream's as a share
     of the real picture's. `mse_to_copy` is the median ratio of squared errors; `action_sensitivity_h8` is the squared
-    error under another start's actions divided by that under the true ones, again the median. With `large`, the
-    episodes of `held` in the size of the world's large tier, all pictures that are compared have that size.
+    error under another start's actions divided by that under the true ones, again the median.
     """
     length = CONTEXT + max(*horizons, SHUFFLED_AT)
     chosen = spread(held, length, starts)
     scores = {h: {"psnr": [], "copy": [], "ssim": [], "copy_ssim": [], "sharpness": []} for h in horizons}
     ratios = []
     for number, first in enumerate(chosen):
-        seen, actions = held.frames[first : first + CONTEXT], held.actions[first : first + length]
-        frames = (large or held).frames[first : first + length]
+        frames = held.frames[first : first + length]
+        actions = held.actions[first : first + length]
+        seen = frames[:CONTEXT]
         world.reset(seed=number, frames=seen, actions=actions[: CONTEXT - 1])
         last = frames[CONTEXT - 1]
         for h in range(1, length - CONTEXT + 1):

@@ -28,20 +28,18 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from .any_tokenizer import AnyTokenizer
 from .command import stage_parser, told
 from .device import compiled, find_place
 from .environments import recipe, world_module
 from .errors import TrainingError, exit_status
 from .export import export_tick, tick_inputs
 from .loop import Loop, Training, follow
+from .tokenizer import Tokenizer
 from .train_tokenizer import load_tokenizer
-from .train_world_model import STAGE as WORLD_MODEL
 from .train_world_model import held_out, held_rows, load_world_model, training_rows
 from .world_model import Layer, WorldModel, WorldModelConfig, patchify
 
 STAGE = "pruned"
-HISTORY = ("batch", "length", "noise_scale", "stillness")  # settings of the world model's own training that stay
 TICKS = 60  # timed ticks, whole and pruned by turns
 
 
@@ -55,7 +53,6 @@ class Pruning(Training):
     lr: float = 3e-4
     ema: float = 0.99
     noise_scale: float = 0.4  # largest noise on the history, in standard deviations of the latent
-    stillness: float = 0.0  # see `WorldModel.loss`
     compile: bool = True
 
 
@@ -169,7 +166,7 @@ def _drop_layers(
     return nn.ModuleList(whole[j] for j in left), left
 
 
-def tick_ratio(whole: WorldModel, pruned: WorldModel, tokenizer: AnyTokenizer) -> tuple[float, float]:
+def tick_ratio(whole: WorldModel, pruned: WorldModel, tokenizer: Tokenizer) -> tuple[float, float]:
     """Median time of a pruned tick, ms, and its ratio to the whole one: onnxruntime, one thread, by turns."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -219,7 +216,7 @@ def train(args: Pruning, keep: str) -> dict:
         latents = patchify(grid, model.config)
         with place.autocast():
             clip = latents[:, :-1], latents[:, 1:], actions[:, :-1]
-            loss, logs = loss_of(*clip, args.noise_scale, stillness=args.stillness)
+            loss, logs = loss_of(*clip, args.noise_scale)
         loss.backward()
         loop.update([optim], rate=min(1.0, (step + 1) / 20, max(0.05, 2 * (1 - step / args.steps))))
         follow(average, model, decay=args.ema, step=step)
@@ -260,9 +257,7 @@ def main(argv: list[str] | None = None) -> int:
     data = args.data or Path(".data") / args.world
 
     def work() -> None:
-        module = world_module(args.world, data)
-        alike = {k: v for k, v in recipe(module, WORLD_MODEL).items() if k in HISTORY}
-        spec = Pruning(args.world, data, **alike | recipe(module, STAGE, **told(args)))
+        spec = Pruning(args.world, data, **recipe(world_module(args.world, data), STAGE, **told(args)))
         print(curve(spec) if args.curve else json.dumps(train(spec, args.keep), indent=1))
 
     return exit_status(work)

@@ -26,40 +26,6 @@ WALL = 3.0  # units from the picture's edge: deeper in the walls than this the b
 RADIUS = 15.0  # of the pusher, units
 EDGE = 24.0  # units that the target keeps from the picture's edge: the pusher, unlike the block, goes through walls
 MIRROR = None  # the goal's angle is fixed: no mirrored picture could be one of this world
-SPRITES = (False, True)  # the pusher only moves, the block turns as well (`sprite_tokenizer.py`)
-LARGE = 2  # times as many pixels a side in the large tier: see `train_large.py`
-SQUARE = True  # but nothing on the table knows up from down: what was seen may be laid otherwise (same file)
-# Poses are one token: they want little room, no more layers, and nothing but time to attend to.
-MODEL = {
-    "width": 160,
-    "heads": 5,
-    "kv_heads": 1,
-    "mlp": 384,
-    "condition": 64,
-    "trunk_layers": 4,
-    "window_layers": (0, 1, 2, 3),
-    "head_layers": 2,
-    "rest": 0.004,  # of a number's spread: a twelfth of a pixel
-}
-RECIPE = {
-    "record": {"recordings": 12},
-    "tokenizer": {"steps": 3000},
-    "world-model": {
-        "steps": 6000,
-        "batch": 128,  # rows of one token are cheap
-        "stillness": 0.03,  # of a pose's spread: what nobody touches must stay for good
-        "noise_scale": 0.1,  # a dream's poses are never far off at once
-        "resample_from": 0.3,  # where hardly anything is left to chance, what was dreamed may be held to what was real
-        "dreamed": 16,
-    },
-    # The chain from teacher to student, for comparison: what is shipped is the world model.
-    "teacher": {"batch": 128},
-    "consistency": {"batch": 64, "noise_scale": 0.1},
-    "matching": {"rows": 64, "batch": 32, "noise_scale": 0.1},
-    "package": {"context_level": 0.0, "batch": 8},
-    "reward": {"noise": 0.02},  # how much of the goal is covered is a matter of pixels
-}
-REFINE = ()  # poses have no texture that a critic could miss
 POSE = {"pusher": ARENA, "block": ARENA, "angle": "radians"}  # what `Source.pose` holds; see `pose.py`
 
 # The block's corners in its own coordinates, in order around it, units: a bar with a stem below its middle.
@@ -94,13 +60,12 @@ ACTIONS = [
 class Source:
     """The environment behind `reset` and `step`, one action per recorded frame.
 
-    Frames are uint8 [96, 96, 3], times as large with `times`. `done` is true when the block was squeezed through a
-    wall; reaching the goal ends nothing. `reward` is the environment's own: the share of the goal that the block
-    covers, 1 from 95 % on.
+    Frames are uint8 [96, 96, 3]. `done` is true when the block was squeezed through a wall; reaching the goal ends
+    nothing. `reward` is the environment's own: the share of the goal that the block covers, 1 from 95 % on.
     """
 
-    def __init__(self, times: int = 1) -> None:
-        self.env = PushTEnv(obs_type="pixels", observation_width=96 * times, observation_height=96 * times)
+    def __init__(self) -> None:
+        self.env = PushTEnv(obs_type="pixels", observation_width=96, observation_height=96)
         self.done = False
         self.reward = 0.0
 
@@ -273,8 +238,7 @@ def player(rng: np.random.Generator) -> Callable[[np.ndarray, np.ndarray], Actio
 FACTS = {
     "title": "Push T",
     "description": "A blue pusher and a grey block shaped like a T on a table, seen from above. Push the block onto "
-    "its green outline, or wherever you like. The network learned what the two look like and dreams where they are; "
-    "nothing else can ever appear.",
+    "its green outline, or wherever you like.",
     "environment": "gym-pusht PushT-v0, with the pusher's target given relative to the pusher",
     "licence": "Apache-2.0 (gym-pusht)",
     "frame_rate": 10.0,

@@ -3,8 +3,8 @@
     python -m training.record --world car-racing --policy mixed --seed 1 --frames 400 --out x.npz
 
 The file holds `frames` uint8 [T, H, W, 3], `actions` float32 [T, A] (action t leads from frame t to t + 1; the last
-action of an episode leads nowhere) and `starts` bool [T] (true on the first frame of an episode); of a world whose
-source knows where things are (`state`) also `states` float32 [T, S]. The same arguments give the same bytes.
+action of an episode leads nowhere) and `starts` bool [T] (true on the first frame of an episode). The same arguments
+give the same bytes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ class Recording:
     seed: int  # together with an episode's number it fixes track and driver
     frames: int  # how many frames in all
     episode: int = 400  # longest episode, frames
-    times: int = 1  # as many pixels a side as usual, for a large tier
 
 
 def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
@@ -51,9 +50,9 @@ def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
         raise TrainingError(f"expected a world with an environment, got '{spec.world}', which came from a folder.")
     if spec.policy not in world.POLICIES:
         raise TrainingError(f"unknown policy: expected one of {', '.join(world.POLICIES)}, got '{spec.policy}'.")
-    source = world.Source() if spec.times == 1 else world.Source(spec.times)
+    source = world.Source()
 
-    frames, actions, starts, states = [], [], [], []
+    frames, actions, starts = [], [], []
     bar = tqdm(total=spec.frames, unit="frame", disable=not progress, file=sys.stderr)
     episode = 0
     while len(frames) < spec.frames:
@@ -65,8 +64,6 @@ def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
             frames.append(frame)
             actions.append(action)
             starts.append(age == 0)
-            if hasattr(source, "state"):
-                states.append(source.state())
             bar.update()
             frame = source.step(action)
             if source.done:
@@ -78,7 +75,6 @@ def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
         "frames": np.stack(frames),
         "actions": np.stack(actions).astype(np.float32),
         "starts": np.array(starts, bool),
-        **({"states": np.stack(states)} if states else {}),
     }
 
 

@@ -5,7 +5,7 @@
     python -m training.run --world mine --episodes FOLDER --actions actions.json
     python -m training.run --world doom-hall --minutes 9  # stops by itself; the same command goes on
 
-    record -> tokenizer -> large tier -> latents -> world model -> self-forcing -> package -> reward -> evaluate
+    record -> tokenizer -> latents -> world model -> self-forcing -> package -> reward -> evaluate
 
 What comes after the world model is the world's choice, by default self-forcing; `--refine` puts other stages there:
 the chain `teacher,consistency,matching`, or `none`. The last one is what goes into the package.
@@ -20,11 +20,10 @@ import json
 import math
 import sys
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 
-from . import consistency, matching, self_forcing, teacher, train_large
+from . import consistency, matching, self_forcing, teacher
 from .bring import add_arguments, bring
 from .environments import recipe, world_module
 from .errors import OutOfTime, TrainingError
@@ -34,12 +33,11 @@ from .record import FRAMES, HELD_OUT_FROM, Recording, record_all, to_train_on
 from .reward import TASKS, RewardTraining
 from .reward import main as reward
 from .tokenizer import TokenizerConfig
-from .tokenizers import AnyConfig, config_for
 from .train_tokenizer import STAGE as TOKENIZER
 from .train_tokenizer import TokenizerTraining, load_tokenizer, write_latents
 from .train_tokenizer import train as train_tokenizer
 from .train_world_model import STAGE as WORLD_MODEL
-from .train_world_model import WorldModelTraining, model_for
+from .train_world_model import WorldModelTraining
 from .train_world_model import train as train_world_model
 from .world_model import WorldModelConfig
 
@@ -65,7 +63,6 @@ class Run:
     frames: int = FRAMES  # of each
     held_out: int = 8_000
     tokenizer_steps: int | None = None
-    large: dict = field(default_factory=dict)  # of the large tier, where there is one: see `LargeTraining`
     steps: int | None = None  # of the world model
     refine: tuple[str, ...] | None = None  # in this order, the last one into the package
     refine_steps: int | None = None  # of each of them
@@ -85,7 +82,6 @@ def tiny(run: Run) -> Run:
         frames=150,
         held_out=240,
         tokenizer_steps=4,
-        large={"steps": 3, "recordings": 1},
         steps=6,
         refine_steps=3,
         reward_steps=48,
@@ -96,20 +92,19 @@ def tiny(run: Run) -> Run:
     )
 
 
-def networks(module: ModuleType, *, small: bool) -> tuple[AnyConfig, WorldModelConfig]:
-    """The shapes that a world wants; a grid of any size is cut into 16 tokens."""
-    tokenizer, model = config_for(module), model_for(module)
+def networks(size: int, *, small: bool) -> tuple[TokenizerConfig, WorldModelConfig]:
+    """The shapes, the same for every world; only the side of its picture is the world's own."""
+    tokenizer, model = TokenizerConfig(size=size), WorldModelConfig()
     if small:
-        narrow = {"narrow": 8, "decoder_narrow": 8} if isinstance(tokenizer, TokenizerConfig) else {}
-        tokenizer = replace(tokenizer, wide=16, **narrow)
+        tokenizer = replace(tokenizer, wide=16, narrow=8, decoder_narrow=8)
         model = replace(model, width=32, heads=4, head_width=0, mlp=32)
         model = replace(model, trunk_layers=2, window_layers=(1,), head_layers=1)
-    return tokenizer, replace(model, patch=max(1, tokenizer.grid // 4))
+    return tokenizer, model
 
 
 def run(r: Run) -> None:
     module = world_module(r.world, r.data)
-    tokenizer_config, model_config = networks(module, small=r.small)
+    tokenizer_config, model_config = networks(module.FACTS.get("size", 96), small=r.small)
     r.data.mkdir(parents=True, exist_ok=True)
     recordings = recipe(module, "record", recordings=r.recordings).get("recordings", RECORDINGS)
     held = r.data / f"held-{HELD_OUT_FROM}.npz", Recording(r.world, "mixed", HELD_OUT_FROM, r.held_out)
@@ -120,9 +115,6 @@ def run(r: Run) -> None:
     if not _complete(r.data / "tokenizer.pt.json"):
         wanted = recipe(module, TOKENIZER, steps=r.tokenizer_steps, until=r.until)
         train_tokenizer(TokenizerTraining(r.world, r.data, **wanted), tokenizer_config)
-    if hasattr(module, "LARGE") and not _complete(r.data / f"{train_large.STAGE}.pt.json"):
-        wanted = recipe(module, train_large.STAGE, **r.large, until=r.until)
-        train_large.train(train_large.LargeTraining(r.world, r.data, **wanted))
     tokenizer = load_tokenizer(r.data / "tokenizer.pt", r.world)
     write_latents(tokenizer, r.data, mirror=module.MIRROR is not None)
 

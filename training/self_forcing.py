@@ -24,16 +24,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .any_tokenizer import AnyTokenizer
 from .command import stage_main
 from .critic import Critic, critic_loss, dream_loss
 from .device import compiled, find_place
 from .environments import world_module
 from .loop import Loop, Training, follow
-from .tokenizer import to_uint8
+from .tokenizer import Tokenizer, to_uint8
 from .train_tokenizer import load_tokenizer
 from .train_world_model import LatentRows, held_out, held_rows, load_world_model, training_rows
-from .world_model import Grow, WorldModel, growth, patchify, unpatchify
+from .world_model import WorldModel, patchify, unpatchify
 
 STAGE = "self-forcing"
 CONTEXT_LEVEL = 0.1  # what play says the history's noise level is
@@ -104,7 +103,7 @@ class Dreams:
                 self.drivers[row] = self.player(self.rng)
 
     @torch.no_grad()
-    def actions(self, tokenizer: AnyTokenizer) -> Tensor:
+    def actions(self, tokenizer: Tokenizer) -> Tensor:
         """Actions of the next frames, float32 [rows, frames, A]. A driver holds its action for all of them."""
         count = self.args.frames
         at = (self.place[:, None] + np.arange(count)) % len(self.rows.actions[0])
@@ -127,17 +126,13 @@ class Dreams:
             self.restart(np.flatnonzero(dying))
 
 
-def dream(
-    model: WorldModel, latent: Tensor, kv: Tensor, actions: Tensor, noise: Tensor, grow: Grow | None = None
-) -> tuple[Tensor, Tensor]:
+def dream(model: WorldModel, latent: Tensor, kv: Tensor, actions: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
     """Dreams on with a full window. noise [frames, K, B, N, C]; gives [B, frames, N, C] and the window after."""
     age = torch.arange(model.config.window, 0, -1, dtype=torch.int32, device=latent.device)
     level, out = torch.full((len(latent),), CONTEXT_LEVEL, device=latent.device), []
     for t in range(len(noise)):
         features, slot = model.trunk.step(latent, actions[:, t], level, kv, age)
-        before, latent = latent, model.denoise(features, latent, noise[t])
-        if grow is not None:
-            latent = grow(before, latent, noise[t, 0])
+        latent = model.denoise(features, latent, noise[t])
         kv = torch.cat([kv[:, 1:], slot[:, None]], 1)
         out.append(latent)
     return torch.stack(out, 1), kv
@@ -151,7 +146,7 @@ def train(args: SelfForcing) -> WorldModel:
     module = world_module(args.world, args.data)
     model = load_world_model(args.data, args.world).train().to(place.device)
     c = model.config
-    average, grow = copy.deepcopy(model), growth(tokenizer, c)
+    average = copy.deepcopy(model)
     critic = Critic(c, args.frames + 1).to(place.device)
     optim = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.8, 0.99), weight_decay=0.0)
     critic_optim = torch.optim.AdamW(critic.parameters(), lr=args.critic_lr, betas=(0.0, 0.99), weight_decay=0.0)
@@ -184,7 +179,7 @@ def train(args: SelfForcing) -> WorldModel:
         before = pool.latent
         real = draw(rng, args.rows, int(rng.integers(0, rows.length - args.frames)), args.frames)
         with place.autocast():
-            dreamed, kv = dreaming(model, before, pool.kv, actions, noise, grow)
+            dreamed, kv = dreaming(model, before, pool.kv, actions, noise)
         clip = torch.cat([before[:, None], dreamed], 1), actions
         judged, logs = critic_loss(critic, real, clip)  # in float32: its penalty is a small difference
         judged.backward()

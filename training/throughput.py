@@ -21,9 +21,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from .device import Place, compiled, find_place
 from .environments import recipe, world_module
 from .errors import exit_status
-from .tokenizers import build, config_for
-from .train_world_model import STAGE, WorldModelTraining, fitted, model_for
-from .world_model import WorldModel
+from .tokenizer import Tokenizer, TokenizerConfig
+from .train_world_model import STAGE, WorldModelTraining, fitted
+from .world_model import WorldModel, WorldModelConfig
 
 PRODUCT = {"cuda": 8192, "cpu": 1024}  # side of the matrices that are multiplied
 SECONDS = 3.0  # each is measured for
@@ -33,7 +33,7 @@ def throughput(world: str, data: Path, *, batch: int | None = None, compile: boo
     """Frames/s, TFLOP/s of a step (forward and backward), TFLOP/s of the product, and the share."""
     module, place = world_module(world, data), find_place()
     training = WorldModelTraining(world, data, **recipe(module, STAGE, batch=batch))
-    config = fitted(model_for(module), build(config_for(module).dict()), module)
+    config = fitted(WorldModelConfig(), Tokenizer(TokenizerConfig()), module)
     model = WorldModel(config).to(place.device)
     shape = (training.batch, training.length)
     latents = torch.randn(*shape, config.tokens, config.token_channels, device=place.device)
@@ -41,7 +41,7 @@ def throughput(world: str, data: Path, *, batch: int | None = None, compile: boo
 
     def step(loss_of: Callable) -> None:
         with place.autocast():
-            loss = loss_of(latents, latents, actions, training.noise_scale, stillness=training.stillness)[0]
+            loss = loss_of(latents, latents, actions, training.noise_scale)[0]
         loss.backward()
         model.zero_grad(set_to_none=True)
 

@@ -14,9 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .any_tokenizer import AnyTokenizer
-from .muon import optimisers
-
 
 @dataclass(frozen=True)
 class TokenizerConfig:
@@ -50,9 +47,7 @@ class Block(nn.Module):
         return x + self.conv2(F.relu(self.conv1(F.relu(x))))
 
 
-class Tokenizer(AnyTokenizer):
-    STORED = np.float16
-
+class Tokenizer(nn.Module):
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
         self.config = c = config
@@ -80,10 +75,6 @@ class Tokenizer(AnyTokenizer):
         self.register_buffer("mean", torch.zeros(c.channels, 1, 1))
         self.register_buffer("std", torch.ones(c.channels, 1, 1))
 
-    def optimisers(self, *, muon_lr: float, adam_lr: float) -> list[torch.optim.Optimizer]:
-        ends = {"encoder.1.", "encoder.6.", "decoder.6."}
-        return optimisers(self, muon_lr=muon_lr, adam_lr=adam_lr, first_and_last=ends)
-
     def encode(self, picture: Tensor) -> Tensor:
         """uint8 [B, H, W, 3] to normalised latents [B, C, H/8, W/8]."""
         return (self.encoder(to_float(picture)) - self.mean) / self.std
@@ -91,6 +82,22 @@ class Tokenizer(AnyTokenizer):
     def decode(self, latent: Tensor) -> Tensor:
         """Normalised latents [B, C, H/8, W/8] to pictures [B, 3, H, W], about [0, 1], not clipped."""
         return self.decoder(latent * self.std + self.mean) + 0.5
+
+    @torch.no_grad()
+    def encode_all(self, frames: np.ndarray, batch: int = 128) -> Tensor:
+        """uint8 [T, H, W, 3] to normalised latents float32 [T, C, H/8, W/8], on the CPU."""
+        parts = (torch.from_numpy(frames[i : i + batch]).to(self.mean.device) for i in range(0, len(frames), batch))
+        return torch.cat([self.encode(part).cpu() for part in parts])
+
+    @torch.no_grad()
+    def finish(self, frames: np.ndarray, count: int = 4096) -> None:
+        """After training: sets what normalises latents, from `count` of the training frames uint8 [T, H, W, 3]."""
+        self.mean.zero_()
+        self.std.fill_(1)
+        rows = np.linspace(0, len(frames) - 1, min(count, len(frames))).astype(int)
+        latent = self.encode_all(frames[rows])
+        self.mean.copy_(latent.mean((0, 2, 3))[:, None, None])
+        self.std.copy_(latent.std((0, 2, 3))[:, None, None])
 
     def loss(self, picture: Tensor, before: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """L1 + SSIM + gradient loss on `picture` uint8 [B, H, W, 3]; `before` is the frame before each, for motion."""

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from . import checkpoint
-from .any_tokenizer import AnyTokenizer
 from .command import stage_parser
 from .data import load_episodes
 from .device import find_place
@@ -24,11 +23,13 @@ from .environments import recipe, world_module
 from .errors import TrainingError, exit_status
 from .held_out import spread
 from .loop import Loop, Training
-from .tokenizer import psnr, to_uint8
-from .tokenizers import AnyConfig, build, config_for
+from .muon import optimisers
+from .tokenizer import Tokenizer, TokenizerConfig, psnr, to_uint8
 
 STAGE = "tokenizer"
-RECONSTRUCTED = 64  # held-out pictures: finding a camera takes a while
+STORED = np.float16  # what latents are kept as on disk
+RECONSTRUCTED = 512  # held-out pictures
+FIRST_AND_LAST = {"encoder.1.", "encoder.6.", "decoder.6."}  # layers that AdamW trains, not Muon
 
 
 @dataclass
@@ -41,7 +42,7 @@ class TokenizerTraining(Training):
     adam_lr: float = 1e-3
 
 
-def train(args: TokenizerTraining, config: AnyConfig) -> AnyTokenizer:
+def train(args: TokenizerTraining, config: TokenizerConfig) -> Tokenizer:
     """Trains, or trains on from the checkpoint, and sets what normalises the latents."""
     torch.manual_seed(args.seed)
     place = find_place()
@@ -49,9 +50,8 @@ def train(args: TokenizerTraining, config: AnyConfig) -> AnyTokenizer:
     held = load_episodes(sorted(args.data.glob("held-*.npz")))
     if episodes.frames.shape[1:3] != (config.size, config.size):
         raise TrainingError(f"expected pictures of {config.size} x {config.size}, got {episodes.frames.shape[1:3]}.")
-    model = build(config.dict())
-    model.begin(episodes)
-    optims = model.optimisers(muon_lr=args.muon_lr, adam_lr=args.adam_lr)
+    model = Tokenizer(config)
+    optims = optimisers(model, muon_lr=args.muon_lr, adam_lr=args.adam_lr, first_and_last=FIRST_AND_LAST)
     model = model.to(place.device, memory_format=torch.channels_last)
     loop = Loop(
         STAGE,
@@ -60,14 +60,14 @@ def train(args: TokenizerTraining, config: AnyConfig) -> AnyTokenizer:
         config=config.dict(),
         parts={"model": model, "optims": optims},
         frames=args.batch,
-        finish=lambda: model.finish(episodes),
+        finish=lambda: model.finish(episodes.frames),
     )
     for step, rng in loop:
         rows = rng.integers(0, len(episodes.frames), args.batch)
-        batch = episodes.frames[rows], model.beside(episodes, rows)
-        batch = (torch.from_numpy(array).to(place.device) for array in batch)
+        before = np.where(episodes.starts[rows], rows, rows - 1)
+        pictures, earlier = (torch.from_numpy(episodes.frames[r]).to(place.device) for r in (rows, before))
         with place.autocast():
-            loss, logs = model.loss(*batch)
+            loss, logs = model.loss(pictures, earlier)
         loss.backward()
         loop.update(optims, rate=min(1.0, (step + 1) / 50, 1.02 - step / args.steps))
         loop.log(logs)
@@ -78,7 +78,7 @@ def train(args: TokenizerTraining, config: AnyConfig) -> AnyTokenizer:
 
 
 @torch.no_grad()
-def reconstruction(model: AnyTokenizer, frames: np.ndarray, batch: int = 128) -> float:
+def reconstruction(model: Tokenizer, frames: np.ndarray, batch: int = 128) -> float:
     """Median PSNR of encode and decode, dB."""
     scores = []
     for i in range(0, len(frames), batch):
@@ -87,27 +87,27 @@ def reconstruction(model: AnyTokenizer, frames: np.ndarray, batch: int = 128) ->
     return torch.cat(scores).median().item()
 
 
-def write_latents(model: AnyTokenizer, folder: Path, *, mirror: bool) -> None:
+def write_latents(model: Tokenizer, folder: Path, *, mirror: bool) -> None:
     """Latents of every recording, `latents-NAME.npy` [T, C, h, w]; of its mirror image too, `mirror-NAME.npy`.
 
     Files newer than the tokenizer are kept.
     """
     trained = (folder / "tokenizer.pt").stat().st_mtime
     for file in sorted([*folder.glob("train-*.npz"), *folder.glob("held-*.npz")]):
-        episodes = load_episodes([file])
+        frames = load_episodes([file]).frames
         for prefix in ("latents", "mirror") if mirror else ("latents",):
             out = folder / f"{prefix}-{file.stem}.npy"
             if out.exists() and out.stat().st_mtime > trained:
                 continue
             partial = out.with_name("partial-" + out.name)
-            latents = model.mirrored_latents_of(episodes) if prefix == "mirror" else model.latents_of(episodes)
-            np.save(partial, latents.numpy().astype(model.STORED))
+            seen = np.ascontiguousarray(frames[:, :, ::-1]) if prefix == "mirror" else frames
+            np.save(partial, model.encode_all(seen).numpy().astype(STORED))
             os.replace(partial, out)
 
 
-def load_tokenizer(path: Path, world: str, stage: str = STAGE) -> AnyTokenizer:
-    state = checkpoint.load(path, world=world, stage=stage)
-    model = build(state["meta"]["config"])
+def load_tokenizer(path: Path, world: str) -> Tokenizer:
+    state = checkpoint.load(path, world=world, stage=STAGE)
+    model = Tokenizer(TokenizerConfig(**state["meta"]["config"]))
     model.load_state_dict(state["model"])
     return model.eval()
 
@@ -121,7 +121,7 @@ def main(argv: list[str] | None = None) -> int:
     def work() -> None:
         module = world_module(args.world, data)
         wanted = recipe(module, STAGE, steps=args.steps, batch=args.batch)
-        model = train(TokenizerTraining(args.world, data, **wanted), config_for(module))
+        model = train(TokenizerTraining(args.world, data, **wanted), TokenizerConfig(size=module.FACTS.get("size", 96)))
         if find_place().first:
             write_latents(model, data, mirror=module.MIRROR is not None)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +20,6 @@ import torch
 from torch import Tensor
 
 from . import checkpoint
-from .any_tokenizer import AnyTokenizer
 from .command import stage_parser, told
 from .data import Episodes, load_episodes
 from .device import compiled, find_place
@@ -29,9 +27,9 @@ from .environments import recipe, world_module
 from .errors import exit_status
 from .loop import Loop, Training, follow
 from .muon import optimisers
-from .tokenizer import bounds, psnr, to_uint8
+from .tokenizer import Tokenizer, bounds, psnr, to_uint8
 from .train_tokenizer import load_tokenizer
-from .world_model import Grow, WorldModel, WorldModelConfig, growth, patchify, unpatchify
+from .world_model import WorldModel, WorldModelConfig, patchify, unpatchify
 
 STAGE = "world-model"
 HORIZONS = (1, 4, 8, 16, 32)
@@ -49,15 +47,13 @@ class WorldModelTraining(Training):
     decay_from: float = 0.5  # share of the steps after which the rates fall linearly
     ema: float = 0.998
     noise_scale: float = 0.4  # largest noise on the history, in standard deviations of the latent
-    stillness: float = 0.0  # see `WorldModel.loss`
     resample_from: float = 1.0  # share of the steps after which histories are dreamed; 1: never
     dreamed: int = 8  # dreamed frames at the end of such a history
-    lay_otherwise: bool = True  # rows turned and mirrored, where the world's module says SQUARE
     compile: bool = True
 
 
 class LatentRows:
-    """Stretches of latents and actions, from the recordings and from their mirror images, each varied by `vary`."""
+    """Stretches of latents and actions, from the recordings and from their mirror images."""
 
     def __init__(
         self,
@@ -65,7 +61,6 @@ class LatentRows:
         pattern: str,
         length: int,
         mirror: tuple[float, ...] | None = None,
-        vary: Callable[[Tensor, Tensor, np.random.Generator], tuple[Tensor, Tensor]] | None = None,
         *,
         pictures: bool = False,
     ) -> None:
@@ -77,7 +72,7 @@ class LatentRows:
             self.actions.append(self.episodes.actions * np.array(mirror, np.float32))
             self.latents.append(np.concatenate([np.load(folder / f"mirror-{f.stem}.npy") for f in files]))
         self.first = self.episodes.windows(length)
-        self.length, self.vary = length, vary
+        self.length = length
 
     def draw(self, rng: np.random.Generator, batch: int) -> tuple[Tensor, Tensor]:
         """Latents float32 [B, length, c, h, w] and actions [B, length, A]."""
@@ -85,22 +80,12 @@ class LatentRows:
         image = rng.integers(0, len(self.latents), batch)
         latents = np.stack([self.latents[i][row] for i, row in zip(image, rows, strict=True)])
         actions = np.stack([self.actions[i][row] for i, row in zip(image, rows, strict=True)])
-        drawn = torch.from_numpy(latents.astype(np.float32)), torch.from_numpy(actions)
-        return self.vary(*drawn, rng) if self.vary else drawn
+        return torch.from_numpy(latents.astype(np.float32)), torch.from_numpy(actions)
 
 
-def training_rows(args: Training, length: int, *, lay_otherwise: bool = True) -> LatentRows:
-    """What the world is trained on, in all the ways that its module says."""
-    module = world_module(args.world, args.data)
-    tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world)
-    square = lay_otherwise and getattr(module, "SQUARE", False)
-
-    def vary(latents: Tensor, actions: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        if square:
-            latents, actions = tokenizer.laid_otherwise(latents, actions, rng)
-        return tokenizer.undisturbed(latents), actions
-
-    return LatentRows(args.data, "train-*", length, module.MIRROR, vary)
+def training_rows(args: Training, length: int) -> LatentRows:
+    """What the world is trained on, and its mirror image where the world has one."""
+    return LatentRows(args.data, "train-*", length, world_module(args.world, args.data).MIRROR)
 
 
 def held_rows(args: Training) -> LatentRows:
@@ -108,7 +93,7 @@ def held_rows(args: Training) -> LatentRows:
     return LatentRows(args.data, "held-*", 4 + HORIZONS[-1], pictures=True)
 
 
-def set_bounds(model: WorldModel, tokenizer: AnyTokenizer) -> None:
+def set_bounds(model: WorldModel, tokenizer: Tokenizer) -> None:
     """The limits of the tokenizer's latents, per token channel."""
     cells = model.config.patch**2
     for limit, bound in zip((model.low, model.high), bounds(tokenizer), strict=True):
@@ -116,30 +101,11 @@ def set_bounds(model: WorldModel, tokenizer: AnyTokenizer) -> None:
 
 
 @torch.no_grad()
-def set_direct(model: WorldModel, rows: LatentRows, *, batches: int = 64) -> None:
-    """The head's direct path by least squares, from recorded latents and actions to the change that followed."""
-    rng, config, ridge = np.random.default_rng(0), model.config, 1e-4
-    square = both = 0.0
-    for _ in range(batches):
-        grid, actions = rows.draw(rng, 64)
-        latents = patchify(grid, config).double()
-        action = actions[:, :-1, None].expand(-1, -1, config.tokens, -1)
-        known = torch.cat([latents[:, :-1], action], -1).flatten(0, 2)
-        square, both = square + known.T @ known, both + known.T @ latents.diff(dim=1).flatten(0, 2)
-    square = square + ridge * square.diagonal().mean() * torch.eye(len(square))
-    model.head.direct.weight.copy_(torch.linalg.solve(square, both).T)
-
-
-@torch.no_grad()
-def resample(
-    model: WorldModel, latents: Tensor, actions: Tensor, dreamed: int, grow: Grow | None = None, context: int = 8
-) -> Tensor:
+def resample(model: WorldModel, latents: Tensor, actions: Tensor, dreamed: int, context: int = 8) -> Tensor:
     """Histories [B, T, N, C] whose last `dreamed` frames the model made itself, by one or two evaluations."""
     begin = latents.shape[1] - dreamed
     evaluations = 1 + int(torch.rand(()) < 0.5)
-    own = model.rollout(
-        latents[:, begin - context : begin], actions[:, begin - context : -1], dreamed, evaluations, grow=grow
-    )
+    own = model.rollout(latents[:, begin - context : begin], actions[:, begin - context : -1], dreamed, evaluations)
     return torch.cat([latents[:, :begin], own], 1)
 
 
@@ -150,11 +116,9 @@ def train(args: WorldModelTraining, config: WorldModelConfig) -> WorldModel:
     tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world).to(place.device)
     module = world_module(args.world, args.data)
     config = fitted(config, tokenizer, module)
-    rows, held = training_rows(args, args.length + 1, lay_otherwise=args.lay_otherwise), held_rows(args)
+    rows, held = training_rows(args, args.length + 1), held_rows(args)
     model = WorldModel(config).to(place.device)
     set_bounds(model, tokenizer)
-    if config.direct and not (args.data / f"{STAGE}.pt").exists():
-        set_direct(model, rows)
     average = copy.deepcopy(model)
     optims = optimisers(
         model,
@@ -167,7 +131,6 @@ def train(args: WorldModelTraining, config: WorldModelConfig) -> WorldModel:
             "trunk.position",
             "head.level",
             "head.out",
-            "head.direct",
         },
     )
     loop = Loop(
@@ -182,12 +145,13 @@ def train(args: WorldModelTraining, config: WorldModelConfig) -> WorldModel:
     loss_of = compiled(model.loss, args.compile)
     for step, rng in loop:
         grid, actions = (drawn.to(place.device) for drawn in rows.draw(rng, args.batch))
-        history, target = (patchify(part, config) for part in (tokenizer.as_seen(grid[:, :-1]), grid[:, 1:]))
+        latents = patchify(grid, config)
+        history, target = latents[:, :-1], latents[:, 1:]
         share = step / args.steps
         with place.autocast():
             if share > args.resample_from and rng.random() < 0.5:
-                history = resample(model, history, actions[:, :-1], args.dreamed, growth(tokenizer, config))
-            loss, logs = loss_of(history, target, actions[:, :-1], args.noise_scale, stillness=args.stillness)
+                history = resample(model, history, actions[:, :-1], args.dreamed)
+            loss, logs = loss_of(history, target, actions[:, :-1], args.noise_scale)
         loss.backward()
         loop.update(optims, rate=min(1.0, (step + 1) / 100, max(0.02, (1 - share) / (1 - args.decay_from))))
         follow(average, model, decay=args.ema, step=step)
@@ -196,7 +160,7 @@ def train(args: WorldModelTraining, config: WorldModelConfig) -> WorldModel:
 
 
 @torch.no_grad()
-def held_out(model: WorldModel, tokenizer: AnyTokenizer, rows: LatentRows, *, count: int, evaluations: int = 1) -> dict:
+def held_out(model: WorldModel, tokenizer: Tokenizer, rows: LatentRows, *, count: int, evaluations: int = 1) -> dict:
     """Median PSNR against the real frames after 4 real ones, dB, with copy-last-frame beside it."""
     first = np.random.default_rng(5).choice(rows.first, count, replace=len(rows.first) < count)
     first = first[:, None] + np.arange(rows.length)
@@ -205,8 +169,7 @@ def held_out(model: WorldModel, tokenizer: AnyTokenizer, rows: LatentRows, *, co
     actions = torch.from_numpy(rows.episodes.actions[first]).to(device)
     frames = torch.from_numpy(rows.episodes.frames[first]).to(device)
     generator = torch.Generator().manual_seed(0)
-    grow = growth(tokenizer, model.config)
-    dreamed = model.rollout(latents[:, :4], actions[:, :-1], HORIZONS[-1], evaluations, generator=generator, grow=grow)
+    dreamed = model.rollout(latents[:, :4], actions[:, :-1], HORIZONS[-1], evaluations, generator=generator)
     scores = {}
     for h in HORIZONS:
         picture = to_uint8(tokenizer.decode(unpatchify(dreamed[:, h - 1], model.config)))
@@ -225,16 +188,10 @@ def load_world_model(folder: Path, world: str, *stages: str) -> WorldModel:
     return model.eval()
 
 
-def fitted(config: WorldModelConfig, tokenizer: AnyTokenizer, module: ModuleType) -> WorldModelConfig:
+def fitted(config: WorldModelConfig, tokenizer: Tokenizer, module: ModuleType) -> WorldModelConfig:
     """The config with the shapes that the tokenizer and the world's action table leave no choice about."""
     c = tokenizer.config
-    patch = min(config.patch, max(1, c.grid // 2))  # poses are a single cell
-    return replace(config, actions=len(module.ACTIONS), channels=c.channels, grid=c.grid, patch=patch)
-
-
-def model_for(module: ModuleType) -> WorldModelConfig:
-    """The shapes that the world's module asks for (`MODEL`), where they differ from the usual ones."""
-    return WorldModelConfig(**getattr(module, "MODEL", {}))
+    return replace(config, actions=len(module.ACTIONS), channels=c.channels, grid=c.grid)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -247,7 +204,7 @@ def main(argv: list[str] | None = None) -> int:
     def work() -> None:
         module = world_module(args.world, data)
         wanted = recipe(module, STAGE, batch=args.batch, **told(args))
-        train(WorldModelTraining(args.world, data, **wanted), model_for(module))
+        train(WorldModelTraining(args.world, data, **wanted), WorldModelConfig())
 
     return exit_status(work)
 

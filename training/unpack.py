@@ -15,23 +15,19 @@ from pathlib import Path
 from . import checkpoint
 from .environments import world_module
 from .errors import TrainingError, exit_status
-from .package_weights import load_tiers
-from .train_large import STAGE as LARGE
+from .package_weights import load_package
 from .train_tokenizer import STAGE as TOKENIZER
 from .train_world_model import STAGE as WORLD_MODEL
 
 
 def unpack(package: Path, data: Path, world: str) -> None:
-    """Writes `tokenizer.pt`, `world-model.pt` and, where there is a large tier, `large.pt` into `data`.
-
-    Raises TrainingError where one is there already.
-    """
+    """Writes `tokenizer.pt` and `world-model.pt` into `data`. Raises TrainingError where one is there already."""
     world_module(world, data)
-    for stage in (TOKENIZER, WORLD_MODEL, LARGE):
+    for stage in (TOKENIZER, WORLD_MODEL):
         path = data / f"{stage}.pt"
         if path.exists():
             raise TrainingError(f"'{path}': expected no checkpoint there, found one; move it away to begin anew.")
-    model, tokenizer, large = load_tiers(package)
+    model, tokenizer = load_package(package)
     states = {
         TOKENIZER: ({"model": tokenizer.state_dict()}, {"step": 1, "steps": 1, "config": tokenizer.config.dict()}),
         WORLD_MODEL: (
@@ -39,8 +35,6 @@ def unpack(package: Path, data: Path, world: str) -> None:
             {"step": 0, "steps": 1, "config": model.config.dict()},
         ),
     }
-    if large is not None:
-        states[LARGE] = ({"model": large.state_dict()}, {"step": 1, "steps": 1, "config": large.config.dict()})
     for stage, (state, meta) in states.items():
         checkpoint.save(data / f"{stage}.pt", state, {"world": world, "stage": stage, **meta})
 

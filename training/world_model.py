@@ -6,8 +6,7 @@
 The trunk only ever sees finished latents, so its cache is clean at any number of evaluations, and a second evaluation
 costs the head alone. Spatial attention in every layer; in some trunk layers it reaches back over the window, with a
 learned bias per head and age (ticks since a slot was written), clamped to the trained span. Keys are cached without
-position. Noise level tau: 0 is pure noise, 1 is clean, x_tau = (1 - tau) noise + tau x. A head may have a linear path
-from latent and action beside its network: what a network approximates adds up over a thousand frames.
+position. Noise level tau: 0 is pure noise, 1 is clean, x_tau = (1 - tau) noise + tau x.
 
 Sources: diffusion forcing (Chen et al. 2024), adaLN-zero (Peebles & Xie 2022), QK-norm (Henry et al. 2020), the light
 head on a causal trunk after MAR (Li et al. 2024).
@@ -16,7 +15,6 @@ head on a causal trunk after MAR (Li et al. 2024).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import torch
@@ -44,8 +42,6 @@ class WorldModelConfig:
     head_layers: int = 3
     window: int = 16  # earlier frames that a frame attends to
     head_width: int = 0  # channels of a head; 0: width / heads
-    rest: float = 0.0  # changes of a latent's number well below this are no changes: see `settle`
-    direct: bool = False  # a linear path beside the head, from latent and action: what moves by them does so exactly
     prediction: str = "x"  # of the head: the clean latent; "v": the way there from noise; "mean": x, blind to noise
 
     @property
@@ -86,24 +82,6 @@ def unpatchify(tokens: Tensor, config: WorldModelConfig) -> Tensor:
     lead = tokens.shape[:-2]
     x = tokens.reshape(-1, side, side, c, p, p).permute(0, 3, 1, 4, 2, 5)
     return x.reshape(*lead, c, config.grid, config.grid)
-
-
-Grow = Callable[[Tensor, Tensor, Tensor], Tensor]
-
-
-def growth(tokenizer: nn.Module, config: WorldModelConfig) -> Grow | None:
-    """What a tokenizer makes of tokens before, tokens after and noise, each [B, N, C], where it draws what is new.
-
-    A deterministic twin draws it without noise.
-    """
-    if not hasattr(tokenizer, "grown"):
-        return None
-
-    def grow(before: Tensor, after: Tensor, noise: Tensor) -> Tensor:
-        noise = torch.zeros_like(noise) if config.prediction == "mean" else noise
-        return patchify(tokenizer.grown(*(unpatchify(t, config) for t in (before, after, noise))), config)
-
-    return grow
 
 
 class RMSNorm(nn.Module):
@@ -194,7 +172,7 @@ class Trunk(nn.Module):
     def forward(self, latent: Tensor, action: Tensor, level: Tensor) -> tuple[Tensor, Tensor]:
         """All frames at once. latent [B, T, N, C], action [B, T, A], level [B, T].
 
-        Gives `features` [B, T, N, ...] and the slots to cache [B, T, L, 2, N, D], as `step` would frame by frame.
+        Gives features [B, T, N, width] and the slots to cache [B, T, L, 2, N, D], as `step` would frame by frame.
         """
         batch, time, tokens, _ = latent.shape
         x = self.embed(latent) + self.position
@@ -216,12 +194,12 @@ class Trunk(nn.Module):
                 mixed = attend_all(layer, q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), None)
                 mixed = mixed.reshape(batch, time, tokens, -1)
             x = layer.feed_forward(x + gate1 * layer.out(mixed), *rest)
-        return self.features(x, action), torch.stack(written, 2)
+        return x, torch.stack(written, 2)
 
     def step(self, latent: Tensor, action: Tensor, level: Tensor, kv: Tensor, age: Tensor) -> tuple[Tensor, Tensor]:
         """One frame after the cache. latent [B, N, C], action [B, A], level [B], kv [B, S, L, 2, N, D], age [S].
 
-        Gives `features` [B, N, ...] and the slot to cache [B, L, 2, N, D]. An age of -1 is an empty slot.
+        Gives features [B, N, width] and the slot to cache [B, L, 2, N, D]. An age of -1 is an empty slot.
         """
         c = self.c
         x = self.embed(latent) + self.position
@@ -244,13 +222,7 @@ class Trunk(nn.Module):
             else:
                 mixed = layer.attend(q, k, v, None)
             x = layer.feed_forward(x + gate1 * layer.out(mixed), *rest)
-        return self.features(x, action), torch.stack(written, 1)
-
-    def features(self, x: Tensor, action: Tensor) -> Tensor:
-        """What the head gets: x [..., N, width], with the action [..., A] behind it for a head with a direct path."""
-        if not self.c.direct:
-            return x
-        return torch.cat([x, action[..., None, :].expand(*x.shape[:-1], -1)], -1)
+        return x, torch.stack(written, 1)
 
 
 class Head(nn.Module):
@@ -265,47 +237,25 @@ class Head(nn.Module):
         self.norm = RMSNorm(c.width)
         self.out = nn.Linear(c.width, c.token_channels)
         nn.init.zeros_(self.out.weight)
-        if c.direct:
-            self.direct = nn.Linear(c.token_channels + c.actions, c.token_channels, bias=False)
-            nn.init.zeros_(self.direct.weight)
-            nn.init.zeros_(self.out.bias)
 
     def forward(self, features: Tensor, latent: Tensor, noised: Tensor, level: Tensor) -> Tensor:
         """features of the trunk, previous and noised latent [B, N, C], level [B]; gives the clean latent [B, N, C]."""
         if self.c.prediction == "mean":
             noised, level = torch.zeros_like(noised), torch.zeros_like(level)
-        if self.c.direct:
-            features, action = features.split([self.c.width, self.c.actions], -1)
         x = self.embed(torch.cat([features, latent, noised], -1))
         condition = F.silu(self.level(level_embedding(level, 32)))
         for layer in self.layers:
             shift1, scale1, gate1, *rest = layer.modulate(condition)
             q, k, v = layer.project(layer.norm1(x) * (1 + scale1) + shift1)
             x = layer.feed_forward(x + gate1 * layer.out(attend_all(layer, q, k, v, None)), *rest)
-        said = self.out(self.norm(x))
+        predicted = self.out(self.norm(x))
         if self.c.prediction == "v":
-            return noised + (1 - level[:, None, None]) * said
-        if self.c.direct:
-            said = said + self.direct(torch.cat([latent, action], -1))
-        return latent + settle(said, self.c.rest)
-
-
-def settle(change: Tensor, rest: float | Tensor) -> Tensor:
-    """Changes far below `rest` shrink to a twentieth, those far above stay; 0 leaves all as they are.
-
-    Without it what nobody touches creeps: a small error is made again in every frame.
-    """
-    if not isinstance(rest, Tensor) and rest == 0:
-        return change
-    square = change.square()
-    return change * (square + 0.05 * rest**2) / (square + rest**2)
+            return noised + (1 - level[:, None, None]) * predicted
+        return latent + predicted
 
 
 def attend_all(layer: Layer, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
     """`Layer.attend` by the fused kernel for training; the exported graph takes the plain one."""
-    if k.shape[1] == 1 and bias is None:  # a lone token attends to itself
-        group = layer.c.heads // layer.c.kv_heads
-        return v.unflatten(-1, (layer.c.kv_heads, 1, -1)).expand(-1, -1, -1, group, -1).flatten(-3)
     if torch.onnx.is_in_onnx_export() or torch.compiler.is_exporting():
         return layer.attend(q, k, v, bias)
     c = layer.c
@@ -373,15 +323,13 @@ class WorldModel(nn.Module):
         action: Tensor,
         noise_scale: float,
         first_weight: float = 1.0,
-        stillness: float = 0.0,
     ) -> tuple[Tensor, dict]:
         """Diffusion forcing with history augmentation.
 
         history [B, T, N, C]: the latent before each frame (real or dreamed); target [B, T, N, C]: the frame after it;
         action [B, T, A]. `noise_scale` bounds the noise on the history, `first_weight` weighs frames at pure noise.
-        With `stillness`, a number weighs less the more it truly changes, half where it changes by so much: what rests
-        shall learn to rest, although its errors are the smallest. Half of the frames are denoised from pure noise, as
-        the first evaluation in play does, the rest mostly from low levels, where what is new is decided.
+        Half of the frames are denoised from pure noise, as the first evaluation in play does, the rest mostly from low
+        levels, where what is new is decided.
         """
         batch, time = history.shape[:2]
         at = {"device": history.device}
@@ -392,12 +340,8 @@ class WorldModel(nn.Module):
         share = level[:, None, None]
         noised = (1 - share) * torch.randn_like(clean) + share * clean
         predicted = self.head(features.flatten(0, 1), noisy.flatten(0, 1), noised, level)
-        error = (predicted - clean).square()
-        change = (history - target).flatten(0, 1)
-        if stillness:
-            error = error * stillness / (stillness + change.abs())
-        error = error.mean((1, 2))
-        copy = change.square().mean()
+        error = (predicted - clean).square().mean((1, 2))
+        copy = (history - target).square().mean()
         loss = torch.where(level == 0, first_weight * error, error).mean()
         first = (error * (level == 0)).sum() / (level == 0).sum().clamp(min=1)
         return loss, {"loss": loss.detach(), "first_to_copy": (first / copy).detach()}
@@ -411,11 +355,10 @@ class WorldModel(nn.Module):
         evaluations: int,
         *,
         generator: torch.Generator | None = None,
-        grow: Grow | None = None,
     ) -> Tensor:
         """Dreams on. history [B, n, N, C] real latents, action [B, n - 1 + frames, A]; gives [B, frames, N, C].
 
-        Noise is drawn on the CPU, so that a seed gives the same dream on every device. `grow`: see `growth`.
+        Noise is drawn on the CPU, so that a seed gives the same dream on every device.
         """
         c, batch, context, device = self.config, len(history), history.shape[1], history.device
         kv = torch.zeros(batch, c.window, len(c.window_layers), 2, c.tokens, c.kv_width, device=device)
@@ -427,9 +370,7 @@ class WorldModel(nn.Module):
                 latent = history[:, t + 1]
             else:
                 noise = torch.randn(evaluations, *latent.shape, generator=generator).to(device)
-                before, latent = latent, self.denoise(features, latent, noise)
-                if grow is not None:
-                    latent = grow(before, latent, noise[0])
+                latent = self.denoise(features, latent, noise)
                 out.append(latent)
             kv[:, t % c.window] = slot
             age = torch.where(age >= 0, age + 1, age)
