@@ -2,7 +2,7 @@
  * The yardstick beside every tick time: how fast this runtime multiplies 64×256 by 256×1024 (float32), the size of a
  * transformer's matrices here. Machines differ; the ratio of tick time to this doesn't much.
  */
-import type { Runtime } from "../src/model/session";
+import type { Runtime } from "../src/model/graph-session";
 
 /** An ONNX graph of one MatMul: a [64, 256], b [256, 1024] → c [64, 1024]. */
 const GRAPH =

@@ -4,8 +4,9 @@
  */
 import { expose, transfer } from "comlink";
 import { ResetError, StateError } from "../src/errors";
+import { createWorld } from "../src/model/create-world";
 import { httpSource } from "../src/model/http-source";
-import { createNetworkWorld } from "../src/model/network-world";
+import { createNetworkModel } from "../src/model/network-model";
 import { openPackage, type WorldPackage } from "../src/model/package";
 import { loadWebRuntime } from "../src/model/web-runtime";
 import type { Progress, WorkerApi } from "../src/model/worker-api";
@@ -29,7 +30,7 @@ const api: WorkerApi = {
     const { manifest, sha256, files } = contents;
     const total = [...files.values()].reduce((sum, { length }) => sum + length, 0);
     onProgress({ loaded: total, total, phase: "session" });
-    const world = await createNetworkWorld(contents, runtime);
+    const world = createWorld(await createNetworkModel(contents, runtime));
     opened = { world, files };
     return { manifest, backend: world.backend, packageSha256: sha256, files: [...files.keys()] };
   },

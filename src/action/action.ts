@@ -1,5 +1,5 @@
 /**
- * Actions by name, as people and logs write them, and as the conditioning vector, as the network takes them. The table
+ * Actions by name, as people and logs write them, and as the action vector, as the network takes them. The table
  * of names, order and ranges is the manifest's. Where actions come from (keys, pads, files) is others' business.
  */
 import { ActionError } from "../errors";
@@ -10,7 +10,7 @@ import type { Action } from "../model/world";
 export type NamedAction = Readonly<Record<string, number>>;
 
 /**
- * The conditioning vector of an action written by name, such as `{"steer": -0.5, "gas": 1, "brake": 0}`.
+ * The action vector of an action written by name, such as `{"steer": -0.5, "gas": 1, "brake": 0}`.
  * @throws ActionError when it is no object, a name is missing or too many, or a value isn't a number in range
  */
 export function parseAction(value: unknown, specs: readonly ActionSpec[]): Action {

@@ -1,5 +1,5 @@
 /**
- * Gamepad input: sticks through a radial dead zone and triggers as they are, straight into the conditioning vector.
+ * Gamepad input: sticks through a radial dead zone and triggers as they are, straight into the action vector.
  * Which control drives which action is the world's table. `gamepad.js` does the polling; what it leaves open is closed
  * here: it stops at the first uncaught error of the page, says nothing of values held at connect, and emits no zero at
  * disconnect. Pads of another layout than the standard one are reported and not read.

@@ -1,6 +1,6 @@
 /**
  * Keyboard input: held keys and latched taps to one value per action and tick. Which key does what is the table's
- * (`bindings.ts`); which keys work the page instead of the world is decided in `page/commands.ts`.
+ * (`bindings.ts`); which keys work the page instead of the world is decided in `page/controls.ts`.
  */
 import type { ActionSpec } from "../model/manifest";
 import type { Binding } from "./bindings";

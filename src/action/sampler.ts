@@ -1,5 +1,5 @@
 /**
- * Puts the input sources together into the conditioning vector of one tick. For each action the source that deviates
+ * Puts the input sources together into the action vector of one tick. For each action the source that deviates
  * most from rest wins, so that a pad lying on the table doesn't fight the keyboard.
  */
 import type { ActionSpec } from "../model/manifest";

@@ -1,4 +1,4 @@
-/** Has episodes played in this process. What is done with them, and which are wanted, is `collect.ts`'s. */
+/** Has episodes played in this process. What is done with them, and which are wanted: see `collect.ts`. */
 import type { Plan } from "./plan";
 import { openPool } from "./pool";
 

@@ -4,11 +4,11 @@
  */
 import { readFile } from "node:fs/promises";
 import { PolicyError, WorldloopError } from "../errors";
+import { createGraphSession, type GraphSession } from "../model/graph-session";
 import { sha256Hex } from "../model/hash";
 import type { GraphSpec, Manifest } from "../model/manifest";
 import { loadNodeRuntime } from "../model/node-runtime";
 import { checkOnnx } from "../model/onnx-check";
-import { createGraphSession, type GraphSession } from "../model/session";
 import { clipAction, type Policy } from "./policy";
 
 /** @throws PolicyError when the file isn't there, isn't the one that was meant, or takes and gives anything else */

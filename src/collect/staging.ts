@@ -68,14 +68,14 @@ export async function readPlan(folder: string): Promise<Plan> {
   return parsePlan(path, text);
 }
 
-interface Place {
+interface StagingOptions {
   readonly out: string;
   readonly folder: string;
   readonly plan: Plan;
   readonly manifest: Manifest;
 }
 
-async function readStaging({ out, folder, plan, manifest }: Place): Promise<Staging> {
+async function readStaging({ out, folder, plan, manifest }: StagingOptions): Promise<Staging> {
   const names = (await readdir(folder)).filter((name) => name.endsWith(".episode")); // others were cut short
   const done = new Set(names.map((name) => Number.parseInt(name, 10)));
   const { width, height } = manifest.picture;

@@ -1,6 +1,6 @@
 /**
  * Writes a LeRobot dataset v3.0: data files, then the metadata that finds episodes in them. One task, one camera.
- * Layout and keys are `lerobot-layout.ts`'s.
+ * Layout and keys: see `lerobot-layout.ts`.
  */
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -59,7 +59,7 @@ async function storeVideo(stored: StoredEpisode, path: string, manifest: Manifes
   else await encodeVideo(path, await stored.pictures(), manifest.frameRate);
 }
 
-interface Place {
+interface RowOptions {
   readonly manifest: Manifest;
   readonly number: number;
   readonly from: number;
@@ -67,7 +67,7 @@ interface Place {
 }
 
 /** All columns of one episode but the pictures. */
-function rowsOf(rollout: EpisodeRollout, { manifest, number, from, task }: Place): Rows {
+function rowsOf(rollout: EpisodeRollout, { manifest, number, from, task }: RowOptions): Rows {
   const length = lengthOf(rollout);
   const values = [...actionsOf(rollout, manifest.actions)];
   const size = manifest.actions.length;

@@ -35,7 +35,7 @@ export interface LoopFrame {
 export interface LoopOptions {
   readonly world: Pick<World, "manifest" | "step" | "rewind">;
   readonly clock: Clock;
-  /** The conditioning vector for the step that makes tick `tick`. */
+  /** The action vector for the step that makes tick `tick`. */
   readonly sample: (tick: number) => Sample;
 }
 

@@ -3,11 +3,12 @@
  * keeps the whole contract, and its picture depends on the seed, on every action and on the whole KV window.
  */
 import { contractOf } from "./contract";
-import { createWorld, type Dream, type DreamOptions } from "./dream";
+import { createWorld, type WorldOptions } from "./create-world";
 import { emptyKv, type KvState, writeSlot } from "./kv-window";
 import type { ActionSpec, Manifest } from "./manifest";
 import { normals } from "./rng";
 import type { Action, Snapshot, World } from "./world";
+import type { WorldModel } from "./world-model";
 
 const pedal = (name: string, key: string, gamepad: ActionSpec["gamepad"]): ActionSpec => ({
   name,
@@ -56,13 +57,13 @@ export const FAKE_MANIFEST: Manifest = {
   encoder: { ...described.encoder, ...contract.encoder },
 };
 
-export function createFakeWorld(options: DreamOptions = {}): World {
-  return createWorld(fakeDream, options);
+export function createFakeWorld(options: WorldOptions = {}): World {
+  return createWorld(fakeModel, options);
 }
 
 const packageSha256 = "0".repeat(64);
 
-const fakeDream: Dream = {
+const fakeModel: WorldModel = {
   manifest: FAKE_MANIFEST,
   packageSha256,
   backend: { name: "fake", threads: 1 },

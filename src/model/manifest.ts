@@ -65,7 +65,7 @@ export const manifestSchema = z
     picture: z.strictObject({ width: positive, height: positive }),
     /** Ticks per second. */
     frameRate: z.number().positive(),
-    /** The one action table, in the order of the conditioning vector. */
+    /** The one action table, in the order of the action vector. */
     actions: z.array(actionSchema).min(1),
     latent: z.strictObject({ tokens: positive, channels: positive }),
     /** Slots are ordered sink | memory | window; a slot holds one frame's keys and values [layers, 2, tokens, width]. */

@@ -3,11 +3,11 @@ import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BackendError, UnknownWorldError } from "../errors";
-import type { DreamOptions } from "./dream";
+import { createWorld, type WorldOptions } from "./create-world";
 import { folderSource } from "./folder-source";
-import { createNetworkWorld } from "./network-world";
+import type { Runtime } from "./graph-session";
+import { createNetworkModel } from "./network-model";
 import { openPackage, type WorldPackage } from "./package";
-import type { Runtime } from "./session";
 import type { World } from "./world";
 
 /** The worlds that ship with the app. */
@@ -49,11 +49,12 @@ export interface OpenedNodeWorld {
  */
 export async function openWorldNode(
   nameOrFolder: string,
-  options: DreamOptions & { readonly threads?: number } = {},
+  options: WorldOptions & { readonly threads?: number } = {},
 ): Promise<OpenedNodeWorld> {
   const opened = await openPackage(folderSource(findWorld(nameOrFolder)));
   const runtime = await loadNodeRuntime(options.threads);
-  return { world: await createNetworkWorld(opened, runtime, options), package: opened, runtime };
+  const world = createWorld(await createNetworkModel(opened, runtime), options);
+  return { world, package: opened, runtime };
 }
 
 /** The folder of a world. A name wins over a folder of the same name. @throws UnknownWorldError */

@@ -1,7 +1,7 @@
 /**
  * Opens a world package: reads the manifest, then the files that a session needs of those it lists, and believes none of
  * them before size, sha256, shapes and graphs are checked. The card and its pictures stay where they are. Where the bytes
- * come from is the source's business (`http-source.ts`, `folder-source.ts`). Session creation: see `session.ts`.
+ * come from is the source's business (`http-source.ts`, `folder-source.ts`). Session creation: see `graph-session.ts`.
  */
 import { AbortedError, FileMismatchError, ManifestError, PathError } from "../errors";
 import { checkContract } from "./contract";

@@ -1,6 +1,6 @@
 /**
  * onnxruntime-web inside the worker: picks the backend and the threads, says truthfully what it picked, and never falls
- * back from what was asked for. Making sessions is `session.ts`'s.
+ * back from what was asked for. Session creation: see `graph-session.ts`.
  *
  * The `.mjs` and `.wasm` of onnxruntime-web are given by address, as files of our own build. Its threads start from that
  * `.mjs`, so they never run the model worker's top level again.
@@ -8,7 +8,7 @@
 import wasmScript from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
 import wasmBinary from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import { BackendError } from "../errors";
-import type { Runtime } from "./session";
+import type { Runtime } from "./graph-session";
 import type { Backend } from "./worker-api";
 
 /** Beyond four, the small matrices of a tick gain nothing. */

@@ -14,7 +14,7 @@ export interface Frame {
   readonly tick: number;
 }
 
-/** The conditioning vector: one value per entry of `manifest.actions`, in that order, in the environment's units. */
+/** The action vector: one value per entry of `manifest.actions`, in that order, in the environment's units. */
 export type Action = Float32Array;
 
 /** n pictures and the n − 1 actions between them, taken as history instead of a start of the package. */

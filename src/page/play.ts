@@ -20,7 +20,7 @@ export function prepareView(): Promise<View> {
 /** Where the page begins when the address doesn't say. */
 const FIRST = { seed: 1, start: 0 };
 
-export interface Place {
+export interface PlayOptions {
   readonly address: Address;
   /** Names of all worlds, and of the open one. */
   readonly worlds: readonly string[];
@@ -31,7 +31,7 @@ export interface Place {
  * Connects the page to the world and begins at once: with the address's replay, if it has one, else in the person's hands.
  * @throws RecordingError when the address's replay can't be read
  */
-export async function play(world: WorkerWorld, view: View, { address, worlds, name }: Place): Promise<Session> {
+export async function play(world: WorkerWorld, view: View, { address, worlds, name }: PlayOptions): Promise<Session> {
   const replay = address.replay ? await unpackActions(address.replay, world.manifest.actions) : [];
   const session = createSession(world, view, loadSettings());
   const canvas = element("view", HTMLCanvasElement);

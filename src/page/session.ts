@@ -12,18 +12,13 @@ import { createTouch } from "../action/touch";
 import { pageClock } from "../loop/clock";
 import { createGameLoop, type GameLoop } from "../loop/game-loop";
 import { createStats, type Stats } from "../loop/stats";
+import type { StartBeginning } from "../model/beginning";
 import type { WorkerWorld } from "../model/worker-client";
 import type { Action, Frame } from "../model/world";
 import { createSessionLog } from "../record/session-log";
 import type { View } from "../view/view";
 import { element } from "./elements";
 import { keep, recall, type Settings } from "./settings";
-
-/** Where a session began. */
-export interface Beginning {
-  readonly seed: number;
-  readonly start: number;
-}
 
 export interface Session {
   readonly world: WorkerWorld;
@@ -32,9 +27,10 @@ export interface Session {
   readonly gamepad: GamepadSource;
   readonly settings: BehaviorSubject<Settings>;
   readonly bindings: BehaviorSubject<readonly Binding[]>;
-  readonly beginning: BehaviorSubject<Beginning>;
+  /** Where it began. */
+  readonly beginning: BehaviorSubject<StartBeginning>;
   /** Begins anew and runs; with a replay its actions come first. */
-  begin(beginning: Beginning, replay?: readonly Action[]): Promise<void>;
+  begin(beginning: StartBeginning, replay?: readonly Action[]): Promise<void>;
   replaying(): boolean;
   /** Actions that led to the newest frame. */
   actions(): readonly Action[];
@@ -48,7 +44,7 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings): S
   const { actions, frameRate, name } = world.manifest;
   const settings = new BehaviorSubject(kept);
   const bindings = new BehaviorSubject<readonly Binding[]>(restoreBindings(actions, recall(`keys:${name}`)));
-  const beginning = new BehaviorSubject<Beginning>({ seed: 1, start: 0 });
+  const beginning = new BehaviorSubject<StartBeginning>({ seed: 1, start: 0 });
 
   const keyboard = createKeyboard(window, { actions, bindings: bindings.value, frameRate, smooth: kept.smoothKeys });
   const gamepad = createGamepad({ actions, deadZone: kept.deadZone, now: pageClock.now });

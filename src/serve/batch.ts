@@ -3,11 +3,11 @@
  */
 import { checkAction } from "../action/action";
 import { ProtocolError, StateError } from "../errors";
-import { checkReset } from "../model/dream";
+import { checkReset } from "../model/beginning";
 import type { Action, Frame, ResetOptions, Snapshot } from "../model/world";
 import type { Judgement, Offer } from "./offer";
 
-export interface Told extends Partial<Judgement> {
+export interface Outcome extends Partial<Judgement> {
   readonly index: number;
   readonly tick: number;
   /** How long the step took, waiting for others included; 0 after a reset. */
@@ -19,9 +19,9 @@ export interface Told extends Partial<Judgement> {
 
 export interface Batch {
   /** @throws ProtocolError, ResetError */
-  reset(entries: readonly { readonly index: number; readonly options: ResetOptions }[]): Promise<Told[]>;
+  reset(entries: readonly { readonly index: number; readonly options: ResetOptions }[]): Promise<Outcome[]>;
   /** @param samples extra samples behind `uncertainty`, 0 for none. @throws ProtocolError, ActionError, StateError */
-  step(entries: readonly { readonly index: number; readonly action: Action }[], samples: number): Promise<Told[]>;
+  step(entries: readonly { readonly index: number; readonly action: Action }[], samples: number): Promise<Outcome[]>;
 }
 
 export function createBatch(offer: Offer, count: number): Batch {
@@ -34,7 +34,7 @@ export function createBatch(offer: Offer, count: number): Batch {
     if (indices.size !== entries.length) throw new ProtocolError("worlds: expected every index once, got one twice");
   }
 
-  async function advance(index: number, action: Action, samples: number): Promise<readonly [Snapshot, Told]> {
+  async function advance(index: number, action: Action, samples: number): Promise<readonly [Snapshot, Outcome]> {
     const before = states[index] as Snapshot;
     const began = performance.now();
     const after = await offer.advance(before, action);
@@ -62,10 +62,10 @@ export function createBatch(offer: Offer, count: number): Batch {
         if (!states[index]) throw new StateError(`World ${index} has no state yet. Reset it first.`);
         checkAction(action, offer.manifest.actions);
       }
-      const results: (readonly [Snapshot, Told])[] = [];
+      const results: (readonly [Snapshot, Outcome])[] = [];
       for (const { index, action } of entries) results.push(await advance(index, action, samples));
       for (const [state, { index }] of results) states[index] = state;
-      return results.map(([, told]) => told);
+      return results.map(([, outcome]) => outcome);
     },
   };
 }

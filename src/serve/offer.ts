@@ -2,14 +2,14 @@
 import { basename } from "node:path";
 import { UnknownWorldError } from "../errors";
 import { contractOf } from "../model/contract";
-import type { Dream } from "../model/dream";
 import { folderSource } from "../model/folder-source";
-import { createNetworkDream } from "../model/network-world";
+import { createGraphSession } from "../model/graph-session";
+import { createNetworkModel } from "../model/network-model";
 import { findWorld, loadNodeRuntime } from "../model/node-runtime";
 import { openPackage } from "../model/package";
-import { createGraphSession } from "../model/session";
 import { takeTurns } from "../model/turns";
 import type { Action, Snapshot } from "../model/world";
+import type { WorldModel } from "../model/world-model";
 
 /** What a reward head says of a step. */
 export interface Judgement {
@@ -18,7 +18,7 @@ export interface Judgement {
   readonly done: boolean;
 }
 
-export interface Offer extends Dream {
+export interface Offer extends WorldModel {
   /** Null when the world has no reward head. */
   readonly judge: ((before: Snapshot, action: Action, after: Snapshot) => Promise<Judgement>) | null;
 }
@@ -40,7 +40,7 @@ export async function openOffers(worlds: readonly string[], threads: number): Pr
 async function openOffer(folder: string, threads: number): Promise<Offer> {
   const opened = await openPackage(folderSource(folder));
   const runtime = await loadNodeRuntime(threads);
-  const dream = await createNetworkDream(opened, runtime);
+  const model = await createNetworkModel(opened, runtime);
   const { reward } = opened.manifest;
   const file = reward && opened.files.get(reward.file);
   const head = file
@@ -48,9 +48,9 @@ async function openOffer(folder: string, threads: number): Promise<Offer> {
     : null;
   const inTurn = takeTurns(); // a turn is one tick or one beginning, so that many sessions share the network fairly
   return {
-    ...dream,
-    begin: (beginning) => inTurn(() => dream.begin(beginning)),
-    advance: (state, action) => inTurn(() => dream.advance(state, action)),
+    ...model,
+    begin: (beginning) => inTurn(() => model.begin(beginning)),
+    advance: (state, action) => inTurn(() => model.advance(state, action)),
     judge: head
       ? (before, action, after) =>
           inTurn(async () => {
@@ -60,7 +60,7 @@ async function openOffer(folder: string, threads: number): Promise<Offer> {
       : null,
     async close() {
       await inTurn(async () => {
-        await dream.close();
+        await model.close();
         await head?.close();
       });
     },

@@ -1,6 +1,6 @@
 /**
- * The server: one HTTP port that tells its health and takes WebSockets. Who may come in is `gate.ts`'s, how long one may
- * stay `converse.ts`'s, what is said `visit.ts`'s and `openenv.ts`'s.
+ * The server: one HTTP port that tells its health and takes WebSockets. Who may come in: `gate.ts`. How long a
+ * connection lasts: `converse.ts`. What is said: `visit.ts` and `openenv.ts`.
  */
 import { randomBytes } from "node:crypto";
 import { createServer, type Server, type ServerResponse, STATUS_CODES } from "node:http";

@@ -1,40 +1,28 @@
 /**
- * The world contract, made from a dream: a pure function from a state and an action to the next state. Here live the
- * checks of what comes in, the timeline behind `rewind`, and the rule of one call at a time, for the network
- * (`network-world.ts`) and for the world without weights (`fake-world.ts`) alike.
+ * Makes the world contract (`world.ts`) of a world model: holds the state, checks what comes in, keeps the timeline behind
+ * `rewind`, and lets one call run at a time. The same for the network (`network-model.ts`) and for the model without
+ * weights (`fake-world.ts`).
  */
 import { checkAction } from "../action/action";
-import { ActionError, ResetError, StateError } from "../errors";
+import { ResetError, StateError } from "../errors";
+import { checkReset } from "./beginning";
 import { slotCount } from "./kv-window";
 import type { Manifest } from "./manifest";
 import { createTimeline } from "./timeline";
 import { takeTurns } from "./turns";
-import type { Action, Context, Frame, ResetOptions, Snapshot, World } from "./world";
+import type { Frame, Snapshot, World } from "./world";
+import type { WorldModel } from "./world-model";
 
-/** Where a session begins; checked. */
-export type Beginning = { readonly seed: number } & ({ readonly start: number } | { readonly context: Context });
-
-/** What a kind of world has to bring. States are immutable: nobody writes into their arrays. */
-export interface Dream {
-  readonly manifest: Manifest;
-  readonly packageSha256: string;
-  readonly backend: World["backend"];
-  /** The state at tick 0. */
-  begin(beginning: Beginning): Promise<Snapshot>;
-  advance(state: Snapshot, action: Action): Promise<Snapshot>;
-  close(): Promise<void>;
-}
-
-export interface DreamOptions {
+export interface WorldOptions {
   /** How many ticks `rewind` can go back; default: 60 seconds of them. */
   readonly timelineCapacity?: number;
 }
 
 const REWIND_SECONDS = 60;
 
-/** The world that dreams this dream; closing it closes the dream. */
-export function createWorld(dream: Dream, options: DreamOptions = {}): World {
-  const { manifest, packageSha256 } = dream;
+/** A world with this model's dynamics; closing it closes the model. */
+export function createWorld(model: WorldModel, options: WorldOptions = {}): World {
+  const { manifest, packageSha256 } = model;
   const timeline = createTimeline<Snapshot>(
     options.timelineCapacity ?? Math.round(REWIND_SECONDS * manifest.frameRate),
   );
@@ -58,18 +46,18 @@ export function createWorld(dream: Dream, options: DreamOptions = {}): World {
 
   return {
     manifest,
-    backend: dream.backend,
+    backend: model.backend,
     reset: (resetOptions) =>
       inTurn(async () => {
         open();
-        return startOver(await dream.begin(checkReset(resetOptions, manifest)));
+        return startOver(await model.begin(checkReset(resetOptions, manifest)));
       }),
     step(action) {
       const own = action.slice(); // the caller may reuse its buffer while this waits for its turn
       return inTurn(async () => {
         const state = current();
         checkAction(own, manifest.actions);
-        const next = await dream.advance(state, own);
+        const next = await model.advance(state, own);
         open();
         timeline.push(next);
         return frameOf(next);
@@ -102,7 +90,7 @@ export function createWorld(dream: Dream, options: DreamOptions = {}): World {
       closed = true;
       await inTurn(async () => {
         timeline.clear();
-        await dream.close();
+        await model.close();
       });
     },
   };
@@ -110,49 +98,6 @@ export function createWorld(dream: Dream, options: DreamOptions = {}): World {
 
 /** A state's own frame; the receiver owns it. */
 const frameOf = ({ frame }: Snapshot): Frame => ({ ...frame, rgba: frame.rgba.slice() });
-
-/** @throws ResetError */
-export function checkReset({ seed, start, context }: ResetOptions, manifest: Manifest): Beginning {
-  if (!Number.isSafeInteger(seed) || seed < 0) {
-    throw new ResetError(`seed: expected an integer from 0 to ${Number.MAX_SAFE_INTEGER}, got ${seed}`);
-  }
-  if (context !== undefined) {
-    if (start !== undefined) throw new ResetError("expected a start or a context, got both");
-    checkContext(context, manifest);
-    return { seed, context };
-  }
-  const last = manifest.starts.length - 1;
-  const index = start ?? 0;
-  if (!Number.isInteger(index) || index < 0 || index > last) {
-    throw new ResetError(`start: expected an integer from 0 to ${last}, got ${index}`);
-  }
-  return { seed, start: index };
-}
-
-/** @throws ResetError */
-function checkContext({ frames, actions }: Context, manifest: Manifest): void {
-  const { width, height } = manifest.picture;
-  const count = frames.length / (width * height * 3);
-  if (!Number.isInteger(count) || count < 1) {
-    throw new ResetError(
-      `context: expected one or more pictures of ${height} x ${width} x 3 bytes, got ${frames.length} bytes`,
-    );
-  }
-  const values = manifest.actions.length;
-  if (actions.length !== (count - 1) * values) {
-    throw new ResetError(
-      `context: expected ${count - 1} actions between ${count} pictures (${(count - 1) * values} values), got ${actions.length} values`,
-    );
-  }
-  for (let i = 0; i < count - 1; i++) {
-    try {
-      checkAction(actions.subarray(i * values, (i + 1) * values), manifest.actions);
-    } catch (error) {
-      if (!(error instanceof ActionError)) throw error;
-      throw new ResetError(`context, action ${i}: ${error.message}`, { cause: error });
-    }
-  }
-}
 
 /** @throws ResetError */
 function checkSnapshot(snapshot: Snapshot, { latent, kv, picture }: Manifest, packageSha256: string): void {

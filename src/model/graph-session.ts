@@ -1,6 +1,6 @@
 /**
  * One ONNX graph, ready to run: typed arrays in, typed arrays out. onnxruntime is injected, so that the same code runs on
- * onnxruntime-node and on onnxruntime-web in a worker. One run at a time: `dream.ts` sees to that.
+ * onnxruntime-node and on onnxruntime-web in a worker. One run at a time: `create-world.ts` sees to that.
  */
 import type { InferenceSession, Tensor, TensorConstructor } from "onnxruntime-common";
 import { BackendError, ShapeError } from "../errors";

@@ -1,27 +1,15 @@
 /**
- * A world whose frames a network dreams. Its whole step: noise from the seed, the action, the last latent and the KV
- * window go in; a picture, the next latent and a new slot come out. The rules of the contract around it are `dream.ts`'s.
+ * The world model of a package: its graphs, run by onnxruntime. One step: what `conditioning.ts` puts together goes in; a
+ * picture, the next latent and a new slot of the KV window come out.
  */
 import { ShapeError, StateError } from "../errors";
+import { createConditioning, type TickInputs } from "./conditioning";
 import { startBytes } from "./contract";
-import { createWorld, type Dream, type DreamOptions } from "./dream";
-import { agesOf, emptyKv, type KvState, packSlots, slotCount, writeSlot } from "./kv-window";
+import { createGraphSession, type GraphSession, type Runtime, type TensorData } from "./graph-session";
+import { emptyKv, type KvState, writeSlot } from "./kv-window";
 import type { WorldPackage } from "./package";
-import { normals } from "./rng";
-import { createGraphSession, type GraphSession, type Runtime, type TensorData } from "./session";
-import type { Action, Context, Frame, Snapshot, World } from "./world";
-
-/**
- * Makes the tick's session; the encoder's is made when the first context comes.
- * @throws BackendError, ShapeError
- */
-export async function createNetworkWorld(
-  opened: WorldPackage,
-  runtime: Runtime,
-  options: DreamOptions = {},
-): Promise<World> {
-  return createWorld(await createNetworkDream(opened, runtime), options);
-}
+import type { Action, Context, Frame, Snapshot } from "./world";
+import type { WorldModel } from "./world-model";
 
 interface History {
   readonly latents: readonly Float32Array[];
@@ -30,16 +18,12 @@ interface History {
 }
 
 /**
- * The pure function behind the world, for those who hold many states of one network (`src/serve`): one call at a time.
+ * Makes the tick's session; the encoder's is made when the first context comes.
  * @throws BackendError, ShapeError
  */
-export async function createNetworkDream(opened: WorldPackage, runtime: Runtime): Promise<Dream> {
+export async function createNetworkModel(opened: WorldPackage, runtime: Runtime): Promise<WorldModel> {
   const { manifest, sha256, files } = opened;
-  const { tokens, channels } = manifest.latent;
-  const { layers, width, tokens: kvTokens } = manifest.kv;
-  const noiseLength = manifest.evaluations * tokens * channels;
-  const kv = new Float32Array(slotCount(manifest.kv) * layers * 2 * kvTokens * width); // packed anew for each pass
-  const silence = new Float32Array(noiseLength); // context passes draw no noise
+  const conditioning = createConditioning(manifest);
   const tick = await sessionOf(manifest.tick);
   let encoder: GraphSession | null = null;
 
@@ -53,10 +37,9 @@ export async function createNetworkDream(opened: WorldPackage, runtime: Runtime)
   }
 
   /** One run of the graph, and the window after it. */
-  async function pass(state: KvState, latent: Float32Array, action: Action, noise = silence) {
-    packSlots(state, kv);
-    const results = await tick.run({ noise, action, latent, kv, age: agesOf(state) });
-    return { results, kv: writeSlot(state, manifest.kv, floats(results, "slot")) };
+  async function pass(window: KvState, inputs: TickInputs) {
+    const results = await tick.run(inputs);
+    return { results, window: writeSlot(window, manifest.kv, floats(results, "slot")) };
   }
 
   async function historyOfStart(index: number): Promise<History> {
@@ -102,23 +85,24 @@ export async function createNetworkDream(opened: WorldPackage, runtime: Runtime)
     async begin(beginning) {
       const { latents, actions, picture } =
         "context" in beginning ? await historyOfContext(beginning.context) : await historyOfStart(beginning.start);
-      let state = emptyKv(manifest.kv);
+      let window = emptyKv(manifest.kv);
       for (const [i, action] of actions.entries()) {
-        state = (await pass(state, latents[i] as Float32Array, action)).kv;
+        const inputs = conditioning.ofHistory(window, latents[i] as Float32Array, action);
+        window = (await pass(window, inputs)).window;
       }
       const latent = latents[latents.length - 1] as Float32Array;
       checkFinite(latent, 0);
       const frame = { ...manifest.picture, rgba: opaque(picture), tick: 0 };
-      return { packageSha256: sha256, seed: beginning.seed, tick: 0, latent, frame, ...state };
+      return { packageSha256: sha256, seed: beginning.seed, tick: 0, latent, frame, ...window };
     },
     async advance(state, action) {
       const number = state.tick + 1;
-      const { results, kv } = await pass(state, state.latent, action, normals(state.seed, state.tick, noiseLength));
+      const { results, window } = await pass(state, conditioning.ofStep(state, action));
       const latent = floats(results, "latent_next");
       checkFinite(latent, number);
       const rgba = new Uint8ClampedArray((results.rgba as Uint8Array<ArrayBuffer>).buffer);
       const frame: Frame = { ...manifest.picture, rgba, tick: number };
-      return { ...state, ...kv, tick: number, latent, frame } satisfies Snapshot;
+      return { ...state, ...window, tick: number, latent, frame } satisfies Snapshot;
     },
     async close() {
       await tick.close();

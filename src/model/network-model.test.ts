@@ -1,11 +1,12 @@
 /** What happens around the network: broken numbers, a failing run, a session that isn't what the manifest says. */
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { createWorld } from "./create-world";
 import { folderSource } from "./folder-source";
-import { createNetworkWorld } from "./network-world";
+import type { Runtime } from "./graph-session";
+import { createNetworkModel } from "./network-model";
 import { findWorld, loadNodeRuntime } from "./node-runtime";
 import { openPackage } from "./package";
-import type { Runtime } from "./session";
 
 const folder = fileURLToPath(new URL("../../tests/goldens/tiny-world", import.meta.url));
 const opened = await openPackage(folderSource(folder));
@@ -15,7 +16,7 @@ const action = Float32Array.of(0.5, 1);
 test("latents that aren't finite give an error that names the tick, and the state stays as it was", async () => {
   const files = new Map(opened.files);
   files.set("starts/1.latents", new Uint8Array(new Float32Array(24).fill(Number.NaN).buffer));
-  const world = await createNetworkWorld({ ...opened, files }, runtime);
+  const world = createWorld(await createNetworkModel({ ...opened, files }, runtime));
   await expect(world.reset({ seed: 1, start: 1 })).rejects.toMatchObject({ name: "StateError", message: /Tick 0/ });
   await world.reset({ seed: 1 });
   const snapshot = await world.snapshot();
@@ -44,7 +45,7 @@ test("a run that fails rejects its own step only", async () => {
       },
     },
   };
-  const world = await createNetworkWorld(opened, flaky);
+  const world = createWorld(await createNetworkModel(opened, flaky));
   await world.reset({ seed: 1 });
   failing = true;
   const failed = world.step(action);
@@ -81,11 +82,11 @@ test("an encoder that asks for the latent before gets it: zeros for the first pi
       },
     },
   };
-  const world = await createNetworkWorld({ ...opened, manifest }, carrying);
+  const world = createWorld(await createNetworkModel({ ...opened, manifest }, carrying));
   const size = picture.width * picture.height * 3;
   const frames = Uint8Array.from({ length: 2 * size }, (_, i) => (i * 7 + (i >= size ? 90 : 0)) % 256);
   await world.reset({ seed: 1, context: { frames, actions: action } });
-  const first = await createNetworkWorld(opened, runtime);
+  const first = createWorld(await createNetworkModel(opened, runtime));
   await first.reset({ seed: 1, context: { frames: frames.slice(0, size), actions: new Float32Array(0) } });
   expect(given).toEqual([
     new Array(latent.tokens * latent.channels).fill(0),
@@ -97,19 +98,19 @@ test("an encoder that asks for the latent before gets it: zeros for the first pi
 
 test("a graph that isn't the manifest's, or none at all, is refused", async () => {
   const swapped = new Map(opened.files).set("tick.onnx", opened.files.get("encoder.onnx") as never);
-  await expect(createNetworkWorld({ ...opened, files: swapped }, runtime)).rejects.toMatchObject({
+  await expect(createNetworkModel({ ...opened, files: swapped }, runtime)).rejects.toMatchObject({
     name: "ShapeError",
     message: expect.stringContaining("tick.onnx, inputs: expected action, age, kv, latent, noise, got picture"),
   });
   const wider = { ...opened.manifest.tick, inputs: { ...opened.manifest.tick.inputs } };
   wider.inputs.action = { dtype: "float32", shape: [1, 3] };
   const manifest = { ...opened.manifest, tick: wider };
-  await expect(createNetworkWorld({ ...opened, manifest }, runtime)).rejects.toMatchObject({
+  await expect(createNetworkModel({ ...opened, manifest }, runtime)).rejects.toMatchObject({
     name: "ShapeError",
     message: expect.stringContaining("action: expected float32 [1, 3], got float32 [1, 2]"),
   });
   const empty = new Map(opened.files).set("tick.onnx", new Uint8Array(8));
-  await expect(createNetworkWorld({ ...opened, files: empty }, runtime)).rejects.toMatchObject({
+  await expect(createNetworkModel({ ...opened, files: empty }, runtime)).rejects.toMatchObject({
     name: "BackendError",
   });
 });

@@ -1,0 +1,38 @@
+/**
+ * What a pass of the network is conditioned on, put together as the inputs of the tick graph: the action, the newest
+ * latent, the KV window with the age of each slot, and noise. Shapes: `contract.ts`. Running the graph: `network-model.ts`.
+ */
+import { agesOf, type KvState, packSlots, slotCount } from "./kv-window";
+import type { Manifest } from "./manifest";
+import { normals } from "./rng";
+import type { Action, Snapshot } from "./world";
+
+/** The inputs of one pass, row by row. `kv` is one buffer, written anew for each pass: use them before the next. */
+export type TickInputs = Readonly<{
+  noise: Float32Array; // [evaluations, tokens, channels]
+  action: Float32Array; // [1, actions]
+  latent: Float32Array; // [1, tokens, channels]
+  kv: Float32Array; // [slots, layers, 2, tokens, width]
+  age: Int32Array; // [slots]
+}>;
+
+export interface Conditioning {
+  /** For the step that leaves `state`: its noise is that of the state's seed and tick. */
+  ofStep(state: Snapshot, action: Action): TickInputs;
+  /** For a pass over the history that a session begins with, which only fills the window: its noise is zeros. */
+  ofHistory(window: KvState, latent: Float32Array, action: Action): TickInputs;
+}
+
+export function createConditioning({ evaluations, latent: size, kv: layout }: Manifest): Conditioning {
+  const noiseLength = evaluations * size.tokens * size.channels;
+  const silence = new Float32Array(noiseLength);
+  const kv = new Float32Array(slotCount(layout) * layout.layers * 2 * layout.tokens * layout.width);
+  const inputs = (window: KvState, latent: Float32Array, action: Action, noise: Float32Array): TickInputs => {
+    packSlots(window, kv);
+    return { noise, action, latent, kv, age: agesOf(window) };
+  };
+  return {
+    ofStep: (state, action) => inputs(state, state.latent, action, normals(state.seed, state.tick, noiseLength)),
+    ofHistory: (window, latent, action) => inputs(window, latent, action, silence),
+  };
+}
