@@ -24,7 +24,23 @@ from worldloop.package import find_package
 def test_the_hash_of_the_manifest_stands_for_the_package() -> None:
     package = open_package(TINY_WORLD)
     assert package.sha256 == hashlib.sha256((TINY_WORLD / "world.json").read_bytes()).hexdigest()
-    assert {*package.files, "large.onnx"} == {*package.manifest["files"]}  # the page alone paints the large tier
+    starts = {f"starts/{i}.{what}" for i in range(2) for what in ("latents", "actions", "picture")}
+    assert {*package.files} == {"tick.onnx", "encoder.onnx", *starts}
+
+
+def test_fields_that_the_schema_does_not_know_are_ignored(tmp_path: Path) -> None:
+    open_package(copy_world(tmp_path / "world", set_in("large", {"file": "large.onnx"})))
+
+
+def test_a_number_is_a_number_however_it_is_written(tmp_path: Path) -> None:
+    folder = copy_world(tmp_path / "world")
+    text = (folder / "world.json").read_text()
+    (folder / "world.json").write_text(text.replace('"window": 3', '"window": 3.0'))
+    assert '"window": 3.0' in (folder / "world.json").read_text()
+    open_package(folder)
+    (folder / "world.json").write_text(text.replace('"window": 3', '"window": NaN'))
+    with pytest.raises(ManifestError, match="expected JSON"):
+        open_package(folder)
 
 
 def test_worlds_are_found_by_name_and_by_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +69,7 @@ def set_in(path: str, value: object):
 
 
 def missing_tick(manifest: dict) -> None:
-    manifest["files"]["none.onnx"] = {"bytes": 1, "sha256": ""}
+    manifest["files"]["none.onnx"] = {"bytes": 1, "sha256": "0" * 64}
     manifest["tick"]["file"] = "none.onnx"
 
 
@@ -62,14 +78,23 @@ def missing_tick(manifest: dict) -> None:
     [
         (set_in("schema", 2), ManifestVersionError, "expected schema 1, got 2"),
         (set_in("kv", ...), ManifestError, "kv: missing"),
-        (set_in("kv|layers", "2"), ManifestError, "kv.layers: expected int, got '2'"),
-        (set_in("frameRate", True), ManifestError, "frameRate: expected int or float"),
-        (set_in("starts", []), ManifestError, "starts: expected one or more"),
+        (set_in("kv|layers", "2"), ManifestError, "kv.layers: expected integer, got '2'"),
+        (set_in("kv|window", 0), ManifestError, "kv.window: expected more than 0, got 0"),
+        (set_in("kv|depth", 1), ManifestError, "kv: expected layers, tokens, .*, got depth too"),
+        (set_in("tick|inputs|kv|dtype", "float16"), ManifestError, "tick.inputs.kv.dtype: expected one of .*float32"),
+        (set_in("actions|0|rest", 9), ManifestError, "actions.0: expected min < max and rest between them"),
+        (set_in("actions|1|name", "steer"), ManifestError, 'expected every name once, got "steer" twice'),
+        (set_in("frameRate", True), ManifestError, "frameRate: expected number, got True"),
+        (set_in("starts", []), ManifestError, "starts: expected 1 or more entries"),
         (set_in("files|tick.onnx", ...), ManifestError, "expected tick.onnx with its size and sha256"),
         (set_in("evaluations", 3), ShapeError, r"tick.inputs, noise: expected float32 \[3, 4, 6\], got float32 \[2, 4"),
         (set_in("starts|0|frames", 4), ShapeError, "starts/0.latents: expected 384 bytes for 4 frames, got 288"),
         (set_in("tick|file", "../tick.onnx"), PathError, "expected a path inside the package"),
-        (set_in("files|/etc/passwd", {"bytes": 1, "sha256": ""}), PathError, "expected a path inside the package"),
+        (
+            set_in("files|/etc/passwd", {"bytes": 1, "sha256": "0" * 64}),
+            PathError,
+            "expected a path inside the package",
+        ),
         (missing_tick, MissingFileError, "none.onnx: expected the file"),
         (set_in("files|tick.onnx|bytes", 10), FileMismatchError, "tick.onnx: expected at most 10 bytes"),
         (set_in("files|tick.onnx|bytes", 10**6), FileMismatchError, "tick.onnx: expected 1000000 bytes"),
@@ -133,7 +158,7 @@ def test_a_reward_head_is_part_of_the_contract(tmp_path: Path) -> None:
 
 
 def test_what_no_session_needs_is_not_read(tmp_path: Path) -> None:
-    folder = copy_world(tmp_path / "world", set_in("files|card.md", {"bytes": 1, "sha256": ""}))
+    folder = copy_world(tmp_path / "world", set_in("files|card.md", {"bytes": 1, "sha256": "0" * 64}))
     assert "card.md" not in open_package(folder).files
 
 

@@ -1,40 +1,41 @@
-"""`world.json`: the fields this runtime reads, and what they say about the tensors of the graphs.
+"""`world.json`: what a package says of itself, checked once when it is opened.
 
-`src/model/manifest.ts` is the schema, and refuses unknown fields too; here they are ignored.
+Fields, types and ranges: `manifest.schema.json`, exported from the schema in `src/model/manifest.ts`. Here are the
+checks that no schema can express: values that must fit each other.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import reprlib
+from functools import cache
+from importlib.resources import files
 from typing import Any
+
+from jsonschema import Draft202012Validator, ValidationError
 
 from .errors import ManifestError, ManifestVersionError, ShapeError
 
 SCHEMA_VERSION = 1
 
-NUMBER = (int, float)
-TENSORS = {"*": {"dtype": str, "shape": [int]}}
-GRAPH = {"file": str, "inputs": TENSORS, "outputs": TENSORS}
-FIELDS = {
-    "name": str,
-    "title": str,
-    "picture": {"width": int, "height": int},
-    "frameRate": NUMBER,
-    "actions": [{"name": str, "min": NUMBER, "max": NUMBER, "rest": NUMBER}],
-    "latent": {"tokens": int, "channels": int},
-    "kv": dict.fromkeys(("layers", "tokens", "width", "sink", "memory", "window"), int),
-    "evaluations": int,
-    "tick": GRAPH,
-    "encoder": GRAPH,
-    "starts": [{"title": str, "frames": int, "latents": str, "actions": str, "picture": str}],
-    "files": {"*": {"bytes": int, "sha256": str}},
+# JSON Schema keyword: what it expects, in words; others are spelled "keyword value".
+EXPECTED = {
+    "type": "{}",
+    "enum": "one of {}",
+    "pattern": "text of the form {}",
+    "minItems": "{} or more entries",
+    "minLength": "{} or more characters",
+    "minimum": "{} or more",
+    "exclusiveMinimum": "more than {}",
+    "maximum": "{} or less",
 }
 
 
 def parse_manifest(contents: bytes) -> dict:
     """Raises ManifestError, ManifestVersionError, ShapeError."""
     try:
-        manifest = json.loads(contents)
+        manifest = json.loads(contents, parse_float=_finite, parse_constant=_finite)
     except ValueError as error:
         raise ManifestError(f"world.json: expected JSON, got something else ({error}).") from error
     version = manifest.get("schema") if isinstance(manifest, dict) else None
@@ -43,15 +44,11 @@ def parse_manifest(contents: bytes) -> dict:
             f"world.json: expected schema {SCHEMA_VERSION}, got {json.dumps(version)}. "
             "Export the world again, or use a matching release."
         )
-    _check(manifest, FIELDS, "")
-    for graph in ("batch", "reward"):
-        if graph in manifest:
-            _check(manifest[graph], GRAPH, graph)
-    for key in ("actions", "starts"):
-        if not manifest[key]:
-            raise ManifestError(f"world.json, {key}: expected one or more, got none.")
-    contract = contract_of(manifest)
-    for graph, sides in contract.items():
+    error = next(_validator().iter_errors(manifest), None)
+    if error:
+        raise ManifestError(f"world.json, {_describe(error)}. Export the world again.")
+    _check_actions(manifest["actions"])
+    for graph, sides in contract_of(manifest).items():
         for side, expected in sides.items():
             check_tensors(f"world.json, {graph}.{side}", expected, manifest[graph][side])
     return manifest
@@ -112,18 +109,39 @@ def check_tensors(where: str, expected: dict[str, tuple[str, list[int]]], got: d
             )
 
 
-def _check(value: Any, expected: Any, where: str) -> None:
-    """`expected` is a type, a list of one form, or a dict of named forms ("*": any name)."""
-    kind = dict if isinstance(expected, dict) else list if isinstance(expected, list) else expected
-    if not isinstance(value, kind) or isinstance(value, bool) or (kind is int and value < 0):
-        wanted = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
-        raise ManifestError(f"world.json, {where}: expected {wanted}, got {value!r}.")
-    if isinstance(expected, list):
-        for number, item in enumerate(value):
-            _check(item, expected[0], f"{where}.{number}")
-    elif isinstance(expected, dict):
-        for name, form in ({key: expected["*"] for key in value} if "*" in expected else expected).items():
-            path = f"{where}.{name}".lstrip(".")
-            if name not in value:
-                raise ManifestError(f"world.json, {path}: missing.")
-            _check(value[name], form, path)
+def _check_actions(actions: list[dict]) -> None:
+    """Raises ManifestError."""
+    names = [action["name"] for action in actions]
+    for index, action in enumerate(actions):
+        if not (action["min"] < action["max"] and action["min"] <= action["rest"] <= action["max"]):
+            raise ManifestError(f"world.json, actions.{index}: expected min < max and rest between them.")
+        if names.index(action["name"]) != index:
+            raise ManifestError(f'world.json, actions: expected every name once, got "{action["name"]}" twice.')
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    schema = json.loads(files(__package__).joinpath("manifest.schema.json").read_text("utf-8"))
+    return Draft202012Validator(schema)
+
+
+def _describe(error: ValidationError) -> str:
+    """Where, what was expected, what was found."""
+    path: list[Any] = [*error.absolute_path]
+    where = ".".join(map(str, path)) or "top level"
+    if error.validator == "required":
+        missing = next(name for name in error.validator_value if name not in error.instance)
+        return f"{'.'.join(map(str, [*path, missing]))}: missing"
+    if error.validator == "additionalProperties":
+        known = error.schema["properties"]
+        return f"{where}: expected {', '.join(known)}, got {', '.join(set(error.instance) - set(known))} too"
+    form = EXPECTED.get(error.validator, f"{error.validator} {{}}")
+    return f"{where}: expected {form.format(error.validator_value)}, got {reprlib.repr(error.instance)}"
+
+
+def _finite(text: str) -> float | int:
+    """A number as JSON means it: finite, and whole when its value is, however it is written."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number of JSON")
+    return int(value) if value.is_integer() else value

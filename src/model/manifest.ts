@@ -1,6 +1,7 @@
 /**
  * `world.json`: everything the runtime knows about a world, checked once on load. Tensor names, shapes, the action
- * table and the KV layout live here and nowhere else; the exporter (`training/package.py`) writes it.
+ * table and the KV layout live here and nowhere else. The Python package reads this schema as JSON Schema,
+ * `python/worldloop/manifest.schema.json`; what no schema can say (shapes that follow from other fields) is `contract.ts`.
  */
 import { z } from "zod";
 import { ManifestError, ManifestVersionError } from "../errors";
@@ -44,16 +45,20 @@ const actionSchema = z
     message: "expected min < max and rest between them",
   });
 
-const tensor = z.strictObject({
-  dtype: z.enum(["float32", "int32", "uint8"]),
-  shape: z.array(positive),
-});
+const tensor = z
+  .strictObject({
+    dtype: z.enum(["float32", "int32", "uint8"]),
+    shape: z.array(positive),
+  })
+  .meta({ id: "tensor" });
 
-const graph = z.strictObject({
-  file: path,
-  inputs: z.record(z.string(), tensor),
-  outputs: z.record(z.string(), tensor),
-});
+const graph = z
+  .strictObject({
+    file: path,
+    inputs: z.record(z.string(), tensor),
+    outputs: z.record(z.string(), tensor),
+  })
+  .meta({ id: "graph" });
 
 /** Fields that this schema doesn't know are left out: another release's optional graphs, such as `large` once was. */
 export const manifestSchema = z
