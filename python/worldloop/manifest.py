@@ -74,10 +74,7 @@ def contract_of(manifest: dict) -> dict[str, dict[str, dict[str, tuple[str, list
             "outputs": {"rgba": ("uint8", [*side, 4]), "latent_next": latent, "slot": ("float32", slot)},
         },
         "encoder": {
-            "inputs": {
-                "picture": ("uint8", [*side, 3]),
-                **({"before": latent} if "before" in manifest["encoder"]["inputs"] else {}),
-            },
+            "inputs": {"picture": ("uint8", [*side, 3])},
             "outputs": {"latent": latent},
         },
     }

@@ -71,14 +71,8 @@ class Dream:
         return self._sessions[graph].run(outputs, feeds)
 
     def encoded(self, pictures: Iterable[np.ndarray]) -> list[np.ndarray]:
-        """Latents [1, N, C] of consecutive pictures uint8 [H, W, 3]."""
-        carries = "before" in self.manifest["encoder"]["inputs"]
-        before, latents = np.zeros((1, *self.noise_shape[1:]), np.float32), []
-        for picture in pictures:
-            carried = {"before": before} if carries else {}
-            before = self.run("encoder", {"picture": picture, **carried}, ["latent"])[0]
-            latents.append(before)
-        return latents
+        """Latents [1, N, C] of pictures uint8 [H, W, 3]."""
+        return [self.run("encoder", {"picture": picture}, ["latent"])[0] for picture in pictures]
 
     @property
     def has_reward(self) -> bool:

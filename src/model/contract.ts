@@ -41,10 +41,7 @@ export function contractOf(manifest: Manifest): Record<Graph, Sides> {
     tick,
     batch: { inputs: many(tick.inputs), outputs: many(tick.outputs) },
     encoder: {
-      inputs: {
-        picture: bytes(picture.height, picture.width, 3),
-        ...("before" in manifest.encoder.inputs && { before: float(1, tokens, channels) }),
-      },
+      inputs: { picture: bytes(picture.height, picture.width, 3) },
       outputs: { latent: float(1, tokens, channels) },
     },
     reward: {

@@ -93,7 +93,7 @@ export const manifestSchema = z
      * Python package alone.
      */
     batch: graph.optional(),
-    /** In: picture uint8 [H, W, 3]; optional before, the latent of the picture before it. Out: latent. */
+    /** In: picture uint8 [H, W, 3]. Out: latent. */
     encoder: graph,
     /** Optional. In: latent, action, latent_next. Out: reward and done (probability) of that step, each [1]. */
     reward: graph.optional(),

@@ -58,44 +58,6 @@ test("a run that fails rejects its own step only", async () => {
   await world.close();
 });
 
-test("an encoder that asks for the latent before gets it: zeros for the first picture", async () => {
-  const { encoder, picture, latent } = opened.manifest;
-  const before = { dtype: "float32" as const, shape: [1, latent.tokens, latent.channels] };
-  const manifest = { ...opened.manifest, encoder: { ...encoder, inputs: { ...encoder.inputs, before } } };
-  const given: number[][] = [];
-  const carrying: Runtime = {
-    ...runtime,
-    ort: {
-      Tensor: runtime.ort.Tensor,
-      InferenceSession: {
-        async create(bytes, options) {
-          const session = await runtime.ort.InferenceSession.create(bytes, options);
-          if (!session.inputNames.includes("picture")) return session;
-          const run: typeof session.run = (feeds: Record<string, { data: unknown }>) => {
-            const { before, ...rest } = feeds;
-            given.push(Array.from(before?.data as Float32Array));
-            return session.run(rest as Parameters<typeof session.run>[0]);
-          };
-          const inputNames = [...session.inputNames, "before"];
-          return { ...session, inputNames, outputNames: session.outputNames, run, release: () => session.release() };
-        },
-      },
-    },
-  };
-  const world = createWorld(await createNetworkModel({ ...opened, manifest }, carrying));
-  const size = picture.width * picture.height * 3;
-  const frames = Uint8Array.from({ length: 2 * size }, (_, i) => (i * 7 + (i >= size ? 90 : 0)) % 256);
-  await world.reset({ seed: 1, context: { frames, actions: action } });
-  const first = createWorld(await createNetworkModel(opened, runtime));
-  await first.reset({ seed: 1, context: { frames: frames.slice(0, size), actions: new Float32Array(0) } });
-  expect(given).toEqual([
-    new Array(latent.tokens * latent.channels).fill(0),
-    Array.from((await first.snapshot()).latent),
-  ]);
-  await world.close();
-  await first.close();
-});
-
 test("a graph that isn't the manifest's, or none at all, is refused", async () => {
   const swapped = new Map(opened.files).set("tick.onnx", opened.files.get("encoder.onnx") as never);
   await expect(createNetworkModel({ ...opened, files: swapped }, runtime)).rejects.toMatchObject({

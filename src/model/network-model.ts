@@ -64,12 +64,7 @@ export async function createNetworkModel(opened: WorldPackage, runtime: Runtime)
     const count = frames.length / size;
     const pictures = Array.from({ length: count }, (_, i) => frames.slice(i * size, (i + 1) * size));
     const latents: Float32Array[] = [];
-    let before = new Float32Array(manifest.latent.tokens * manifest.latent.channels); // zeros: there is none
-    for (const picture of pictures) {
-      const carried = "before" in manifest.encoder.inputs ? { before } : {};
-      before = floats(await encoder.run({ picture, ...carried }), "latent") as Float32Array<ArrayBuffer>;
-      latents.push(before);
-    }
+    for (const picture of pictures) latents.push(floats(await encoder.run({ picture }), "latent"));
     const a = manifest.actions.length;
     return {
       latents,

@@ -132,6 +132,12 @@ const cases: [string, Contents, string, string][] = [
     "ShapeError",
     "int32 [5]",
   ],
+  [
+    "an encoder of more than one picture",
+    changed((m) => Object.assign(m.encoder.inputs, { before: m.encoder.outputs.latent })),
+    "ShapeError",
+    "encoder.inputs: expected picture, got before, picture",
+  ],
   ["a missing tensor", changed((m) => Reflect.deleteProperty(m.tick.outputs, "slot")), "ShapeError", "slot"],
   [
     "a start of another length",
