@@ -75,7 +75,7 @@ class LocalWorlds:
         outputs = self._dream.run_batch(places)
         ms = 1000 * (time.perf_counter() - began) / len(actions)
         settings = {"ms": ms, "samples": self._samples}
-        return {i: self._worlds[i].settle(places[i - first], outputs[i - first], **settings) for i in actions}
+        return {i: self._worlds[i].finish(places[i - first], outputs[i - first], **settings) for i in actions}
 
     def close(self) -> None:
         """Ends the threads; calling it again does nothing."""

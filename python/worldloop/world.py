@@ -143,10 +143,10 @@ class World:
         began = time.perf_counter()
         feeds = self.prepare(action)
         outputs = self.dream.run("tick", feeds, PASS)
-        return self.settle(feeds, outputs, ms=1000 * (time.perf_counter() - began), samples=samples)
+        return self.finish(feeds, outputs, ms=1000 * (time.perf_counter() - began), samples=samples)
 
     def prepare(self, action: np.ndarray) -> dict[str, np.ndarray]:
-        """What the tick graph takes for the next step; its outputs go to `settle`. Raises as `step`."""
+        """What the tick graph takes for the next step; its outputs go to `finish`. Raises as `step`."""
         if self.latent is None:
             raise StateError("The world has no state yet. Call reset first.")
         action = check_action(action, self.manifest)
@@ -154,7 +154,7 @@ class World:
             self._ahead = self._draw(self._seed, AHEAD)
         return self._feeds(self.latent, action, self._ahead[self._tick % AHEAD])
 
-    def settle(
+    def finish(
         self, feeds: dict[str, np.ndarray], outputs: list[np.ndarray], *, ms: float = 0.0, samples: int = 0
     ) -> Tick:
         """Takes the step that `prepare` began."""
