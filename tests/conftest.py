@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from training import push_t, reward
-from training.package import write_package
+from training.worlds import push_t
+from training.package import reward
+from training.package.manifest import write_package
 from training.sprite_tokenizer import SpriteConfig, SpriteTokenizer
-from training.world_model import WorldModel, WorldModelConfig
+from training.model.world_model import WorldModel, WorldModelConfig
 
 SHAPES = {"width": 32, "heads": 4, "mlp": 32, "trunk_layers": 2, "window_layers": (1,), "head_layers": 1}
 LATENT = {"grid": SpriteConfig().grid, "channels": SpriteConfig().channels, "patch": 1}

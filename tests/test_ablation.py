@@ -7,9 +7,9 @@ from types import ModuleType
 import pytest
 from tiny_stages import LAYERS, SHAPES, WORLD, matched, prepare
 
-from training import push_t
-from training.ablation import CHAIN, Ablation, compare, markdown, variants_of
-from training.world_model import WorldModelConfig
+from training.worlds import push_t
+from training.judge.ablation import CHAIN, Ablation, compare, markdown, variants_of
+from training.model.world_model import WorldModelConfig
 
 
 @pytest.fixture(scope="module")

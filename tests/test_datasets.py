@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from training.data import load_episodes
+from training.data.episodes import load_episodes
 
 ROOT = Path(__file__).parent.parent
 EPISODES, FRAMES = 3, 7

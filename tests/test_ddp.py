@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny_stages import STAGES, STEPS, line_loss, logged, make_data
 
-from training.device import Place
+from training.stages.device import Place
 
 ROOT = Path(__file__).parents[1]
 

@@ -8,25 +8,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training import inverse_dynamics, push_t
-from training.copy_last import CopyLast
-from training.curves import draw_curves
-from training.data import Episodes, load_episodes
-from training.drift import WINDOW, Reference, Window, drift, lasting, real_windows
+from training.judge import inverse_dynamics
+from training.worlds import push_t
+from training.judge.copy_last import CopyLast
+from training.judge.curves import draw_curves
+from training.data.episodes import Episodes, load_episodes
+from training.judge.drift import WINDOW, Reference, Window, drift, lasting, real_windows
 from training.errors import TrainingError
-from training.evaluate import main as evaluate
-from training.fixture import draw_actions, draw_pictures
-from training.following import compare, levels_of
-from training.held_out import played, spread, steered
-from training.invention import curvature
-from training.inverse_dynamics import BEFORE, FRAMES, ActionReader, ReaderTraining, train_reader
-from training.measures import colours, frechet, interval, motion, psnr, sharpness, ssim, total_variation, wasserstein
-from training.onnx_world import OnnxWorld
-from training.picture_driver import CAR_COLUMN, CAR_ROW
-from training.pose import errors, normalise
-from training.prediction import predict
-from training.record import HELD_OUT_FROM, Recording, record, to_train_on, write_npz
-from training.revisit import score
+from training.judge.evaluate import main as evaluate
+from training.package.fixture import draw_actions, draw_pictures
+from training.judge.following import compare, levels_of
+from training.data.held_out import played, spread, steered
+from training.judge.invention import curvature
+from training.judge.inverse_dynamics import BEFORE, FRAMES, ActionReader, ReaderTraining, train_reader
+from training.judge.measures import colours, frechet, interval, motion, psnr, sharpness, ssim, total_variation, wasserstein
+from training.judge.onnx_world import OnnxWorld
+from training.worlds.picture_driver import CAR_COLUMN, CAR_ROW
+from training.judge.pose import errors, normalise
+from training.judge.prediction import predict
+from training.data.record import HELD_OUT_FROM, Recording, record, to_train_on, write_npz
+from training.judge.revisit import score
 
 RNG = np.random.default_rng(0)
 

@@ -9,7 +9,7 @@ import onnxruntime
 import torch
 from worldloop.kv_window import ages_of, slot_of
 
-from training.fixture import KV, SLOTS, drawn, make_network, world_goldens
+from training.package.fixture import KV, SLOTS, drawn, make_network, world_goldens
 
 GOLDENS = Path(__file__).parent / "goldens"
 WORLD = GOLDENS / "tiny-world"

@@ -13,15 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from training import own_world
-from training.data import load_episodes
-from training.environments import world_module
+from training.worlds import own_world
+from training.data.episodes import load_episodes
+from training.worlds.registry import world_module
 from training.errors import TrainingError
-from training.gym_world import GymSource, describe, open_environment, table_of
-from training.import_episodes import add_episodes, open_folder, read_episodes
-from training.own_world import OwnWorld, checked_table, read_about
-from training.pictures import fit
-from training.record import Recording, record, write_npz
+from training.worlds.gym_world import GymSource, describe, open_environment, table_of
+from training.data.import_episodes import add_episodes, open_folder, read_episodes
+from training.worlds.own_world import OwnWorld, checked_table, read_about
+from training.worlds.pictures import fit
+from training.data.record import Recording, record, write_npz
 from training.run import main as run
 
 ROOT = Path(__file__).parent.parent

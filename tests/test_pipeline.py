@@ -10,20 +10,20 @@ import pytest
 import torch
 from worldloop.rng import normals
 
-from training import record as recorder
-from training.data import load_episodes
+from training.data import record as recorder
+from training.data.episodes import load_episodes
 from training.errors import TrainingError
-from training.export import Paint, Tick, round_weights
-from training.onnx_world import OnnxWorld
-from training.package_weights import load_tiers
-from training.record import write_npz
+from training.package.export import Paint, Tick, round_weights
+from training.judge.onnx_world import OnnxWorld
+from training.package.weights import load_tiers
+from training.data.record import write_npz
 from training.run import main as run
 from training.train_large import load_large
-from training.train_tokenizer import load_tokenizer
-from training.train_world_model import WorldModelTraining, load_world_model
-from training.train_world_model import train as train_world_model
-from training.unpack import main as unpack
-from training.world_model import WorldModel, WorldModelConfig
+from training.stages.tokenizer import load_tokenizer
+from training.stages.world_model import WorldModelTraining, load_world_model
+from training.stages.world_model import train as train_world_model
+from training.package.unpack import main as unpack
+from training.model.world_model import WorldModel, WorldModelConfig
 
 WORLD = "car-racing"
 

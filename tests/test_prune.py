@@ -7,9 +7,9 @@ import torch
 from tiny_stages import WORLD, prepare
 
 from training.errors import TrainingError
-from training.prune import STAGE, Pruning, curve, parse_keep, points, prune, train
-from training.train_world_model import load_world_model
-from training.world_model import WorldModel, WorldModelConfig
+from training.judge.prune import STAGE, Pruning, curve, parse_keep, points, prune, train
+from training.stages.world_model import load_world_model
+from training.model.world_model import WorldModel, WorldModelConfig
 
 CONFIG = WorldModelConfig(
     actions=2, grid=4, patch=2, width=32, heads=4, kv_heads=2, mlp=24, trunk_layers=4, window_layers=(1, 3), window=4
@@ -86,7 +86,7 @@ def test_every_point_of_the_curve_is_smaller(config):
 
 def test_the_curve_is_a_table(tmp_path, monkeypatch):
     prepare(tmp_path)
-    monkeypatch.setattr("training.prune.points", lambda config: ["mlp=16"])  # each takes seconds
+    monkeypatch.setattr("training.judge.prune.points", lambda config: ["mlp=16"])  # each takes seconds
     text = curve(Pruning(WORLD, tmp_path, steps=1, batch=2, length=8, compile=False))
     assert text == (tmp_path / "pruning.md").read_text()
     assert [line.split("|")[1].strip() for line in text.splitlines()] == ["kept", "---", "everything", "mlp=16"]

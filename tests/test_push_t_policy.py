@@ -14,7 +14,7 @@ from examples.push_t_policy.correlation import spearman, spearman_interval
 from examples.push_t_policy.eyes import read_pose
 from examples.push_t_policy.places import CONTEXT, Dreamed, Real, play
 from examples.push_t_policy.pusher import distance, push
-from training import push_t
+from training.worlds import push_t
 
 
 def test_the_script_brings_the_block_to_its_goal() -> None:

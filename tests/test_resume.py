@@ -11,7 +11,9 @@ import pytest
 import torch
 from tiny_stages import KILLED, LAST_SAVED, STAGES, STEPS, WORLD, logged, prepare, world_model
 
-from training import checkpoint, self_forcing, train_world_model
+from training.stages import checkpoint
+from training.stages import self_forcing
+from training.stages import world_model as train_world_model
 from training.errors import OutOfTime, TrainingError
 
 ROOT = Path(__file__).parents[1]

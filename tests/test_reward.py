@@ -10,9 +10,10 @@ import pytest
 import torch
 from worldloop import Beginning, Dream, World, open_package
 
-from training import push_t, reward
-from training.package import write_manifest
-from training.reward import TASKS, RewardTraining, Steps, add_head, add_to_card, judge, play, train
+from training.worlds import push_t
+from training.package import reward
+from training.package.manifest import write_manifest
+from training.package.reward import TASKS, RewardTraining, Steps, add_head, add_to_card, judge, play, train
 
 
 def made_up(count: int, seed: int) -> Steps:

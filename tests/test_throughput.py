@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from training import throughput
+from training.judge import throughput
 
 LEASE = Path(__file__).parents[1] / "training" / "lease.sh"
 

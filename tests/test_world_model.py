@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from training.train_world_model import LatentRows, set_direct
-from training.world_model import Layer, WorldModel, WorldModelConfig, attend_all, growth, settle, unpatchify
+from training.stages.world_model import LatentRows, set_direct
+from training.model.world_model import Layer, WorldModel, WorldModelConfig, attend_all, growth, settle, unpatchify
 
 
 def test_small_changes_come_to_rest_and_large_ones_stay():

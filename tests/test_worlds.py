@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from training.environments import world_module
-from training.package import START_FRAMES, START_SEED
-from training.picture_explorer import medikits, wall_ahead
-from training.picture_pusher import found
-from training.record import Recording, record
+from training.worlds.registry import world_module
+from training.package.manifest import START_FRAMES, START_SEED
+from training.worlds.picture_explorer import medikits, wall_ahead
+from training.worlds.picture_pusher import found
+from training.data.record import Recording, record
 from training.room_tokenizer import RoomConfig, RoomTokenizer
 
 WORLDS = ("push-t", "doom-hall")

@@ -19,20 +19,18 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from training import (
-    checkpoint,
-    consistency,
-    matching,
-    self_forcing,
-    teacher,
-    train_tokenizer,
-    train_world_model,
-)
-from training.device import Place, find_place
-from training.loop import Loop, Training
-from training.record import write_npz
-from training.tokenizer import TokenizerConfig
-from training.world_model import WorldModelConfig
+from training.stages import checkpoint
+from training.stages import consistency
+from training.stages import matching
+from training.stages import self_forcing
+from training.stages import teacher
+from training.stages import tokenizer as train_tokenizer
+from training.stages import world_model as train_world_model
+from training.stages.device import Place, find_place
+from training.stages.loop import Loop, Training
+from training.data.record import write_npz
+from training.model.tokenizer import TokenizerConfig
+from training.model.world_model import WorldModelConfig
 
 WORLD, SIZE = "push-t", 32
 STEPS = 12

@@ -12,8 +12,8 @@ import onnx
 import torch
 from onnx import TensorProto, helper
 
-from training.export import Batch, export_graph, tensors_of
-from training.fixture import make_network
+from training.package.export import Batch, export_graph, tensors_of
+from training.package.fixture import make_network
 
 TINY_WORLD = Path(__file__).parent / "goldens" / "tiny-world"
 

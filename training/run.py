@@ -7,8 +7,8 @@
 
     record -> tokenizer -> latents -> world model -> self-forcing -> package -> reward -> evaluate
 
-What comes after the world model is the world's choice, by default self-forcing; `--refine` puts other stages there:
-the chain `teacher,consistency,matching`, or `none`. The last one is what goes into the package.
+After the world model comes self-forcing; `--refine` puts other stages there: the chain `teacher,consistency,matching`,
+or `none`. The last one is what goes into the package.
 
 Every stage leaves a file; a stage whose file is complete is skipped, a stage that was interrupted resumes.
 """
@@ -20,52 +20,40 @@ import json
 import math
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from . import consistency, matching, self_forcing, teacher
-from .bring import add_arguments, bring
-from .environments import recipe, world_module
+from .data.bring import add_arguments, bring
+from .data.record import FRAMES, HELD_OUT_FROM, Recording, record_all, to_train_on
 from .errors import OutOfTime, TrainingError
-from .evaluate import main as evaluate
-from .package import main as package
-from .record import FRAMES, HELD_OUT_FROM, Recording, record_all, to_train_on
-from .reward import TASKS, RewardTraining
-from .reward import main as reward
-from .tokenizer import TokenizerConfig
-from .train_tokenizer import STAGE as TOKENIZER
-from .train_tokenizer import TokenizerTraining, load_tokenizer, write_latents
-from .train_tokenizer import train as train_tokenizer
-from .train_world_model import STAGE as WORLD_MODEL
-from .train_world_model import WorldModelTraining
-from .train_world_model import train as train_world_model
-from .world_model import WorldModelConfig
+from .judge.evaluate import main as evaluate
+from .model.tokenizer import TokenizerConfig
+from .model.world_model import WorldModelConfig
+from .package.manifest import main as package
+from .package.reward import RewardTraining
+from .package.reward import main as reward
+from .stage import STAGES
+from .stages import self_forcing, tokenizer, world_model
+from .worlds.registry import find_world
+from .worlds.world import World
 
-RECORDINGS = 8  # to train on, unless the world wants more
-
-# What may come after the world model, by the name of its checkpoint: the stage, and how it is told what to do.
-REFINEMENTS = {
-    self_forcing.STAGE: (self_forcing.train, self_forcing.SelfForcing),
-    teacher.STAGE: (teacher.train, teacher.TeacherTraining),
-    consistency.STAGE: (consistency.train, consistency.ConsistencyTraining),
-    matching.STAGE: (matching.train, matching.MatchingTraining),
-}
+REFINEMENTS = [name for name in STAGES if name not in (tokenizer.STAGE, world_model.STAGE)]
 
 
 @dataclass
 class Run:
-    """How much of everything; None: what the world's module proposes, or the usual. Hours on two cores."""
+    """How much of everything. Hours on two cores."""
 
-    world: str
+    world: World
     data: Path  # recordings, latents, checkpoints, logs
     out: Path  # the package
-    recordings: int | None = None  # training recordings, seeds 1, 2, ...
+    recordings: int = 8  # to train on, seeds 1, 2, ...
     frames: int = FRAMES  # of each
     held_out: int = 8_000
-    tokenizer_steps: int | None = None
-    steps: int | None = None  # of the world model
-    refine: tuple[str, ...] | None = None  # in this order, the last one into the package
-    refine_steps: int | None = None  # of each of them
+    steps: dict[str, int] | None = None  # by stage; None: the stages' own
+    refine: tuple[str, ...] = (self_forcing.STAGE,)  # after the world model, in this order, the last into the package
     reward_steps: int = RewardTraining.steps  # real ones; only where the environment has a task
     starts: int = 64  # of the evaluation
     drive: int = 1500  # frames of the evaluation's drives
@@ -81,9 +69,7 @@ def tiny(run: Run) -> Run:
         recordings=1,
         frames=150,
         held_out=240,
-        tokenizer_steps=4,
-        steps=6,
-        refine_steps=3,
+        steps={tokenizer.STAGE: 4, world_model.STAGE: 6, **dict.fromkeys(REFINEMENTS, 3)},
         reward_steps=48,
         starts=2,
         drive=12,
@@ -94,66 +80,74 @@ def tiny(run: Run) -> Run:
 
 def networks(size: int, *, small: bool) -> tuple[TokenizerConfig, WorldModelConfig]:
     """The shapes, the same for every world; only the side of its picture is the world's own."""
-    tokenizer, model = TokenizerConfig(size=size), WorldModelConfig()
+    pictures, dreams = TokenizerConfig(size=size), WorldModelConfig()
     if small:
-        tokenizer = replace(tokenizer, wide=16, narrow=8, decoder_narrow=8)
-        model = replace(model, width=32, heads=4, head_width=0, mlp=32)
-        model = replace(model, trunk_layers=2, window_layers=(1,), head_layers=1)
-    return tokenizer, model
+        pictures = replace(pictures, wide=16, narrow=8, decoder_narrow=8)
+        dreams = replace(dreams, width=32, heads=4, head_width=0, mlp=32)
+        dreams = replace(dreams, trunk_layers=2, window_layers=(1,), head_layers=1)
+    return pictures, dreams
 
 
 def run(r: Run) -> None:
-    module = world_module(r.world, r.data)
-    tokenizer_config, model_config = networks(module.FACTS.get("size", 96), small=r.small)
+    pictures, dreams = networks(r.world.size, small=r.small)
     r.data.mkdir(parents=True, exist_ok=True)
-    recordings = recipe(module, "record", recordings=r.recordings).get("recordings", RECORDINGS)
-    held = r.data / f"held-{HELD_OUT_FROM}.npz", Recording(r.world, "mixed", HELD_OUT_FROM, r.held_out)
-    jobs = [*to_train_on(r.world, r.data, recordings, r.frames), held]
-    if hasattr(module, "Source"):
-        record_all([(file, spec) for file, spec in jobs if not file.exists()])
+    record(r)
 
-    if not _complete(r.data / "tokenizer.pt.json"):
-        wanted = recipe(module, TOKENIZER, steps=r.tokenizer_steps, until=r.until)
-        train_tokenizer(TokenizerTraining(r.world, r.data, **wanted), tokenizer_config)
-    tokenizer = load_tokenizer(r.data / "tokenizer.pt", r.world)
-    write_latents(tokenizer, r.data, mirror=module.MIRROR is not None)
+    train(r, tokenizer.STAGE, pictures)
+    learned = tokenizer.load_tokenizer(r.data / "tokenizer.pt", r.world.name)
+    tokenizer.write_latents(learned, r.data, mirror=r.world.mirror is not None)
 
-    if not _complete(r.data / "world-model.pt.json"):
-        wanted = recipe(module, WORLD_MODEL, steps=r.steps, compile=r.compile, until=r.until)
-        train_world_model(WorldModelTraining(r.world, r.data, **wanted), model_config)
+    train(r, world_model.STAGE, dreams)
+    for name in r.refine:
+        train(r, name)
 
-    refine = getattr(module, "REFINE", (self_forcing.STAGE,)) if r.refine is None else r.refine
-    for name in refine:
-        train, spec = REFINEMENTS[name]
-        if not _complete(r.data / f"{name}.pt.json"):
-            train(spec(r.world, r.data, **recipe(module, name, steps=r.refine_steps, compile=r.compile, until=r.until)))
-
-    places = ["--world", r.world, "--data", str(r.data)]
-    rewarding = ["--world", r.world, "--package", str(r.out), "--steps", str(r.reward_steps)]
-    stages = (
-        (package, [*places, "--out", str(r.out), "--stage", [WORLD_MODEL, *refine][-1]]),
-        *([(reward, rewarding)] if r.world in TASKS else []),
-        (evaluate, [*places, "--package", str(r.out), "--starts", str(r.starts), "--frames", str(r.drive)]),
-    )
-    for stage, arguments in stages:
-        if time.monotonic() > r.until:
-            raise OutOfTime("time is up; what is left is to package and to evaluate.")
-        if stage(arguments) != 0:
-            raise TrainingError("stopped at the stage above.")
+    places = ["--world", r.world.name, "--data", str(r.data)]
+    last = [world_model.STAGE, *r.refine][-1]
+    finish(r, package, [*places, "--out", str(r.out), "--stage", last])
+    if r.world.task is not None:
+        finish(r, reward, ["--world", r.world.name, "--package", str(r.out), "--steps", str(r.reward_steps)])
+    finish(r, evaluate, [*places, "--package", str(r.out), "--starts", str(r.starts), "--frames", str(r.drive)])
 
 
-def stages_told(refine: str | None) -> tuple[str, ...] | None:
-    """What `--refine` says, as `Run.refine`."""
-    if refine is None:
-        return None
-    return () if refine == "none" else tuple(refine.split(","))
+def record(r: Run) -> None:
+    """What is trained on and what is held out, as far as it isn't there."""
+    if r.world.source is None:
+        return
+    held = r.data / f"held-{HELD_OUT_FROM}.npz", Recording(r.world.name, "mixed", HELD_OUT_FROM, r.held_out)
+    jobs = [*to_train_on(r.world.name, r.data, r.recordings, r.frames), held]
+    record_all([(file, spec) for file, spec in jobs if not file.exists()])
 
 
-def _complete(meta: Path) -> bool:
-    if not meta.exists():
-        return False
-    state = json.loads(meta.read_text())
-    return state["step"] >= state["steps"]
+def train(r: Run, name: str, *shapes: TokenizerConfig | WorldModelConfig) -> None:
+    """One stage, unless it is complete."""
+    meta = r.data / f"{name}.pt.json"
+    if meta.exists():
+        state = json.loads(meta.read_text())
+        if state["step"] >= state["steps"]:
+            return
+    settings: dict[str, Any] = {"until": r.until}
+    if r.steps is not None:
+        settings["steps"] = r.steps[name]
+    if name != tokenizer.STAGE:  # which never compiles
+        settings["compile"] = r.compile
+    stage = STAGES[name]
+    stage.train(stage.settings(r.world, r.data, **settings), *shapes)
+
+
+def finish(r: Run, command: Callable[[list[str]], int], arguments: list[str]) -> None:
+    """One of the commands that come after training."""
+    if time.monotonic() > r.until:
+        raise OutOfTime("time is up; what is left is to package and to evaluate.")
+    if command(arguments) != 0:
+        raise TrainingError("stopped at the stage above.")
+
+
+def refinements_of(text: str) -> tuple[str, ...]:
+    """What `--refine` says, as `Run.refine`. Raises TrainingError."""
+    names = () if text == "none" else tuple(text.split(","))
+    if not set(names) <= set(REFINEMENTS) or (names and not STAGES[names[-1]].student):
+        raise TrainingError(f"--refine: expected stages of {', '.join(REFINEMENTS)}, a student last, got '{text}'.")
+    return names
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -164,7 +158,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--refine",
         metavar="STAGES",
-        help=f"stages after the world model, by commas: {', '.join(REFINEMENTS)}, or none; default: the world's choice",
+        default=self_forcing.STAGE,
+        help=f"after the world model, by commas: {', '.join(REFINEMENTS)}, or none; default {self_forcing.STAGE}",
     )
     parser.add_argument(
         "--minutes", type=float, help="training stops after so many, exit status 3; the same command goes on"
@@ -172,21 +167,22 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--tiny", action="store_true", help="a rehearsal in a minute or two")
     add_arguments(parser)
     args = parser.parse_args(argv)
-    plan = Run(
-        world=args.world,
-        data=args.data or Path(".data") / args.world,
-        out=args.out or Path("assets/worlds") / args.world,
-        refine=stages_told(args.refine),
-        until=math.inf if args.minutes is None else time.monotonic() + 60 * args.minutes,
-    )
-    if plan.refine and (not set(plan.refine) <= set(REFINEMENTS) or plan.refine[-1] == teacher.STAGE):
-        parser.error(f"--refine: expected stages of {', '.join(REFINEMENTS)}, a student last, got '{args.refine}'.")
+    data = args.data or Path(".data") / args.world
     if args.minutes is not None and not args.minutes > 0:
         parser.error(f"--minutes: expected more than 0, got {args.minutes:g}.")
     if args.tiny and (args.data is None or args.out is None):
         parser.error("--tiny wants --data and --out of its own, so that it overwrites nothing of worth.")
+    until = math.inf if args.minutes is None else time.monotonic() + 60 * args.minutes
     try:
-        bring(args, plan.data)
+        refine = refinements_of(args.refine)
+        bring(args, data)
+        plan = Run(
+            world=find_world(args.world, data),
+            data=data,
+            out=args.out or Path("assets/worlds") / args.world,
+            refine=refine,
+            until=until,
+        )
         run(tiny(plan) if args.tiny else plan)
     except OutOfTime as over:
         print(f"{over} The same command goes on from here.", file=sys.stderr)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from training.push_t import ARENA
+from training.worlds.push_t import ARENA
 
 # What a pixel is: the nearest of these. White and wall are listed so that nothing else takes their pixels.
 COLOURS = {"pusher": (65, 105, 225), "block": (119, 136, 153), "goal": (144, 238, 144), "wall": (211, 211, 211)}

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from training import push_t
-from training.pose import normalise
-from training.reward import near_the_goal
+from training.worlds import push_t
+from training.judge.pose import normalise
+from training.package.reward import near_the_goal
 
 from .policies import Clone
 from .pusher import push

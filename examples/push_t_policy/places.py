@@ -13,7 +13,7 @@ import gymnasium
 import numpy as np
 import worldloop  # noqa: F401  registers the environments
 
-from training.push_t import Source
+from training.worlds.push_t import Source
 
 CONTEXT = 4  # frames
 REST = np.zeros(2, np.float32)

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from training.pose import normalise
-from training.push_t import POSE, sticky_random
+from training.judge.pose import normalise
+from training.worlds.push_t import POSE, sticky_random
 
 from .eyes import read_pose
 from .pusher import push

@@ -12,7 +12,7 @@ import math
 import numpy as np
 import shapely
 
-from training.push_t import ARENA, CORNERS, EDGE, RADIUS, REACH
+from training.worlds.push_t import ARENA, CORNERS, EDGE, RADIUS, REACH
 
 GOAL = np.array([256.0, 256.0, math.pi / 4])  # x, y (units of the arena), angle: where the environment draws it
 MIDDLE = np.array([0.0, 45.0])  # of the block's mass, in its own coordinates, units

@@ -1,0 +1,1 @@
+"""Recordings: made, imported, read, held out. Imports worlds."""

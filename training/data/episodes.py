@@ -1,0 +1,70 @@
+"""Recordings on disk as one array of frames in memory, and the rows that training draws from it."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import TrainingError
+
+
+@dataclass
+class Episodes:
+    """Frames of many episodes, end to end."""
+
+    frames: np.ndarray  # uint8 [T, H, W, 3]; [0, H, W, 3] where nobody asked for them
+    actions: np.ndarray  # float32 [T, A]; action t leads from frame t to t + 1
+    starts: np.ndarray  # bool [T]
+
+    def windows(self, length: int) -> np.ndarray:
+        """First indices of all stretches of `length` frames that stay within one episode. int64 [N]."""
+        if len(self.starts) < length:
+            return np.zeros(0, np.int64)
+        breaks = np.cumsum(self.starts)
+        first = np.arange(len(self.starts) - length + 1)
+        return first[breaks[first] == breaks[first + length - 1]]
+
+
+def load_episodes(files: list[Path], *, pictures: bool = True) -> Episodes:
+    """Reads recordings of `training.data.record`; each problem is one error that names the file.
+
+    Without `pictures` there are no frames: gigabytes that training on latents has no use for.
+    """
+    if not files:
+        raise TrainingError("expected at least one recording (.npz), got none.")
+    parts = [load_recording(file, pictures=pictures) for file in files]
+    shapes = {(p.frames.shape[1:], p.actions.shape[1]) for p in parts}
+    if len(shapes) > 1:
+        raise TrainingError(f"expected recordings of one world, got pictures and actions of {sorted(shapes)}.")
+    joined = [np.concatenate([getattr(p, k) for p in parts]) for k in ("frames", "actions", "starts")]
+    return Episodes(*joined)
+
+
+def load_recording(file: Path, *, pictures: bool = True) -> Episodes:
+    """One file of `training.data.record`; a TrainingError names it and what was expected."""
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise TrainingError(f"'{file}': expected a recording (.npz), got something unreadable: {error}") from error
+    missing = {"frames", "actions", "starts"} - arrays.keys()
+    if missing:
+        raise TrainingError(f"'{file}': expected frames, actions and starts; {', '.join(sorted(missing))} missing.")
+    frames, actions, starts = arrays["frames"], arrays["actions"], arrays["starts"]
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
+        raise TrainingError(f"'{file}': expected frames uint8 [T, H, W, 3], got {frames.dtype} {list(frames.shape)}.")
+    if actions.dtype != np.float32 or actions.ndim != 2:
+        raise TrainingError(f"'{file}': expected actions float32 [T, A], got {actions.dtype} {list(actions.shape)}.")
+    if starts.dtype != bool or not len(frames) == len(actions) == len(starts):
+        raise TrainingError(
+            f"'{file}': expected as many actions and starts (bool) as frames, "
+            f"got {len(frames)} frames, {len(actions)} actions, {len(starts)} starts ({starts.dtype})."
+        )
+    if len(frames) == 0 or not starts[0]:
+        raise TrainingError(f"'{file}': expected frames, the first of them a start.")
+    if not np.isfinite(actions).all():
+        raise TrainingError(f"'{file}': expected finite actions, got NaN or infinity.")
+    return Episodes(frames if pictures else frames[:0].copy(), actions, starts)

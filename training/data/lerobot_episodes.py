@@ -1,0 +1,133 @@
+"""Reads a LeRobot dataset v3.0: PNG or JPEG bytes inside the parquet files, or videos; actions from its `action`.
+
+Source of the layout: lerobot 0.4, `lerobot/datasets/utils.py`. The dataset that `worldloop collect` writes is one.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from ..errors import TrainingError
+from .video import Video
+
+INFO = Path("meta/info.json")
+VERSION = "v3.0"
+BATCH = 256  # rows read at a time
+
+
+class LerobotDataset:
+    """Frame rate, number of frames, and the episodes. Raises TrainingError, naming the file, as it reads."""
+
+    def __init__(self, folder: Path, camera: str | None = None) -> None:
+        self.folder, path = folder, folder / INFO
+        try:
+            info = json.loads(path.read_text())
+            version, self.video_path = info["codebase_version"], info["video_path"]
+            self.frame_rate, self.frames = float(info["fps"]), int(info["total_frames"])
+            kinds = {name: feature["dtype"] for name, feature in info["features"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise TrainingError(
+                f"'{path}': expected that of a LeRobot dataset, got something else: {error!r}"
+            ) from error
+        if version != VERSION:
+            raise TrainingError(
+                f"'{path}': expected a dataset {VERSION}, got {version}. Convert it with LeRobot's script."
+            )
+        if "action" not in kinds:
+            raise TrainingError(f"'{path}': expected a feature 'action', got {', '.join(kinds)}.")
+        cameras = [name for name, kind in kinds.items() if kind in ("image", "video")]
+        if camera not in (*cameras, None) or not cameras or (camera is None and len(cameras) > 1):
+            raise TrainingError(f"'{path}': expected --camera {' or '.join(cameras) or 'of pictures'}, got {camera}.")
+        self.camera = camera or cameras[0]
+        self.is_video = kinds[self.camera] == "video"
+        self.video: Video | None = None
+
+    def episodes(self) -> Iterator[tuple[str, Iterator[np.ndarray], np.ndarray]]:
+        """For each: where it is, its pictures uint8 [H, W, 3], its actions [T, A]."""
+        entries = {entry["episode_index"]: entry for entry in self._entries()}
+        columns = ["episode_index", "frame_index", "action", *([] if self.is_video else [self.camera])]
+        rows = self._rows(sorted(self.folder.glob("data/*/*.parquet")), columns)
+        seen = set()
+        for number, group in itertools.groupby(rows, key=lambda row: row["episode_index"]):
+            episode = list(group)
+            where = f"{episode[0]['file']}, episode {number}"
+            if number not in entries or number in seen:
+                raise TrainingError(f"{where}: expected an episode of the table in meta/episodes, once.")
+            seen.add(number)
+            frames, length = [row["frame_index"] for row in episode], entries[number]["length"]
+            if frames != list(range(length)):
+                missing = sorted(set(range(length)) - set(frames))
+                gap = f", frame {missing[0]} is missing" if missing else ""
+                raise TrainingError(f"{where}: expected frames 0 to {length - 1} in order, got {len(frames)}{gap}.")
+            pictures = self._filmed(entries[number]) if self.is_video else self._drawn(episode, where)
+            yield where, pictures, _actions(episode, where)
+        if len(seen) < len(entries):
+            gone = min(set(entries) - seen)
+            raise TrainingError(
+                f"'{self.folder / 'data'}': expected {len(entries)} episodes, episode {gone} is missing."
+            )
+
+    def _entries(self) -> list[dict]:
+        """The table of episodes."""
+        columns = ["episode_index", "length"]
+        if self.is_video:
+            columns += [f"videos/{self.camera}/{key}" for key in ("chunk_index", "file_index", "from_timestamp")]
+        entries = list(self._rows(sorted(self.folder.glob("meta/episodes/*/*.parquet")), columns))
+        if not entries:
+            raise TrainingError(f"'{self.folder / 'meta/episodes'}': expected a table of episodes, got none.")
+        return entries
+
+    def _rows(self, files: list[Path], columns: list[str]) -> Iterator[dict]:
+        for file in files:
+            try:
+                with pq.ParquetFile(file) as table:
+                    missing = set(columns) - set(table.schema_arrow.names)
+                    if missing:
+                        raise TrainingError(f"'{file}': expected a column {min(missing)!r}, found none.")
+                    for batch in table.iter_batches(BATCH, columns=columns):
+                        yield from ({**row, "file": f"'{file}'"} for row in batch.to_pylist())
+            except (OSError, pa.ArrowException) as error:
+                raise TrainingError(f"'{file}': expected parquet, got something unreadable: {error}") from error
+
+    def _drawn(self, episode: list[dict], where: str) -> Iterator[np.ndarray]:
+        for row in episode:
+            image = row[self.camera] or {}
+            try:
+                yield np.array(Image.open(io.BytesIO(image.get("bytes") or b"")).convert("RGB"))
+            except OSError as error:
+                at = f"{where}, frame {row['frame_index']}"
+                raise TrainingError(f"{at}: expected the bytes of a picture in '{self.camera}', got none.") from error
+
+    def _filmed(self, entry: dict) -> Iterator[np.ndarray]:
+        """Several episodes may share a video; it is read on where they follow each other."""
+        chunk, file, begin = (
+            entry[f"videos/{self.camera}/{key}"] for key in ("chunk_index", "file_index", "from_timestamp")
+        )
+        name = self.video_path.format(video_key=self.camera, chunk_index=chunk, file_index=file)
+        path, first = self.folder / name, round(begin * self.frame_rate)
+        if self.video is None or self.video.path != path or self.video.next > first:
+            self.video = Video(path)
+        for number in range(self.video.next, first + entry["length"]):
+            picture = self.video.frame()
+            if picture is None:
+                raise TrainingError(f"'{path}': expected {first + entry['length']} frames or more, got {number}.")
+            if number >= first:
+                yield picture
+
+
+def _actions(episode: list[dict], where: str) -> np.ndarray:
+    """[T, A]; a feature of one number is no list in the file."""
+    rows = [row["action"] if isinstance(row["action"], list) else [row["action"]] for row in episode]
+    widths = {len(row) for row in rows}
+    if len(widths) > 1 or not all(isinstance(value, int | float) for row in rows for value in row):
+        raise TrainingError(f"{where}: expected the same number of numbers as every action, got something else.")
+    return np.array(rows)

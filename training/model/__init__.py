@@ -1,0 +1,1 @@
+"""The networks, which know no world: pictures, actions and numbers. Imports nothing of the other rooms."""

@@ -1,0 +1,182 @@
+"""Torch to ONNX: the tick graph (trunk, K evaluations, decoder, picture) and the encoder, weights stored as float16.
+
+The graphs compute in float32; a Cast after each stored weight is folded when a session is created. So that torch and
+ONNX agree, weights are rounded to float16 in torch first (`round_weights`).
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from ..model.tokenizer import Tokenizer
+from ..model.world_model import WorldModel, WorldModelConfig, patchify, unpatchify
+from .weights import name_weights
+
+OPSET = 20
+SMALL = 256  # weights with fewer values stay float32
+
+
+def round_weights(module: nn.Module) -> nn.Module:
+    """Rounds every large weight to the nearest float16, in place."""
+    with torch.no_grad():
+        for weight in module.parameters():
+            if weight.numel() >= SMALL:
+                weight.copy_(weight.half().float())
+    return module
+
+
+class Tick(nn.Module):
+    """One run per tick. `context_level` is the noise level that the history is said to have."""
+
+    def __init__(self, model: WorldModel, tokenizer: Tokenizer, context_level: float) -> None:
+        super().__init__()
+        self.model, self.tokenizer = model, tokenizer
+        self.context_level = context_level
+
+    def forward(
+        self, noise: Tensor, action: Tensor, latent: Tensor, kv: Tensor, age: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """noise [K, N, C], action [1, A], latent [1, N, C], kv [S, L, 2, N, D], age int32 [S].
+
+        Gives rgba uint8 [H, W, 4], latent_next [1, N, C], slot [L, 2, N, D].
+        """
+        level = torch.full((1,), self.context_level)
+        following, slot = self.model.step(latent, action, level, noise[:, None], kv[None], age)
+        return painted(self.tokenizer, following, self.model.config), following, slot[0]
+
+
+def painted(tokenizer: Tokenizer, latent: Tensor, config: WorldModelConfig) -> Tensor:
+    """Tokens [1, N, C] to rgba uint8 [H, W, 4]."""
+    picture = tokenizer.decode(unpatchify(latent, config))[0]  # [3, H, W]
+    opaque = torch.ones_like(picture[:1])
+    rgba = torch.cat([picture.clamp(0, 1), opaque]).permute(1, 2, 0)
+    return (rgba * 255 + 0.5).to(torch.uint8)
+
+
+class Batch(nn.Module):
+    """The tick of several worlds at once: every tensor has a leading dimension of worlds."""
+
+    def __init__(self, tick: Tick) -> None:
+        super().__init__()
+        self.tick = tick
+
+    def forward(
+        self, noise: Tensor, action: Tensor, latent: Tensor, kv: Tensor, age: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        return torch.func.vmap(self.tick)(noise, action, latent, kv, age)
+
+
+class Encode(nn.Module):
+    def __init__(self, model: WorldModel, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        self.config, self.tokenizer = model.config, tokenizer
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """uint8 [H, W, 3] to latent [1, N, C]."""
+        return patchify(self.tokenizer.encode(picture[None]), self.config)
+
+
+def tick_inputs(model: WorldModel, evaluations: int) -> dict[str, Tensor]:
+    """Example inputs, in the order of `Tick.forward`; their shapes are the contract."""
+    c = model.config
+    return {
+        "noise": torch.randn(evaluations, c.tokens, c.token_channels),
+        "action": torch.zeros(1, c.actions),
+        "latent": torch.randn(1, c.tokens, c.token_channels),
+        "kv": torch.zeros(c.window, len(c.window_layers), 2, c.tokens, c.kv_width),
+        "age": torch.full((c.window,), -1, dtype=torch.int32),
+    }
+
+
+def export_tick(
+    model: WorldModel, tokenizer: Tokenizer, *, evaluations: int, context_level: float, path: Path, worlds: int = 0
+) -> None:
+    """`worlds` of 1 or more: the tick of so many at once."""
+    inputs = tick_inputs(model, evaluations)
+    module: nn.Module = Tick(model, tokenizer, context_level)
+    if worlds:
+        inputs = {name: torch.stack([value] * worlds) for name, value in inputs.items()}
+        module = Batch(module)
+    export_graph(module.eval(), inputs, ["rgba", "latent_next", "slot"], path)
+
+
+def export_encoder(model: WorldModel, tokenizer: Tokenizer, *, path: Path) -> None:
+    size = tokenizer.config.size
+    inputs = {"picture": torch.zeros(size, size, 3, dtype=torch.uint8)}
+    export_graph(Encode(model, tokenizer).eval(), inputs, ["latent"], path)
+
+
+def tensors_of(path: Path) -> dict[str, dict]:
+    """The graph's inputs and outputs as the manifest lists them."""
+    graph = onnx.load(str(path)).graph
+    names = {TensorProto.FLOAT: "float32", TensorProto.INT32: "int32", TensorProto.UINT8: "uint8"}
+
+    def table(values) -> dict:
+        return {
+            v.name: {
+                "dtype": names[v.type.tensor_type.elem_type],
+                "shape": [d.dim_value for d in v.type.tensor_type.shape.dim],
+            }
+            for v in values
+        }
+
+    return {"inputs": table(graph.input), "outputs": table(graph.output)}
+
+
+def export_graph(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str], path: Path) -> None:
+    """Writes a graph of static shapes; `inputs` are examples, in the order of `forward`."""
+    for name in ("torch.onnx", "onnxscript", "onnx_ir"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            module,
+            tuple(inputs.values()),
+            input_names=list(inputs),
+            output_names=outputs,
+            opset_version=OPSET,
+            dynamo=True,
+            optimize=True,
+            verbose=False,
+        )
+    buffer = io.BytesIO()
+    program.save(buffer)
+    model = onnx.load_from_string(buffer.getvalue())
+    name_weights(model, module.state_dict())
+    _store_half(model.graph)
+    for node in model.graph.node:  # the exporter's notes: sources, stack traces
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
+        value.ClearField("metadata_props")
+    del model.metadata_props[:], model.graph.metadata_props[:]
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _store_half(graph: onnx.GraphProto) -> None:
+    casts = []
+    for tensor in graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.size < SMALL or not _exact(values):
+            continue
+        name = tensor.name
+        half = numpy_helper.from_array(values.astype(np.float16), name + ".half")
+        tensor.CopyFrom(half)
+        casts.append(helper.make_node("Cast", [name + ".half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _exact(values: np.ndarray) -> bool:
+    return bool(np.array_equal(values.astype(np.float16).astype(np.float32), values))

@@ -1,0 +1,188 @@
+"""Writes a world package: graphs, starts, and the manifest that `src/model/manifest.ts` reads.
+
+python -m training.package.manifest --world car-racing
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..data.episodes import Episodes, load_episodes
+from ..data.held_out import held_out_episodes, spread
+from ..data.record import Recording, record
+from ..errors import TrainingError, exit_status
+from ..model.tokenizer import Tokenizer
+from ..model.world_model import WorldModel, patchify
+from ..stages.self_forcing import CONTEXT_LEVEL
+from ..stages.tokenizer import load_tokenizer
+from ..stages.world_model import load_world_model
+from ..worlds.registry import find_world
+from ..worlds.world import World
+from .export import export_encoder, export_tick, round_weights, tensors_of
+from .weights import write_rest
+
+SCHEMA = 1
+START_FRAMES = 2  # history of a start: enough to know how fast one goes; each delays the first frame by a tick
+START_SEED = 2_000_000  # starts are recorded from seeds of their own, neither trained on nor evaluated
+OWN_STARTS = 5  # starts of a world that names none: from its held-out episodes
+
+
+def write_package(
+    folder: Path,
+    *,
+    world: World,
+    data: Path,
+    model: WorldModel,
+    tokenizer: Tokenizer,
+    evaluations: int,
+    context_level: float,
+    trained_frames: int,
+    batch: int = 0,
+) -> Path:
+    """Builds the package beside `folder` and swaps it in. Metrics of a package that is there already are dropped.
+
+    `data` is the world's data folder; `batch` of 1 or more adds a graph that steps so many worlds in one run.
+    """
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / "starts").mkdir(parents=True)
+    round_weights(model)
+    round_weights(tokenizer)
+    play = {"evaluations": evaluations, "context_level": context_level}
+    export_tick(model, tokenizer, **play, path=partial / "tick.onnx")
+    if batch:
+        export_tick(model, tokenizer, **play, path=partial / "batch.onnx", worlds=batch)
+    export_encoder(model, tokenizer, path=partial / "encoder.onnx")
+    write_rest(partial, model, tokenizer)
+
+    episodes, places = starts_of(world, data)
+    starts = []
+    for number, (title, frame) in enumerate(places):
+        rows = np.arange(frame - START_FRAMES + 1, frame + 1)
+        if rows[0] < 0 or episodes.starts[rows[1:]].any():
+            raise TrainingError(f"start '{title}': expected {START_FRAMES} frames of one episode before it.")
+        latents = patchify(tokenizer.encode_all(episodes.frames[rows]), model.config).numpy()
+        files = {
+            "latents": (f"starts/{number}.latents.f32", latents.astype("<f4")),
+            "actions": (f"starts/{number}.actions.f32", episodes.actions[rows[:-1]].astype("<f4")),
+            "picture": (f"starts/{number}.picture.u8", episodes.frames[frame]),
+        }
+        for name, values in files.values():
+            (partial / name).write_bytes(np.ascontiguousarray(values).tobytes())
+        starts.append({"title": title, "frames": START_FRAMES, **{k: name for k, (name, _) in files.items()}})
+
+    c, size = model.config, tokenizer.config.size
+    (partial / "README.md").write_text(
+        f"# {world.title}\n\nNot evaluated yet: `training.judge.evaluate` writes this card.\n"
+    )
+    manifest = {
+        "schema": SCHEMA,
+        "name": world.name,
+        "title": world.title,
+        "description": world.description,
+        "picture": {"width": size, "height": size},
+        "frameRate": world.frame_rate,
+        "actions": world.actions,
+        "latent": {"tokens": c.tokens, "channels": c.token_channels},
+        "kv": {
+            "layers": len(c.window_layers),
+            "tokens": c.tokens,
+            "width": c.kv_width,
+            "sink": 0,
+            "memory": 0,
+            "window": c.window,
+            "maxAge": c.window,
+        },
+        "evaluations": evaluations,
+        "tick": {"file": "tick.onnx", **tensors_of(partial / "tick.onnx")},
+        **({"batch": {"file": "batch.onnx", **tensors_of(partial / "batch.onnx")}} if batch else {}),
+        "encoder": {"file": "encoder.onnx", **tensors_of(partial / "encoder.onnx")},
+        "starts": starts,
+        "files": {},
+        "recordedFrom": {
+            "environment": world.environment,
+            "licence": world.licence,
+            "frames": trained_frames,
+        },
+        "metrics": {},
+    }
+    write_manifest(partial, manifest)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    return folder
+
+
+def starts_of(world: World, data: Path) -> tuple[Episodes, list[tuple[str, int]]]:
+    """Real episodes that weren't trained on, and the starts in them: title and frame."""
+    if not world.starts:
+        held = held_out_episodes(world, data)
+        frames = spread(held, START_FRAMES, OWN_STARTS) + START_FRAMES - 1
+        return held, [(f"Start {number}", int(frame)) for number, frame in enumerate(frames, 1)]
+    last = max(frame for _, frame in world.starts)
+    spec = Recording(world=world.name, policy=world.start_policy, seed=START_SEED, frames=last + 1)
+    return Episodes(**record(spec, progress=False)), list(world.starts)
+
+
+def write_manifest(folder: Path, manifest: dict) -> None:
+    """Lists every file of the folder with size and hash, then writes world.json."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "world.json")
+    manifest["files"] = {
+        p.relative_to(folder).as_posix(): {
+            "bytes": p.stat().st_size,
+            "sha256": hashlib.sha256(p.read_bytes()).hexdigest(),
+        }
+        for p in files
+    }
+    (folder / "world.json").write_text(json.dumps(manifest, indent=1) + "\n")
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--world", required=True)
+    parser.add_argument("--data", type=Path, help="folder of the checkpoints; default .data/WORLD")
+    parser.add_argument("--out", type=Path, help="default assets/worlds/WORLD")
+    parser.add_argument("--stage", help="whose weights; default self-forcing if it was run, else world-model")
+    parser.add_argument("--evaluations", type=int, default=1, help="function evaluations per frame")
+    parser.add_argument(
+        "--context-level",
+        type=float,
+        default=CONTEXT_LEVEL,
+        help=f"noise level given for the history; default {CONTEXT_LEVEL}",
+    )
+    parser.add_argument(
+        "--batch", type=int, default=0, help="adds a graph that steps so many worlds at once, for make_vec"
+    )
+    args = parser.parse_args(argv)
+    data = args.data or Path(".data") / args.world
+
+    def work() -> None:
+        torch.manual_seed(0)
+        folder = write_package(
+            args.out or Path("assets/worlds") / args.world,
+            world=find_world(args.world, data),
+            data=data,
+            model=load_world_model(
+                data, args.world, *([args.stage] if args.stage else ["self-forcing", "world-model"])
+            ),
+            tokenizer=load_tokenizer(data / "tokenizer.pt", args.world),
+            evaluations=args.evaluations,
+            context_level=args.context_level,
+            batch=args.batch,
+            trained_frames=len(load_episodes(sorted(data.glob("train-*.npz")), pictures=False).actions),
+        )
+        size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+        print(f"{folder}: {size / 1e6:.1f} MB")
+
+    return exit_status(work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

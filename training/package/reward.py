@@ -1,0 +1,275 @@
+"""A reward head: a small network that reads off two latents what the environment paid for the step between them.
+
+    python -m training.package.reward --world push-t --package assets/worlds/push-t
+
+Trained on real frames whose rewards the environment itself gave, encoded by the package's own encoder; latents are
+noised, since a dream's are never exact. `reward.onnx`, its figures on seeds that training never saw (`reward.json`) and
+a section of the card go into the package. A world whose environment has no `task` has no head.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+from worldloop.errors import WorldloopError
+from worldloop.package import open_package
+from worldloop.world import Dream
+
+from ..data.record import HELD_OUT_FROM
+from ..errors import TrainingError
+from ..stages.fit import fit
+from ..worlds.registry import find_world
+from ..worlds.world import Source, Task, World
+from .export import export_graph, round_weights, tensors_of
+from .manifest import write_manifest
+
+TRAIN_SEED, TEST_SEED = 4_000_000, HELD_OUT_FROM + 5
+PLAYED, ARRANGED = 60, 4  # steps of an episode as recorded, and of one that begins at a rare place
+FIGURES = "reward.json"
+
+
+@dataclass
+class RewardTraining:
+    """How much is played, how long is trained."""
+
+    world: str  # name of the world
+    package: Path  # gets the head
+    steps: int = 16_000  # real ones, to train on; a quarter as many to judge by
+    passes: float = 60.0  # over them
+    batch: int = 128
+    rate: float = 2e-3
+    noise: float = 0.3  # largest standard deviation added to latents, which have about 1
+
+
+@dataclass
+class Steps:
+    """Steps of the real environment, n of them."""
+
+    latent: np.ndarray  # float32 [n, N, C], before
+    action: np.ndarray  # float32 [n, A]
+    following: np.ndarray  # float32 [n, N, C], after
+    reward: np.ndarray  # float32 [n]
+    done: np.ndarray  # bool [n]
+    arranged: np.ndarray  # bool [n], whether the episode began at a rare place
+
+
+class RewardHead(nn.Module):
+    """Each token alone, where it lies in the picture being known, then all of them together."""
+
+    def __init__(self, tokens: int, channels: int, actions: int, *, width: int = 96, narrow: int = 16) -> None:
+        super().__init__()
+        self.read = nn.Linear(2 * channels, width)
+        self.place = nn.Parameter(torch.zeros(tokens, width))
+        self.action = nn.Linear(actions, width)
+        self.token = nn.Sequential(nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, narrow))
+        self.all = nn.Sequential(nn.Linear(tokens * narrow, width), nn.GELU(), nn.Linear(width, 2))
+        # Of the rewards trained on: the network gives multiples of the one about the other.
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("scale", torch.ones(()))
+
+    def judge(self, latent: Tensor, action: Tensor, following: Tensor) -> tuple[Tensor, Tensor]:
+        """Latents [B, N, C], actions [B, A] to reward in multiples of `scale` about `mean`, and the logit of an end."""
+        tokens = self.read(torch.cat([following, following - latent], -1)) + self.place
+        tokens = self.token(tokens + self.action(action)[:, None])  # [B, N, narrow]
+        reward, end = self.all(tokens.flatten(1)).unbind(-1)
+        return reward, end
+
+    def forward(self, latent: Tensor, action: Tensor, latent_next: Tensor) -> tuple[Tensor, Tensor]:
+        """One step, as a package has it: [1, N, C], [1, A], [1, N, C] to reward [1] and probability of an end [1]."""
+        reward, end = self.judge(latent, action, latent_next)
+        return reward * self.scale + self.mean, end.sigmoid()
+
+
+def task_of(world: World) -> Task:
+    """Raises TrainingError when the environment has no task: rewards are never invented."""
+    if world.task is None:
+        raise TrainingError(f"expected a world whose environment has a task, got '{world.name}', which has none.")
+    return world.task
+
+
+def play(world: World, dream: Dream, *, steps: int, seed: int, name: str) -> Steps:
+    """Steps of the real environment under the mixed policy; half of them from rare places where the task has such."""
+    task = task_of(world)
+    source, rows = world.live(), []
+    bar = tqdm(total=steps, unit="step", desc=name, file=sys.stderr, disable=not sys.stderr.isatty())
+    arranged, number = 0, 0
+    while len(rows) < steps:
+        rng = np.random.default_rng([seed, number])
+        rare = task.arrange is not None and 2 * arranged < len(rows)
+        pictures, actions, rewards = _episode(source, world, task, rng=rng, rare=rare)
+        latents = [latent[0] for latent in dream.encoded(pictures)]
+        done = [task.ended(reward) for reward in rewards]
+        episode = [*zip(latents, actions, latents[1:], rewards, done, [rare] * len(done), strict=False)]
+        rows += episode[: steps - len(rows)]
+        arranged += rare * len(episode)
+        number += 1
+        bar.update(len(rows) - bar.n)
+    bar.close()
+    source.close()
+    return Steps(*(np.stack(column) for column in zip(*rows, strict=True)))
+
+
+def _episode(source: Source, world: World, task: Task, *, rng: np.random.Generator, rare: bool) -> tuple:
+    """n + 1 pictures, the n actions between them and what each step paid."""
+    policy = world.policies["mixed"](rng)
+    pictures, actions, rewards = [source.reset(int(rng.integers(2**31))).copy()], [], []
+    if rare and task.arrange is not None:
+        task.arrange(source, rng)
+        pictures = [source.step(np.array([spec["rest"] for spec in world.actions], np.float32)).copy()]
+    paid = task.paid(source)
+    while len(actions) < (ARRANGED if rare else PLAYED) and not source.done:
+        actions.append(policy(source))
+        pictures.append(source.step(actions[-1]).copy())
+        rewards.append(np.float32(task.paid(source) - paid * task.total))
+        paid = task.paid(source)
+    return pictures, actions, rewards
+
+
+def train(steps: Steps, args: RewardTraining) -> RewardHead:
+    """The head, its weights rounded as they are exported."""
+    torch.manual_seed(0)
+    tensors = [torch.from_numpy(x) for x in (steps.latent, steps.action, steps.following, steps.reward)]
+    done = torch.from_numpy(steps.done).float()
+    head = RewardHead(*steps.latent.shape[1:], steps.action.shape[1])
+    head.mean.copy_(tensors[3].mean())
+    head.scale.copy_(tensors[3].std().clamp(min=1e-6))
+
+    def loss_of(rng: np.random.Generator) -> Tensor:
+        rows = rng.integers(0, len(done), args.batch)
+        latent, action, following, paid = (x[rows] for x in tensors)
+        level = args.noise * torch.rand(len(rows), 1, 1) ** 2
+        noise = level * torch.randn_like(latent)  # a dream keeps its error from one frame to the next
+        reward, end = head.judge(latent + noise, action, following + noise)
+        ends = F.binary_cross_entropy_with_logits(end, done[rows])
+        return F.smooth_l1_loss(reward, (paid - head.mean) / head.scale, beta=0.1) + 0.3 * ends
+
+    updates = max(4, int(args.passes * len(done) / args.batch))
+    fit(head, loss_of, steps=updates, rate=args.rate, weight_decay=0.05, name="reward head")
+    round_weights(head)
+    return head.eval()
+
+
+@torch.no_grad()
+def judge(head: RewardHead, steps: Steps) -> dict[str, Any]:
+    """How far the head is off on steps that it never saw: on episodes as recorded, and on those from rare places."""
+    reward, end = head.judge(*(torch.from_numpy(x) for x in (steps.latent, steps.action, steps.following)))
+    read = (reward * head.scale + head.mean).numpy()
+    figures: dict[str, Any] = {}
+    for name, rows in (("played", ~steps.arranged), ("rare places", steps.arranged)):
+        if rows.any():
+            error, true = read[rows] - steps.reward[rows], steps.reward[rows]
+            figures[name] = {
+                "steps": int(rows.sum()),
+                "mae": float(np.abs(error).mean()),
+                "spread": float(true.std()),
+                "r2": 1 - float((error**2).sum() / max(((true - true.mean()) ** 2).sum(), 1e-12)),
+            }
+    predicted, true = end.numpy() > 0, steps.done
+    figures["ends"] = {
+        "true": int(true.sum()),
+        "precision": float(true[predicted].mean()) if predicted.any() else None,
+        "recall": float(predicted[true].mean()) if true.any() else None,
+    }
+    return figures
+
+
+def add_head(folder: Path, head: RewardHead, figures: dict) -> None:
+    """Writes graph, figures, card and manifest into a copy, in place of those of an earlier head, and swaps it in."""
+    manifest = json.loads((folder / "world.json").read_text())
+    partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(folder, partial)
+    tokens, channels = manifest["latent"]["tokens"], manifest["latent"]["channels"]
+    latent = torch.zeros(1, tokens, channels)
+    inputs = {"latent": latent, "action": torch.zeros(1, len(manifest["actions"])), "latent_next": latent.clone()}
+    export_graph(head, inputs, ["reward", "done"], partial / "reward.onnx")
+    (partial / FIGURES).write_text(json.dumps(figures, indent=1) + "\n")
+    manifest["reward"] = {"file": "reward.onnx", **tensors_of(partial / "reward.onnx")}
+    add_to_card(partial, manifest)
+    write_manifest(partial, manifest)
+    shutil.rmtree(folder)
+    partial.rename(folder)
+
+
+def add_to_card(folder: Path, manifest: dict) -> None:
+    """The head's section of README.md and its figures in `manifest["metrics"]`; nothing when there is no head."""
+    if not (folder / FIGURES).is_file():
+        return
+    figures, card = json.loads((folder / FIGURES).read_text()), folder / "README.md"
+    section, played, ends = describe(task_of(find_world(manifest["name"])), figures), figures["played"], figures["ends"]
+    others = re.sub(r"\n## Reward\n.*?(?=\n## |\nMade by |\Z)", "", card.read_text(), flags=re.DOTALL).rstrip("\n")
+    at = others.find("\n## Limits\n")
+    card.write_text(others + "\n\n" + section if at < 0 else f"{others[:at]}\n{section}{others[at:]}\n")
+    manifest["metrics"] |= {"reward, R²": round(played["r2"], 3), "reward, mean error": round(played["mae"], 4)}
+    if ends["precision"] is not None and ends["recall"] is not None:
+        manifest["metrics"] |= {
+            "end of an episode, precision": round(ends["precision"], 3),
+            "end of an episode, recall": round(ends["recall"], 3),
+        }
+
+
+def describe(task: Task, figures: dict) -> str:
+    """The card's section, in Markdown."""
+    rows = [
+        f"| {name} | {f['steps']:,} | {f['r2']:.3f} | {f['mae']:.4f} | {f['spread']:.3f} |"
+        for name, f in figures.items()
+        if name != "ends"
+    ]
+    ends = figures["ends"]
+    if task.end is None:
+        about_ends = "No end of an episode can be told from the picture: it never says one."
+    elif ends["precision"] is None or ends["recall"] is None:
+        about_ends = f"An episode ends when {task.end}; with {ends['true']} such steps this couldn't be judged."
+    else:
+        about_ends = (
+            f"An episode ends when {task.end}: of the ends it tells {ends['precision']:.0%} are right, "
+            f"and of {ends['true']} true ones it tells {ends['recall']:.0%}."
+        )
+    return (
+        f"## Reward\n\nThe environment's own ({task.about}), read off the latents by a small network; on real steps of "
+        "seeds that it never saw:\n\n| steps | count | R² | mean error | spread of the true rewards |\n"
+        "|---|---|---|---|---|\n" + "\n".join(rows) + f"\n\n{about_ends}\n"
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--world", required=True)
+    parser.add_argument("--package", type=Path, help="default assets/worlds/WORLD")
+    parser.add_argument("--steps", type=int, default=RewardTraining.steps, help="real steps to train on")
+    parser.add_argument("--passes", type=float, default=RewardTraining.passes, help="over these steps")
+    args = parser.parse_args(argv)
+    plan = RewardTraining(args.world, args.package or Path("assets/worlds") / args.world, args.steps, args.passes)
+    try:
+        if plan.steps < 4:
+            raise TrainingError(f"expected --steps of at least 4, got {plan.steps}.")
+        world = find_world(plan.world)
+        task_of(world)
+        dream = Dream(open_package(plan.package))
+        if dream.manifest["name"] != plan.world:
+            raise TrainingError(f"expected a package of {plan.world}, got one of {dream.manifest['name']}.")
+        head = train(play(world, dream, steps=plan.steps, seed=TRAIN_SEED, name="steps to train on"), plan)
+        unseen = play(world, dream, steps=max(2, plan.steps // 4), seed=TEST_SEED, name="steps to judge by")
+    except (TrainingError, WorldloopError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    figures = judge(head, unseen)
+    add_head(plan.package, head, figures)
+    print(json.dumps(figures, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

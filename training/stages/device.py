@@ -1,0 +1,87 @@
+"""Where a training process runs: on CUDA or the CPU, alone or as one of several that `torchrun` started.
+
+    torchrun --nproc-per-node 2 -m training.stage world-model --world car-racing
+
+Each of several processes draws rows of its own; gradients are averaged, so that all keep the same weights, and only the
+first writes. All must see the same data folder. A stage's batch is what one process draws.
+
+CUDA is spoken of in this file alone: the device, bf16 by autocast, TF32 for what stays float32 (Muon's products), NCCL.
+The tests run on the CPU, two processes over gloo; what is done for CUDA has not been run by them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Place:
+    """One process: its device, and its number among all of them."""
+
+    device: torch.device
+    rank: int = 0
+    ranks: int = 1
+
+    @property
+    def first(self) -> bool:
+        """The process that writes checkpoints and logs, shows progress and evaluates."""
+        return self.rank == 0
+
+    def autocast(self) -> contextlib.AbstractContextManager:
+        """bfloat16 on CUDA. On the CPU float32: few have units for bfloat16, the others emulate it slowly."""
+        cuda = self.device.type == "cuda"
+        return torch.autocast("cuda", torch.bfloat16) if cuda else contextlib.nullcontext()
+
+    def seed(self, seed: int, step: int) -> np.random.Generator:
+        """Seeds torch for this step of this process, and gives numpy's generator for it."""
+        torch.manual_seed(seed * 1_000_003 + step + self.rank * 1_000_000_007)
+        return np.random.default_rng([seed, step, self.rank])
+
+    @torch.no_grad()
+    def average_gradients(self, weights: Iterable[Tensor]) -> None:
+        """Gradients become their mean over the processes; all must have gradients for the same weights."""
+        if self.ranks == 1:
+            return
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(flat)
+        flat /= self.ranks
+        for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.ranks > 1:
+            dist.barrier()
+
+
+def find_place() -> Place:
+    """CUDA where there is one, one device a process; joins the others if `torchrun` started this process."""
+    cuda = torch.cuda.is_available()
+    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0))) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(device)
+        torch.set_float32_matmul_precision("high")
+    if not dist.is_torchelastic_launched():
+        return Place(device)
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if cuda else "gloo")
+        atexit.register(dist.destroy_process_group)
+    return Place(device, dist.get_rank(), dist.get_world_size())
+
+
+def compiled(function: Callable, wanted: bool) -> Callable:
+    """`function` by torch.compile if `wanted`: about a minute at the start, then faster steps on CPU and CUDA.
+
+    Shapes are fixed: another batch or length compiles anew.
+    """
+    return torch.compile(function, dynamic=False) if wanted else function

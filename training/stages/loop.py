@@ -1,0 +1,198 @@
+"""The loop that every training stage runs in: progress, logs, checkpoints, resuming, rates, averaged weights.
+
+    loop = Loop(STAGE, args, place, config=config.dict(), parts={"model": model, "optims": optims}, frames=args.batch)
+    for step, rng in loop:
+        loss, logs = model.loss(...)
+        loss.backward()
+        loop.update(optims, rate=min(1.0, (step + 1) / 100))
+        loop.log(logs)
+
+What a step computes is the stage's. All that a step draws comes from `rng` or from torch's generator, both seeded by
+seed, step and rank: a resumed run sees the batches that it would have seen.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from ..errors import OutOfTime, TrainingError
+from ..worlds.world import World
+from . import checkpoint
+from .device import Place
+
+
+@dataclass
+class Training:
+    """The settings that every stage has; each adds its own."""
+
+    world: World
+    data: Path  # folder of recordings, latents, checkpoints (STAGE.pt) and logs (logs/STAGE, for TensorBoard)
+    steps: int  # in all, those before a resume included
+    seed: int = 0
+    log_every: int = 10  # steps
+    evaluate_every: int = 250  # steps
+    checkpoint_every: float = 60.0  # seconds
+    until: float = math.inf  # on the clock `time.monotonic`: then it stops, with a checkpoint
+
+
+class Loop:
+    """Counts the steps of one stage, from its checkpoint on if there is one, and keeps it safe."""
+
+    def __init__(
+        self,
+        stage: str,
+        args: Training,
+        place: Place,
+        *,
+        config: dict,
+        parts: dict,
+        frames: int,
+        notes: dict | None = None,
+        evaluate: Callable[[], dict[str, float]] | None = None,
+        finish: Callable[[], None] | None = None,
+    ) -> None:
+        """Resumes at once: `parts` (name to module, optimiser, or list of them) take what the checkpoint holds.
+
+        config: shapes of the network, a checkpoint of others is refused; frames: how many a process sees a step;
+        notes: numbers to keep beside the weights, read and written as `loop.notes`; evaluate: scores to log, called
+        now and then in the first process; finish: called in every process after the last step, before the last save.
+        """
+        self.stage, self.args, self.place, self.config, self.parts = stage, args, place, config, parts
+        self.frames, self.notes, self.evaluate, self.finish = frames, notes or {}, evaluate, finish
+        self.path = args.data / f"{stage}.pt"
+        self.step = 0
+        self._logs: dict[str, Tensor | float] = {}
+        groups = [group for optim in self._optimisers() for group in optim.param_groups]
+        rates = [group["lr"] for group in groups]
+        if self.path.exists():
+            self._resume()
+        groups = [group for optim in self._optimisers() for group in optim.param_groups]  # loading made new ones
+        for group, rate in zip(groups, rates, strict=True):
+            group["initial_lr"] = rate
+
+    def _optimisers(self) -> list[torch.optim.Optimizer]:
+        flat = [thing for part in self.parts.values() for thing in (part if isinstance(part, list) else [part])]
+        return [thing for thing in flat if isinstance(thing, torch.optim.Optimizer)]
+
+    def _resume(self) -> None:
+        state = checkpoint.load(self.path, world=self.args.world.name, stage=self.stage)
+        meta = state["meta"]
+        wanted = json.loads(json.dumps(self.config))
+        for name, value in json.loads(json.dumps(meta["config"])).items():
+            if wanted.get(name) != value:
+                raise TrainingError(
+                    f"'{self.path}': expected a network with {name} = {wanted.get(name)}, got {value}; "
+                    "train with that, or move the file away to begin anew."
+                )
+        for name in self.parts.keys() & state.keys():  # weights from a package come without optimisers
+            part = self.parts[name]
+            pairs = zip(part, state[name], strict=True) if isinstance(part, list) else [(part, state[name])]
+            for thing, saved in pairs:
+                thing.load_state_dict(saved)
+        self.step = meta["step"]
+        self.notes |= {name: meta[name] for name in self.notes if name in meta}
+
+    def save(self) -> None:
+        """Writes the checkpoint; the loop does it by the clock and after the last step."""
+        state = {
+            name: [thing.state_dict() for thing in part] if isinstance(part, list) else part.state_dict()
+            for name, part in self.parts.items()
+        }
+        meta = {"world": self.args.world.name, "stage": self.stage, "step": self.step, "steps": self.args.steps}
+        checkpoint.save(self.path, state, {**meta, "config": self.config, **self.notes})
+
+    def __iter__(self) -> Iterator[tuple[int, np.random.Generator]]:
+        """Steps yet to do, each with its generator. Does nothing at all once they are done.
+
+        Raises OutOfTime after a checkpoint when `args.until` comes first.
+        """
+        args = self.args
+        if self.step >= args.steps:
+            return
+        if self.place.first:
+            yield from self._steps_of_the_first()
+        else:
+            while self.step < args.steps:
+                yield self.step, self.place.seed(args.seed, self.step)
+                self.step += 1
+        if self.finish:
+            self.finish()
+        if self.place.first:
+            self.save()
+        self.place.wait()
+
+    def _steps_of_the_first(self) -> Iterator[tuple[int, np.random.Generator]]:
+        args = self.args
+        saved_at = time.monotonic()
+        with (
+            SummaryWriter(str(args.data / "logs" / self.stage), purge_step=self.step + 1) as writer,
+            tqdm(total=args.steps, initial=self.step, unit="step", desc=self.stage, file=sys.stderr) as bar,
+        ):
+            while self.step < args.steps:
+                yield self.step, self.place.seed(args.seed, self.step)
+                self.step += 1
+                bar.update()
+                last = self.step == args.steps
+                late = time.monotonic() > args.until
+                save = late or time.monotonic() - saved_at > args.checkpoint_every
+                if self.step % args.log_every == 0 or save or last:
+                    self._report(writer, bar)
+                if self.evaluate and (self.step % args.evaluate_every == 0 or last):
+                    scores = self.evaluate()
+                    for name, value in scores.items():
+                        writer.add_scalar(f"{self.stage}/{name}", value, self.step)
+                    line = "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
+                    tqdm.write(f"step {self.step}: {line}", file=sys.stderr)
+                if save and not last:
+                    writer.flush()  # a log that ends before its checkpoint would have a gap
+                    self.save()
+                    saved_at = time.monotonic()
+                if late and not last:
+                    raise OutOfTime(f"{self.stage}: time is up at step {self.step} of {args.steps}.")
+
+    def _report(self, writer: SummaryWriter, bar: tqdm) -> None:
+        logs = {name: float(value) for name, value in self._logs.items()}
+        if not math.isfinite(logs.get("loss", 0.0)):
+            raise TrainingError(
+                f"{self.stage}: expected a finite loss, got {logs['loss']} at step {self.step}; "
+                "the checkpoint is older. Lower the rates, or look for what is wrong in the data."
+            )
+        for name, value in logs.items():
+            writer.add_scalar(f"{self.stage}/{name}", value, self.step)
+        rate = (bar.format_dict["rate"] or 0) * self.frames * self.place.ranks
+        bar.set_postfix({name: f"{value:.4g}" for name, value in logs.items()} | {"frames/s": f"{rate:.0f}"})
+
+    def log(self, logs: dict[str, Tensor | float]) -> None:
+        """What this step found, by name; shown and written every `log_every` steps."""
+        self._logs = logs
+
+    def update(self, optims: list[torch.optim.Optimizer], *, rate: float, clip: float = 1.0) -> None:
+        """Moves the weights by their gradients and forgets these. `rate`: share of the rates they were made with."""
+        weights = [weight for optim in optims for group in optim.param_groups for weight in group["params"]]
+        self.place.average_gradients(weights)
+        torch.nn.utils.clip_grad_norm_(weights, clip)
+        for optim in optims:
+            for group in optim.param_groups:
+                group["lr"] = group["initial_lr"] * rate
+            optim.step()
+            optim.zero_grad(set_to_none=True)
+
+
+@torch.no_grad()
+def follow(average: nn.Module, model: nn.Module, *, decay: float, step: int) -> None:
+    """Moves averaged weights towards the model's; faster in the first steps, whose weights are worth little."""
+    decay = min(decay, (step + 1) / (step + 10))
+    for mean, weight in zip(average.parameters(), model.parameters(), strict=True):
+        mean.lerp_(weight, 1 - decay)
