@@ -18,7 +18,7 @@ import { findWorld, isShippedWorld } from "../model/node-runtime";
 import { openPackage } from "../model/package";
 import { openWatch } from "../serve/watch/watch";
 import { parseWhole } from "./input";
-import type { Progress } from "./progress";
+import type { ProgressBar } from "./progress-bar";
 
 /** As typed. */
 export interface CollectOptions {
@@ -47,7 +47,7 @@ export const MOST = 1_000_000;
 export async function runCollect(
   options: CollectOptions,
   signal: AbortSignal,
-  { progress, tell }: { readonly progress: Progress; readonly tell: (text: string) => void },
+  { progress, tell }: { readonly progress: ProgressBar; readonly tell: (text: string) => void },
 ) {
   const workers = parseWhole("--workers", options.workers ?? String(DEFAULT_WORKERS), 1, 256);
   const { plan, manifest } = await readPlanOptions(options);

@@ -18,7 +18,7 @@ import { parseHash, unpackActions } from "../record/share-link";
 import { parseFormat } from "./collect";
 import { parseWhole, readInput } from "./input";
 import { checkOutFolder, writeFolder } from "./out-folder";
-import type { Progress } from "./progress";
+import type { ProgressBar } from "./progress-bar";
 
 /** As typed. World, seed and start are wanted for an action log only: links and rollouts hold them. */
 export interface ExportOptions {
@@ -38,7 +38,7 @@ interface Source {
 }
 
 /** @returns the line to print. @throws a named error, having written nothing */
-export async function exportSession(log: string, options: ExportOptions, signal: AbortSignal, progress: Progress) {
+export async function exportSession(log: string, options: ExportOptions, signal: AbortSignal, progress: ProgressBar) {
   const format = parseFormat(options.format);
   await checkOutFolder(options.out, false);
   const source = await readSource(log, options);

@@ -10,7 +10,7 @@ import { folderSource } from "../model/folder-source";
 import { findWorld } from "../model/node-runtime";
 import { openPackage } from "../model/package";
 import { checkOutFolder, writeFolder } from "./out-folder";
-import type { Progress } from "./progress";
+import type { ProgressBar } from "./progress-bar";
 
 export interface MergeOptions {
   readonly out: string;
@@ -19,7 +19,7 @@ export interface MergeOptions {
 }
 
 /** @returns the line to print. @throws DatasetError, having written nothing */
-export async function merge(shards: readonly string[], options: MergeOptions, progress: Progress): Promise<string> {
+export async function merge(shards: readonly string[], options: MergeOptions, progress: ProgressBar): Promise<string> {
   await checkOutFolder(options.out, false);
   const { plan, episodes } = await readShards(shards);
   const whole: Plan = { ...plan, shard: { index: 0, of: 1 } };

@@ -7,7 +7,7 @@ import { AbortedError, WorldloopError } from "../errors";
 import { type CollectOptions, runCollect } from "./collect";
 import { type ExportOptions, exportSession } from "./export-session";
 import { type MergeOptions, merge } from "./merge";
-import { createProgress } from "./progress";
+import { createProgressBar } from "./progress-bar";
 import { type RolloutOptions, rollout } from "./rollout";
 import { type ServeOptions, serve } from "./serve";
 import { type VerifyOptions, verify } from "./verify";
@@ -74,7 +74,7 @@ export async function run(parameters: readonly string[], { out, error, signal }:
     .action((options: ServeOptions) => serve(options, { out, error, signal }));
 
   const progressOf = (what: string) =>
-    createProgress(what, { write: error, terminal: process.stderr.isTTY, now: () => performance.now() });
+    createProgressBar(what, { write: error, terminal: process.stderr.isTTY, now: () => performance.now() });
 
   program
     .command("collect")

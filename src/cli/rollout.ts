@@ -70,14 +70,14 @@ export async function rollout(options: RolloutOptions, signal: AbortSignal): Pro
   }
 }
 
-interface Beginning {
+interface RolloutBeginning {
   readonly reset: Omit<ResetOptions, "seed">;
   readonly recorded: Pick<Rollout, "start" | "context">;
   /** The bytes of --context. */
   readonly contextFile?: Uint8Array;
 }
 
-async function readBeginning(options: RolloutOptions, manifest: Manifest): Promise<Beginning> {
+async function readBeginning(options: RolloutOptions, manifest: Manifest): Promise<RolloutBeginning> {
   const { start, context, contextActions } = options;
   if (context === undefined) {
     if (contextActions !== undefined) throw new ResetError("--context-actions: expected --context with it, got none");

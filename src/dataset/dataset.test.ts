@@ -12,8 +12,8 @@ import type { Manifest } from "../model/manifest";
 import { openPackage } from "../model/package";
 import { readDataset, writeDataset } from "./dataset";
 import { packEpisode, type StoredEpisode, unpackEpisode } from "./episode";
+import { describe, describePictures } from "./feature-stats";
 import { decodePicture } from "./picture";
-import { describe, describePictures } from "./stats";
 import { checkVideo } from "./video";
 
 let folder: string;

@@ -6,10 +6,10 @@ import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Manifest } from "../model/manifest";
 import { actionsOf, type EpisodeRollout, lengthOf, type StoredEpisode } from "./episode";
+import { describe, describePictures, type FeatureStats, STATISTICS } from "./feature-stats";
 import * as layout from "./lerobot-layout";
 import { type Columns, createTable, type Rows, type Table } from "./parquet";
 import { emptyHistogram } from "./picture";
-import { describe, describePictures, STATISTICS, type Stats } from "./stats";
 import { encodeVideo } from "./video";
 
 /**
@@ -24,7 +24,7 @@ export async function writeLerobot(
 ): Promise<void> {
   const tasks = [...new Set(episodes.map(({ rollout }) => rollout.episode.task))];
   const data = createDataFiles(folder, manifest, video);
-  const entries: Entry[] = [];
+  const entries: EpisodeEntry[] = [];
   let from = 0;
   for (const [number, stored] of episodes.entries()) {
     const { rollout } = stored;
@@ -42,14 +42,14 @@ export async function writeLerobot(
 }
 
 /** An episode in the table of episodes. */
-interface Entry {
+interface EpisodeEntry {
   readonly number: number;
   readonly rollout: EpisodeRollout;
   /** Its first row in the whole dataset. */
   readonly from: number;
   /** Its data file. */
   readonly file: number;
-  readonly stats: Readonly<Record<string, Stats>>;
+  readonly stats: Readonly<Record<string, FeatureStats>>;
 }
 
 /** Takes a video as it is, or makes it. */
@@ -109,7 +109,11 @@ function createDataFiles(folder: string, manifest: Manifest, video: boolean) {
   };
 }
 
-function statsOf(rows: Rows, manifest: Manifest, histogram: readonly (readonly number[])[]): Record<string, Stats> {
+function statsOf(
+  rows: Rows,
+  manifest: Manifest,
+  histogram: readonly (readonly number[])[],
+): Record<string, FeatureStats> {
   const length = rows.timestamp?.length ?? 0;
   const numbers = (name: string) => (rows[name] ?? []).flat().map(Number);
   return {
@@ -127,7 +131,7 @@ interface Meta {
   readonly manifest: Manifest;
   readonly video: boolean;
   readonly tasks: readonly string[];
-  readonly entries: readonly Entry[];
+  readonly entries: readonly EpisodeEntry[];
 }
 
 async function writeMeta(folder: string, { manifest, video, tasks, entries }: Meta): Promise<void> {
@@ -159,7 +163,7 @@ async function writeMeta(folder: string, { manifest, video, tasks, entries }: Me
 }
 
 /** Of all rows together, exactly: as if the dataset were one episode. */
-function totalStats({ manifest, tasks, entries }: Omit<Meta, "video">): Record<string, Stats> {
+function totalStats({ manifest, tasks, entries }: Omit<Meta, "video">): Record<string, FeatureStats> {
   const rows: Record<string, unknown[]> = {};
   const histogram = emptyHistogram();
   for (const { rollout, number, from } of entries) {
@@ -179,14 +183,14 @@ function totalStats({ manifest, tasks, entries }: Omit<Meta, "video">): Record<s
 }
 
 /** LeRobot's pictures are [3, H, W], their statistics [3, 1, 1]. */
-function shaped(feature: string, stats: Stats): Record<string, unknown> {
+function shaped(feature: string, stats: FeatureStats): Record<string, unknown> {
   if (feature !== layout.PICTURE) return { ...stats };
   return Object.fromEntries(
     STATISTICS.map((key) => [key, key === "count" ? stats.count : stats[key].map((value) => [[value]])]),
   );
 }
 
-function episodeColumns(entries: readonly Entry[], video: boolean): Columns {
+function episodeColumns(entries: readonly EpisodeEntry[], video: boolean): Columns {
   const stats = Object.keys(entries[0]?.stats ?? {}).flatMap((feature) =>
     STATISTICS.map((key) => [
       `stats/${feature}/${key}`,
@@ -212,7 +216,7 @@ function episodeColumns(entries: readonly Entry[], video: boolean): Columns {
   };
 }
 
-function episodeRow(entry: Entry, { frameRate }: Manifest, video: boolean): Record<string, unknown> {
+function episodeRow(entry: EpisodeEntry, { frameRate }: Manifest, video: boolean): Record<string, unknown> {
   const { number, rollout, from, file, stats } = entry;
   const length = lengthOf(rollout);
   const data = layout.placeOf(file);

@@ -3,7 +3,7 @@ import { decode, encode } from "fast-png";
 import { DatasetError } from "../errors";
 import type { Frame } from "../model/world";
 
-export interface Size {
+export interface PictureSize {
   readonly width: number;
   readonly height: number;
 }
@@ -20,11 +20,11 @@ export function rgbOf({ rgba }: Pick<Frame, "rgba">): Uint8Array {
 }
 
 /** @param rgb uint8 [H, W, 3]. @returns a PNG file; the same picture gives the same bytes */
-export const encodePicture = (rgb: Uint8Array, size: Size): Uint8Array =>
+export const encodePicture = (rgb: Uint8Array, size: PictureSize): Uint8Array =>
   encode({ ...size, data: rgb, channels: 3, depth: 8 });
 
 /** @returns uint8 [H, W, 3]. @throws DatasetError when it is another picture than `encodePicture` gives for this size */
-export function decodePicture(png: Uint8Array, { width, height }: Size): Uint8Array {
+export function decodePicture(png: Uint8Array, { width, height }: PictureSize): Uint8Array {
   const picture = decode(png);
   if (picture.width === width && picture.height === height && picture.channels === 3 && picture.depth === 8) {
     return new Uint8Array(picture.data);

@@ -3,13 +3,13 @@ import { spawn, spawnSync } from "node:child_process";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { DatasetError } from "../errors";
-import type { Size } from "./picture";
+import type { PictureSize } from "./picture";
 
 const KEY_FRAME_EVERY = 2; // pictures, as LeRobot does: training reads frames in any order
 const QUALITY = 18; // H.264's constant rate factor; by most accounts without visible loss
 
 /** @throws DatasetError when ffmpeg isn't there, or the picture's sides aren't even */
-export function checkVideo({ width, height }: Size): void {
+export function checkVideo({ width, height }: PictureSize): void {
   const { error } = spawnSync("ffmpeg", ["-version"], { stdio: "ignore" });
   if (error) {
     throw new DatasetError(

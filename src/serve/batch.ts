@@ -7,7 +7,8 @@ import { checkReset } from "../model/beginning";
 import type { Action, Frame, ResetOptions, Snapshot } from "../model/world";
 import type { Judgement, Offer } from "./offer";
 
-export interface Outcome extends Partial<Judgement> {
+/** What a client is told of one world after a reset or a step. */
+export interface Observation extends Partial<Judgement> {
   readonly index: number;
   readonly tick: number;
   /** How long the step took, waiting for others included; 0 after a reset. */
@@ -19,9 +20,12 @@ export interface Outcome extends Partial<Judgement> {
 
 export interface Batch {
   /** @throws ProtocolError, ResetError */
-  reset(entries: readonly { readonly index: number; readonly options: ResetOptions }[]): Promise<Outcome[]>;
+  reset(entries: readonly { readonly index: number; readonly options: ResetOptions }[]): Promise<Observation[]>;
   /** @param samples extra samples behind `uncertainty`, 0 for none. @throws ProtocolError, ActionError, StateError */
-  step(entries: readonly { readonly index: number; readonly action: Action }[], samples: number): Promise<Outcome[]>;
+  step(
+    entries: readonly { readonly index: number; readonly action: Action }[],
+    samples: number,
+  ): Promise<Observation[]>;
 }
 
 export function createBatch(offer: Offer, count: number): Batch {
@@ -34,7 +38,7 @@ export function createBatch(offer: Offer, count: number): Batch {
     if (indices.size !== entries.length) throw new ProtocolError("worlds: expected every index once, got one twice");
   }
 
-  async function advance(index: number, action: Action, samples: number): Promise<readonly [Snapshot, Outcome]> {
+  async function advance(index: number, action: Action, samples: number): Promise<readonly [Snapshot, Observation]> {
     const before = states[index] as Snapshot;
     const began = performance.now();
     const after = await offer.advance(before, action);
@@ -62,10 +66,10 @@ export function createBatch(offer: Offer, count: number): Batch {
         if (!states[index]) throw new StateError(`World ${index} has no state yet. Reset it first.`);
         checkAction(action, offer.manifest.actions);
       }
-      const results: (readonly [Snapshot, Outcome])[] = [];
+      const results: (readonly [Snapshot, Observation])[] = [];
       for (const { index, action } of entries) results.push(await advance(index, action, samples));
       for (const [state, { index }] of results) states[index] = state;
-      return results.map(([, outcome]) => outcome);
+      return results.map(([, observation]) => observation);
     },
   };
 }

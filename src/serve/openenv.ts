@@ -7,7 +7,7 @@ import { randomInt } from "node:crypto";
 import { z } from "zod";
 import { parseAction } from "../action/action";
 import { ProtocolError, WorldloopError } from "../errors";
-import { type Batch, createBatch, type Outcome } from "./batch";
+import { type Batch, createBatch, type Observation } from "./batch";
 import type { Offer } from "./offer";
 import { parseJson, rgbOf } from "./protocol";
 import type { Room, Visit } from "./visit";
@@ -49,16 +49,16 @@ export function createOpenEnvVisit(offer: Offer, room: Room, leave: () => void):
       case "reset": {
         const { seed, episode_id, start } = message.data;
         const options = { seed: seed ?? randomInt(2 ** 47), ...(start != null && { start }) };
-        const [outcome] = await batch.reset([{ index: 0, options }]);
+        const [seen] = await batch.reset([{ index: 0, options }]);
         episode = episode_id ?? null;
         steps = 0;
-        return observation(outcome as Outcome, offer.packageSha256, { seed: options.seed });
+        return observation(seen as Observation, offer.packageSha256, { seed: options.seed });
       }
       case "step": {
         const { metadata: _, ...named } = message.data; // OpenEnv's own field of every action
-        const [outcome] = await batch.step([{ index: 0, action: parseAction(named, offer.manifest.actions) }], 0);
+        const [seen] = await batch.step([{ index: 0, action: parseAction(named, offer.manifest.actions) }], 0);
         steps += 1;
-        return observation(outcome as Outcome, offer.packageSha256, {});
+        return observation(seen as Observation, offer.packageSha256, {});
       }
       case "state":
         return { type: "state", data: { episode_id: episode, step_count: steps } };
@@ -92,7 +92,7 @@ function codeOf({ name }: WorldloopError): Code {
 }
 
 /** The picture is base64 of uint8 [H, W, 3]. The reward is null without a reward head. */
-function observation({ frame, tick, ms, reward, done }: Outcome, model: string, metadata: Record<string, unknown>) {
+function observation({ frame, tick, ms, reward, done }: Observation, model: string, metadata: Record<string, unknown>) {
   return {
     type: "observation",
     data: {

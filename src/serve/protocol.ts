@@ -1,7 +1,7 @@
 /** The messages of `docs/serve.md`: what a client may say, checked, and how an answer looks in bytes. */
 import { z } from "zod";
 import { ProtocolError } from "../errors";
-import type { Outcome } from "./batch";
+import type { Observation } from "./batch";
 
 export const MAX_SAMPLES = 16;
 const MAX_WORLDS = 1024; // of one client, and so of one message
@@ -57,10 +57,10 @@ export function parseJson(text: string): unknown {
 }
 
 /** The length of the JSON as uint32 little-endian, the JSON, then the pictures uint8 [n, H, W, 3]. */
-export function framesMessage(outcomes: readonly Outcome[]): Uint8Array {
-  const worlds = outcomes.map(({ frame, ...entry }) => entry);
+export function framesMessage(observations: readonly Observation[]): Uint8Array {
+  const worlds = observations.map(({ frame, ...entry }) => entry);
   const json = new TextEncoder().encode(JSON.stringify({ type: "frames", worlds }));
-  const pictures = outcomes.map(({ frame }) => rgbOf(frame.rgba));
+  const pictures = observations.map(({ frame }) => rgbOf(frame.rgba));
   const message = new Uint8Array(4 + json.length + pictures.reduce((sum, picture) => sum + picture.length, 0));
   new DataView(message.buffer).setUint32(0, json.length, true);
   message.set(json, 4);

@@ -1,13 +1,13 @@
 /** How far a long command is: a bar on a terminal, else a plain line now and then. Time comes in from outside. */
 
-export interface ProgressOptions {
+export interface ProgressBarOptions {
   readonly write: (text: string) => void;
   readonly terminal: boolean;
   /** Milliseconds. */
   readonly now: () => number;
 }
 
-export interface Progress {
+export interface ProgressBar {
   /** The first call says where it begins: speed is of what came after. */
   show(done: number, of: number): void;
   /** Wipes the bar. */
@@ -18,7 +18,7 @@ const WIDTH = 24; // characters of the bar
 const LINES = 10; // in all, where there is no terminal
 
 /** @param what in the plural, such as episodes */
-export function createProgress(what: string, { write, terminal, now }: ProgressOptions): Progress {
+export function createProgressBar(what: string, { write, terminal, now }: ProgressBarOptions): ProgressBar {
   let first: { readonly done: number; readonly time: number } | null = null;
   let line = 0;
   return {

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import { createProgress } from "./progress";
+import { createProgressBar } from "./progress-bar";
 
 function watch(terminal: boolean) {
   let [text, time] = ["", 0];
-  const progress = createProgress("episodes", {
+  const progress = createProgressBar("episodes", {
     write: (part) => {
       text += part;
     },

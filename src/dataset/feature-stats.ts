@@ -4,7 +4,7 @@
  */
 
 /** One value per component; `count` is of frames. */
-export interface Stats {
+export interface FeatureStats {
   readonly min: readonly number[];
   readonly max: readonly number[];
   readonly mean: readonly number[];
@@ -20,10 +20,10 @@ export interface Stats {
 export const STATISTICS = ["min", "max", "mean", "std", "count", "q01", "q10", "q50", "q90", "q99"] as const;
 const QUANTILES = { q01: 0.01, q10: 0.1, q50: 0.5, q90: 0.9, q99: 0.99 } as const;
 
-type Scalar = Record<Exclude<keyof Stats, "count">, number>;
+type Scalar = Record<Exclude<keyof FeatureStats, "count">, number>;
 
 /** @param values [frames, components], row by row */
-export function describe(values: ArrayLike<number>, components: number): Stats {
+export function describe(values: ArrayLike<number>, components: number): FeatureStats {
   const frames = values.length / components;
   const columns = Array.from({ length: components }, (_, c) =>
     Float64Array.from({ length: frames }, (_, i) => values[i * components + c] as number).sort(),
@@ -32,11 +32,11 @@ export function describe(values: ArrayLike<number>, components: number): Stats {
 }
 
 /** @param histogram [3][256], counts of pixels. The values are given as shares of 255, as LeRobot does for pictures. */
-export function describePictures(histogram: readonly (readonly number[])[], frames: number): Stats {
+export function describePictures(histogram: readonly (readonly number[])[], frames: number): FeatureStats {
   return join(histogram.map(describeCounts), frames);
 }
 
-function join(parts: readonly Scalar[], frames: number): Stats {
+function join(parts: readonly Scalar[], frames: number): FeatureStats {
   const row = (key: keyof Scalar) => parts.map((part) => part[key]);
   const { min, max, mean, std, q01, q10, q50, q90, q99 } = Object.fromEntries(
     STATISTICS.flatMap((key) => (key === "count" ? [] : [[key, row(key)]])),
