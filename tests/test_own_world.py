@@ -13,16 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from training.worlds import own_world
 from training.data.episodes import load_episodes
-from training.worlds.registry import world_module
-from training.errors import TrainingError
-from training.worlds.gym_world import GymSource, describe, open_environment, table_of
 from training.data.import_episodes import add_episodes, open_folder, read_episodes
-from training.worlds.own_world import OwnWorld, checked_table, read_about
-from training.worlds.pictures import fit
 from training.data.record import Recording, record, write_npz
+from training.errors import TrainingError
 from training.run import main as run
+from training.worlds import own_world
+from training.worlds.gym_world import GymSource, describe, open_environment, table_of
+from training.worlds.own_world import OwnWorld, checked_table, read_about
+from training.worlds.pictures import to_square
+from training.worlds.registry import find_world
 
 ROOT = Path(__file__).parent.parent
 TINY = ROOT / "tests/goldens/tiny-world"
@@ -223,11 +223,11 @@ def test_a_world_is_not_made_into_another(pipeline, collected, capsys):
 
 def test_later_stages_find_the_world_by_its_data_folder(pipeline):
     data, _, _ = pipeline
-    module = world_module(WORLD, data)
-    assert module.FACTS["frame_rate"] == 25 and not hasattr(module, "Source")
-    assert world_module(WORLD).ACTIONS == module.ACTIONS  # without saying where again
+    world = find_world(WORLD, data)
+    assert world.frame_rate == 25 and world.source is None
+    assert find_world(WORLD).actions == world.actions  # without saying where again
     with pytest.raises(TrainingError, match="expected the world 'yours', got 'mine'"):
-        world_module("yours", data)
+        find_world("yours", data)
     with pytest.raises(TrainingError, match="expected a world with an environment"):
         record(Recording(WORLD, "mixed", 1, 10))
 
@@ -242,7 +242,7 @@ def test_episodes_are_added_to_a_world_with_an_environment(tmp_path, capsys):
         "starts": np.arange(30) % 15 == 0,
     }
     write_npz(mine / "train-000000-1.npz", arrays)
-    actions = world_module("car-racing").ACTIONS
+    actions = find_world("car-racing").actions
     for _ in range(2):
         add_episodes(mine, data, actions, size=96, how="letterbox")
     (file,) = data.glob("train-*.npz")
@@ -297,7 +297,7 @@ def test_a_recording_of_a_gymnasium_world_repeats_itself(tmp_path):
     assert world.frame_rate == 15
     own_world.save(world, tmp_path)
     assert own_world.load(tmp_path) == world
-    world_module("pendulum", tmp_path)
+    find_world("pendulum", tmp_path)
     once, again = (record(Recording("pendulum", "mixed", 3, 40, 20), progress=False) for _ in range(2))
     for name in once:
         np.testing.assert_array_equal(once[name], again[name])
@@ -372,10 +372,10 @@ def test_a_bad_action_table_is_named(change, words, tmp_path):
 def test_pictures_are_never_stretched():
     wide = np.zeros((40, 80, 3), np.uint8)
     wide[:, :40] = 200
-    boxed, cropped = fit(wide, 20, "letterbox"), fit(wide, 20, "crop")
+    boxed, cropped = to_square(wide, 20, "letterbox"), to_square(wide, 20, "crop")
     assert (boxed[:5] == 0).all() and (boxed[15:] == 0).all() and (boxed[5:15, :10] == 200).all()
     assert (cropped[:, :10] == 200).all() and (cropped[:, 10:] == 0).all()
     noise = np.random.default_rng(0).integers(0, 255, (20, 20, 3), np.uint8)
-    np.testing.assert_array_equal(fit(noise, 20, "crop"), noise)
+    np.testing.assert_array_equal(to_square(noise, 20, "crop"), noise)
     big = np.repeat(np.repeat(noise, 3, 0), 3, 1)
-    np.testing.assert_array_equal(fit(big, 20, "letterbox"), noise)
+    np.testing.assert_array_equal(to_square(big, 20, "letterbox"), noise)

@@ -8,8 +8,8 @@ from tiny_stages import WORLD, prepare
 
 from training.errors import TrainingError
 from training.judge.prune import STAGE, Pruning, curve, parse_keep, points, prune, train
-from training.stages.world_model import load_world_model
 from training.model.world_model import WorldModel, WorldModelConfig
+from training.stages.world_model import load_world_model
 
 CONFIG = WorldModelConfig(
     actions=2, grid=4, patch=2, width=32, heads=4, kv_heads=2, mlp=24, trunk_layers=4, window_layers=(1, 3), window=4
@@ -74,7 +74,7 @@ def test_the_stage_leaves_a_smaller_model_and_says_what_it_costs(tmp_path):
     told = train(Pruning(WORLD, tmp_path, steps=2, batch=2, length=8, compile=False), "mlp=16,heads=2")
     assert told["ratio"] > 0 and told["ms"] > 0
     assert told["whole"]["h1"] != told["after"]["h1"]
-    assert load_world_model(tmp_path, WORLD, STAGE).config.mlp == 16
+    assert load_world_model(tmp_path, WORLD.name, STAGE).config.mlp == 16
 
 
 @pytest.mark.parametrize("config", [WorldModelConfig(), WorldModelConfig(heads=5, kv_heads=1, mlp=384), CONFIG])

@@ -11,10 +11,9 @@ import pytest
 import torch
 from tiny_stages import KILLED, LAST_SAVED, STAGES, STEPS, WORLD, logged, prepare, world_model
 
-from training.stages import checkpoint
-from training.stages import self_forcing
-from training.stages import world_model as train_world_model
 from training.errors import OutOfTime, TrainingError
+from training.stage import main as one_stage
+from training.stages import checkpoint
 
 ROOT = Path(__file__).parents[1]
 
@@ -88,7 +87,7 @@ def test_self_forcing_goes_on_with_other_dreams(prepared, killed_runs, tmp_path)
     np.testing.assert_allclose(curve, expected, rtol=0.005)
     critic = list(logged(killed, stage, "critic").values())
     assert np.mean(critic[-3:]) < np.mean(critic[:3])
-    state = checkpoint.load(killed / f"{stage}.pt", world=WORLD, stage=stage)
+    state = checkpoint.load(killed / f"{stage}.pt", world=WORLD.name, stage=stage)
     for name in ("optim", "critic_optim"):  # none began anew
         assert {float(moments["step"]) for moments in state[name]["state"].values()} == {STEPS}
 
@@ -103,7 +102,7 @@ def test_a_stage_that_is_done_writes_nothing(prepared, tmp_path):
 @pytest.mark.parametrize("foreign", ["another world", "another stage", "another network", "no checkpoint"])
 def test_a_foreign_checkpoint_is_refused(prepared, tmp_path, stage, foreign):
     folder = beginning(prepared, tmp_path / "data", stage)
-    path, meta = folder / f"{stage}.pt", {"world": WORLD, "stage": stage, "step": 2, "steps": 4, "config": {}}
+    path, meta = folder / f"{stage}.pt", {"world": WORLD.name, "stage": stage, "step": 2, "steps": 4, "config": {}}
     change, words = {
         "another world": ({"world": "car-racing"}, "expected a checkpoint of world 'push-t'"),
         "another stage": ({"stage": "reward"}, f"stage '{stage}', got 'push-t', 'reward'"),
@@ -120,10 +119,10 @@ def test_a_foreign_checkpoint_is_refused(prepared, tmp_path, stage, foreign):
     assert path.read_bytes() == before and not (folder / "logs").exists()
 
 
-@pytest.mark.parametrize("module", [train_world_model, self_forcing])
-def test_the_command_says_it_in_one_line(prepared, tmp_path, capsys, module):
+@pytest.mark.parametrize("name", ["world-model", "self-forcing"])
+def test_the_command_says_it_in_one_line(prepared, tmp_path, capsys, name):
     folder = beginning(prepared, tmp_path / "data", "world-model")
-    assert module.main(["--world", "car-racing", "--data", str(folder), "--steps", "4"]) == 2
+    assert one_stage([name, "--world", "car-racing", "--data", str(folder), "--steps", "4"]) == 2
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1 and said[0].startswith("error:") and "tokenizer.pt" in said[0]
 
@@ -132,5 +131,5 @@ def test_a_loss_that_is_no_number_stops_the_stage_before_it_is_saved(prepared, t
     folder = beginning(prepared, tmp_path / "data", "world-model")
     with pytest.raises(TrainingError, match="expected a finite loss, got nan at step"):
         world_model(folder, muon_lr=float("nan"))
-    state = checkpoint.load(folder / "world-model.pt", world=WORLD, stage="world-model")
+    state = checkpoint.load(folder / "world-model.pt", world=WORLD.name, stage="world-model")
     assert state["meta"]["step"] == 1

@@ -10,10 +10,10 @@ import pytest
 import torch
 from worldloop import Beginning, Dream, World, open_package
 
-from training.worlds import push_t
 from training.package import reward
 from training.package.manifest import write_manifest
-from training.package.reward import TASKS, RewardTraining, Steps, add_head, add_to_card, judge, play, train
+from training.package.reward import RewardTraining, Steps, add_head, add_to_card, judge, play, train
+from training.worlds import car_racing, push_t
 
 
 def made_up(count: int, seed: int) -> Steps:
@@ -27,13 +27,13 @@ def made_up(count: int, seed: int) -> Steps:
 
 def test_steps_are_those_of_the_environment_and_what_it_paid(push_t_package: Path) -> None:
     dream = Dream(open_package(push_t_package))
-    steps = play("push-t", dream, steps=120, seed=3, name="test")
-    assert steps.latent.shape == steps.following.shape == (120, 1, 6) and steps.action.shape == (120, 2)
+    steps = play(push_t.WORLD, dream, steps=120, seed=3, name="test")
+    assert steps.latent.shape == steps.following.shape == (120, 16, 72) and steps.action.shape == (120, 2)
     assert 0.4 < steps.arranged.mean() < 0.6
     assert ((steps.reward == 1) == steps.done).all()
     assert steps.reward[steps.arranged].mean() > 0.3 > steps.reward[~steps.arranged].mean()
-    source, rng = push_t.Source(), np.random.default_rng([3, 0])  # the first episode again
-    driver, picture = push_t.POLICIES["mixed"](rng), source.reset(int(rng.integers(2**31)))
+    source, rng = push_t.WORLD.live(), np.random.default_rng([3, 0])  # the first episode again
+    driver, picture = push_t.WORLD.policies["mixed"](rng), source.reset(int(rng.integers(2**31)))
     paid = []
     for t in np.flatnonzero(~steps.arranged)[:5]:
         np.testing.assert_array_equal(steps.latent[t], dream.run("encoder", {"picture": picture}, ["latent"])[0][0])
@@ -46,8 +46,9 @@ def test_steps_are_those_of_the_environment_and_what_it_paid(push_t_package: Pat
 
 
 def test_car_racing_pays_tiles_and_takes_a_little_for_each_frame() -> None:
-    module = reward.world_module("car-racing")
-    rewards = reward._episode(module.Source(), module, TASKS["car-racing"], rng=np.random.default_rng(0), rare=False)[2]
+    source = car_racing.WORLD.live()
+    rewards = reward._episode(source, car_racing.WORLD, car_racing.TASK, rng=np.random.default_rng(0), rare=False)[2]
+    source.close()
     tiles = np.round((np.array(rewards) + 0.2) * 0.3, 1)  # a track has about 300 of them
     assert len(rewards) == reward.PLAYED and (tiles >= 0).all() and tiles.max() > 0.5
 
@@ -70,7 +71,7 @@ def test_a_head_learns_what_can_be_learned_and_judges_itself_on_other_steps() ->
 def test_the_package_opens_and_a_world_says_what_torch_says(push_t_package: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(push_t_package, tmp_path / "push-t")
     torch.manual_seed(1)
-    head = reward.round_weights(reward.RewardHead(1, 6, 2)).eval()
+    head = reward.round_weights(reward.RewardHead(16, 72, 2)).eval()
     head.scale.fill_(3.0)
     add_head(folder, head, json.loads((folder / reward.FIGURES).read_text()))
     world = World(Dream(open_package(folder)))

@@ -19,20 +19,23 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from training.stages import checkpoint
-from training.stages import consistency
-from training.stages import matching
-from training.stages import self_forcing
-from training.stages import teacher
+from training.data.record import write_npz
+from training.model.tokenizer import TokenizerConfig
+from training.model.world_model import WorldModelConfig
+from training.stages import (
+    checkpoint,
+    consistency,
+    matching,
+    self_forcing,
+    teacher,
+)
 from training.stages import tokenizer as train_tokenizer
 from training.stages import world_model as train_world_model
 from training.stages.device import Place, find_place
 from training.stages.loop import Loop, Training
-from training.data.record import write_npz
-from training.model.tokenizer import TokenizerConfig
-from training.model.world_model import WorldModelConfig
+from training.worlds.push_t import WORLD
 
-WORLD, SIZE = "push-t", 32
+SIZE = 32
 STEPS = 12
 LAST_SAVED, KILLED = 4, 8  # the killed run writes its last checkpoint after 4 steps and dies in its eighth
 EVERY = {"log_every": 1, "evaluate_every": STEPS, "checkpoint_every": 0.0}
@@ -167,7 +170,7 @@ def train_together(folder: Path) -> None:
     for stage, train in STAGES.items():
         models[stage] = train(folder).state_dict()
         if stage == "tokenizer" and place.first:
-            learned = train_tokenizer.load_tokenizer(folder / "tokenizer.pt", WORLD)
+            learned = train_tokenizer.load_tokenizer(folder / "tokenizer.pt", WORLD.name)
             train_tokenizer.write_latents(learned, folder, mirror=False)
         place.wait()
     models["line"] = line(folder, place).state_dict()

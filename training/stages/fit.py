@@ -1,4 +1,4 @@
-"""The loop of the small networks that judge: readers of actions and poses, reward heads. Stages have `loop.py`."""
+"""The loop of small networks that train in a minute, readers and reward heads. Stages have `loop.py`."""
 
 from __future__ import annotations
 
