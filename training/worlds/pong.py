@@ -5,6 +5,9 @@ field together; when it is lost, the environment is reset and serves from the mi
 
 The field of 480x280 is averaged to 96x96, so that nothing of a square picture is empty: five pixels to one across,
 nearly three to one down. The ball is 2 by 3.4 pixels and flies up to 1.8 across and 3 down in a frame.
+
+Why not an Atari game: ale-py is GPL-2.0, and the cartridges that its wheel carries are other people's works with no
+licence beside them. Why not slimevolleygym (Apache-2.0): its last release, of 2020, needs the old gym.
 """
 
 from __future__ import annotations
