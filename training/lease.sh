@@ -34,7 +34,7 @@ if command -v nvidia-smi >/dev/null; then
   nvidia-smi --query-gpu=timestamp,power.draw,utilization.gpu --format=csv --loop=5 >"$out/power.csv" &
   trap 'kill %1' EXIT
 fi
-[[ -f $out/speed.json || ${LEASE_TINY:-} ]] || "$python" -m training.throughput --world "$world" | tail -1 >"$out/speed.json"
+[[ -f $out/speed.json || ${LEASE_TINY:-} ]] || "$python" -m training.judge.throughput | tail -1 >"$out/speed.json"
 
 # A fifth of the time is for what comes after training.
 spent=$(((SECONDS - begin + 59) / 60))
@@ -51,8 +51,8 @@ find "$data" -maxdepth 1 \( -name '*.pt' -o -name '*.pt.json' -o -name 'world.js
 package=$out/worlds/$world left=$((60 * minutes - (SECONDS - begin)))
 if [[ $status == 3 && -f $data/world-model.pt && ! -f $package/metrics.json ]]; then
   timeout $((left > 30 ? left : 30)) bash -c '
-    "$0" -m training.package --world "$1" --data "$2" --out "$3" --stage world-model &&
-    "$0" -m training.evaluate --world "$1" --data "$2" --package "$3" --starts 8 --runs 1 --frames 200' \
+    "$0" -m training.package.manifest --world "$1" --data "$2" --out "$3" --stage world-model &&
+    "$0" -m training.judge.evaluate --world "$1" --data "$2" --package "$3" --starts 8 --runs 1 --frames 200' \
     "$python" "$world" "$data" "$package" >"$out/judged.json" || echo "not judged: no time left" >&2
 fi
 exit $status

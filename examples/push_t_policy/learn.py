@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from training.worlds import push_t
 from training.judge.pose import normalise
 from training.package.reward import near_the_goal
+from training.worlds import push_t
 
 from .policies import Clone
 from .pusher import push
@@ -33,7 +33,7 @@ class Learning:
 
 
 def record(args: Learning) -> tuple[np.ndarray, np.ndarray]:
-    """True poses float32 [n, 6], as `training.pose` normalises them, and what the script wants to do there, [n, 2].
+    """True poses float32 [n, 6], as `training.judge.pose` normalises them, and what the script wants to do, [n, 2].
 
     Every fourth episode begins with the block near its goal. The pusher is led off its way now and then, so that coming
     back is seen as well.

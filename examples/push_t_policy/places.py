@@ -64,7 +64,7 @@ class Dreamed:
         self._real = Real()
         if self._begin(0)[1]["reward_source"] == "none":
             raise ValueError(
-                "expected a world with a reward head, got one without. `python -m training.reward` adds it."
+                "expected a world with a reward head, got one without. `python -m training.package.reward` adds it."
             )
 
     def reset(self, seed: int) -> np.ndarray:

@@ -20,7 +20,7 @@ HELD = 8  # frames that a random action of a noisy policy is held
 
 
 class Clone(nn.Module):
-    """A pose as `training.pose` normalises it, [B, 6], to an action [B, 2]."""
+    """A pose as `training.judge.pose` normalises it, [B, 6], to an action [B, 2]."""
 
     def __init__(self, width: int = 256) -> None:
         super().__init__()

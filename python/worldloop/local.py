@@ -42,7 +42,7 @@ class LocalWorlds:
         if batched and not dream.batch:
             raise ValueError(
                 f"batched: expected a package with a batch graph, got '{self.manifest['name']}' without one; "
-                "training.package --batch 8 adds it."
+                "training.package.manifest --batch 8 adds it."
             )
         self._dream, self._together = dream, dream.batch if batched else 1
         self._worlds = [World(dream) for _ in range(count)]

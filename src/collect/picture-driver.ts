@@ -1,6 +1,6 @@
 /**
- * Drives car-racing by the dreamed picture alone; the same driver as `training/picture_driver.py`. It steers to where
- * the road lies ahead, slower where that bends, and remembers the side on which it last saw the road.
+ * Drives car-racing by the dreamed picture alone; the same driver as `training/worlds/picture_driver.py`. It steers to
+ * where the road lies ahead, slower where that bends, and remembers the side on which it last saw the road.
  */
 import type { Policy } from "./policy";
 

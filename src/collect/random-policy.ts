@@ -1,6 +1,6 @@
 /**
- * Sticky random actions, each held for a while: what `sticky-random` of `training.record` does, for any action table.
- * Half of the time what keys can say (at rest, or at an end), half of the time anything between.
+ * Sticky random actions, each held for a while: what `sticky-random` of `training.data.record` does, for any action
+ * table. Half of the time what keys can say (at rest, or at an end), half of the time anything between.
  */
 import type { ActionSpec } from "../model/manifest";
 import { philox } from "../model/rng";

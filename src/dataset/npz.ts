@@ -1,4 +1,4 @@
-/** One episode as the recorder of `training.record` writes it, so that it is training data: an .npz of three arrays. */
+/** One episode as `training.data.record` writes it, so that it is training data: an .npz of three arrays. */
 import { writeFile } from "node:fs/promises";
 import { zipSync } from "fflate";
 import type { Manifest } from "../model/manifest";
