@@ -12,7 +12,6 @@ from torch import nn
 from tqdm import tqdm
 
 from training.judge.pose import normalise
-from training.package.reward import near_the_goal
 from training.worlds import push_t
 
 from .policies import Clone
@@ -44,7 +43,7 @@ def record(args: Learning) -> tuple[np.ndarray, np.ndarray]:
         rng, held, left = np.random.default_rng([SEED, number]), np.zeros(2), 0
         source.reset(SEED + number)
         if number % 4 == 3:
-            near_the_goal(source, rng)
+            push_t.near_the_goal(source, rng)
         for _ in range(args.frames):
             pose = source.pose()
             wanted = push(pose)
