@@ -23,7 +23,8 @@ MAY_IMPORT = {
 }
 # Recordings hold pictures, actions and where episodes start, no more: where things are is asked by the judge alone.
 STATE = re.compile(r"\b(states|poses?)\b")
-TRUTH = {"source", "live", "pose", "loops", "road", "task"}  # fields of `World` that only recorder and judge may read
+# Fields of `World` that only recorder and judge may read.
+TRUTH = {"source", "live", "pose", "objects", "loops", "road", "task"}
 
 
 def files_of(room: str) -> list[Path]:

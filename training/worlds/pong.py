@@ -225,4 +225,5 @@ WORLD = World(
         ("Close to the left paddle", 574),
     ),
     player=player,
+    objects=found,
 )

@@ -1,7 +1,7 @@
 """What a world is to the pipeline: one typed description, which every environment's module exports as `WORLD`.
 
 The recorder plays `source` by `policies`. The stages read the action table, `mirror` and `player`. The judge also reads
-`pose`, `loops`, `road` and `task`: truth about the environment that no network of a world is ever shown.
+`pose`, `objects`, `loops`, `road` and `task`: truth about the environment that no network of a world is ever shown.
 """
 
 from __future__ import annotations
@@ -101,6 +101,9 @@ class World:
     pose: Mapping[str, float | str] | None = None
     """What `source().pose()` holds, in order: a name and how many units make the picture's width (two numbers, x and
     y), or a name and `"radians"` or `"degrees"` (one number). For the judge."""
+    objects: Callable[[Picture], Mapping[str, tuple[float, float] | None]] | None = None
+    """What a picture shows: name to its middle, x and y in pixels, or None where it can't be seen. `source().objects()`
+    says the same of what is true. For the judge."""
     loops: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Name to actions float32 [T, A] after which the view is the first one again. For the judge."""
     road: Road | None = None  # for the judge
