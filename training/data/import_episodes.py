@@ -54,9 +54,16 @@ class Episode:
 
 
 def import_world(
-    name: str, about: About, data: Path, *, episodes: str, camera: str | None = None, **picture: int | str
+    name: str,
+    about: About,
+    data: Path,
+    *,
+    episodes: str,
+    camera: str | None = None,
+    size: int = OwnWorld.size,
+    fit: str = OwnWorld.fit,
 ) -> OwnWorld:
-    """Makes a data folder of the folder `episodes`; `picture` is size and fit, as `OwnWorld` has them.
+    """Makes a data folder of the folder `episodes`; the other arguments are fields of `OwnWorld`.
 
     `data` must be new or empty, and appears whole or not at all. Raises TrainingError naming file and expectation.
     """
@@ -65,7 +72,8 @@ def import_world(
             f"'{data}': expected a new or empty folder for the world '{name}', got one with files in it."
         )
     folder = open_folder(Path(episodes), about.actions, camera)
-    if not (folder.frame_rate or about.frame_rate):
+    frame_rate = folder.frame_rate or about.frame_rate
+    if not frame_rate:
         raise TrainingError(f"'{episodes}' has no frame rate: say frameRate beside actions in the file of --actions.")
     if folder.frame_rate and about.frame_rate and abs(folder.frame_rate - about.frame_rate) > 0.01:
         raise TrainingError(f"'{episodes}': expected {about.frame_rate:g} frames a second, got {folder.frame_rate:g}.")
@@ -75,11 +83,12 @@ def import_world(
         description=about.description or "A world learned from recorded episodes.",
         environment=f"the episodes of '{Path(episodes).name}'",
         licence=about.licence or "not stated",
-        frame_rate=folder.frame_rate or about.frame_rate,
+        frame_rate=frame_rate,
         actions=about.actions,
         episodes=episodes,
         camera=camera,
-        **picture,
+        size=size,
+        fit=fit,
     )
     read = read_episodes(folder, about.actions, size=world.size, how=world.fit)
     held = split([len(episode.frames) for episode in read], episodes)

@@ -17,10 +17,11 @@ class Video:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.next = 0  # number of the frame that comes next
-        self.capture = cv2.VideoCapture(str(path)) if path.is_file() else None
-        if self.capture is None or not self.capture.isOpened():
-            got = "something that isn't one" if path.is_file() else "nothing there"
-            raise TrainingError(f"'{path}': expected a video, got {got}.")
+        if not path.is_file():
+            raise TrainingError(f"'{path}': expected a video, got nothing there.")
+        self.capture = cv2.VideoCapture(str(path))
+        if not self.capture.isOpened():
+            raise TrainingError(f"'{path}': expected a video, got something that isn't one.")
         self.frame_rate = float(self.capture.get(cv2.CAP_PROP_FPS))
 
     def __iter__(self) -> Iterator[np.ndarray]:

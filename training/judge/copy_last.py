@@ -6,7 +6,7 @@ import numpy as np
 
 
 class CopyLast:
-    """Plays as `OnnxWorld` does, and shows nothing new."""
+    """A `Playable` that shows nothing new."""
 
     def reset(self, *, seed: int, frames: np.ndarray, actions: np.ndarray) -> np.ndarray:
         self.picture = frames[-1]

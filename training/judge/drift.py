@@ -23,7 +23,7 @@ from ..worlds.world import Player, World
 from .following import READABLE
 from .inverse_dynamics import BEFORE, ActionReader
 from .measures import colours, frechet, interval, motion, sharpness, total_variation
-from .onnx_world import OnnxWorld
+from .onnx_world import Playable
 
 LONG_RUN_SEED = HELD_OUT_FROM + 100_000
 MakePlayer = Callable[[np.random.Generator], Player]
@@ -84,6 +84,10 @@ class Reference:
             "motion": float(window.motion / self.motion),
             "reader": float(max(0.0, 1 - unexplained.mean())) if len(unexplained) else 1.0,
         }
+
+    def runs_scored(self) -> list[dict[str, list[float]]]:
+        """The scores of each real run, measure to a value a window."""
+        return [{m: self.scores[m][number] for m in MEASURES} for number in range(len(self.runs))]
 
     def first_breach(self, scores: dict[str, list[float]], *, widest: bool = False) -> tuple[int, str]:
         """Windows of a run before the first that breaks a rule, and the measure that broke it; "" where none did."""
@@ -162,7 +166,7 @@ def player_of(make: MakePlayer | None, episodes: Episodes, first: int, run: int)
 
 
 def dream_windows(
-    world: OnnxWorld,
+    world: Playable,
     policy: Player,
     context: tuple[np.ndarray, np.ndarray],
     *,
@@ -185,7 +189,7 @@ def dream_windows(
 
 
 def drift(
-    make_world: Callable[[], OnnxWorld],
+    make_world: Callable[[], Playable],
     player: MakePlayer | None,
     reader: ActionReader,
     episodes: Episodes,
@@ -261,7 +265,7 @@ def summary(
             "worst_window": worst,
             "course": course,
         }
-    real = [dict(zip(MEASURES, row, strict=True)) for row in zip(*reference.scores.values(), strict=True)] + long_real
+    real = reference.runs_scored() + long_real
 
     def shares(of: list[dict[str, list[float]]], **rule: bool) -> dict[str, tuple[float, float, float] | None]:
         alive = {}

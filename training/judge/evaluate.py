@@ -30,8 +30,8 @@ from .copy_last import CopyLast
 from .drift import MakePlayer, Reference, drift, long_real_runs, real_windows
 from .following import follow
 from .invention import Drive, invent, real_drives
-from .inverse_dynamics import ActionReader, action_reader
-from .onnx_world import OnnxWorld
+from .inverse_dynamics import ActionReader, action_reader, kept_action_reader
+from .onnx_world import OnnxWorld, Playable
 from .pose import TEST_SEED, Posed, PoseReader, PoseTraining, poses, record_poses
 from .pose import pose_reader as reader_of_poses
 from .prediction import HORIZONS, predict, reconstruction
@@ -114,7 +114,7 @@ def by_sight(e: Evaluation) -> MakePlayer | None:
 
 
 def judge(
-    make: Callable[[], OnnxWorld | CopyLast], real: Real, e: Evaluation, *, lengths: list[int], window: int, name: str
+    make: Callable[[], Playable], real: Real, e: Evaluation, *, lengths: list[int], window: int, name: str
 ) -> tuple[dict, np.ndarray]:
     """All that applies to a world, but for prediction; gives the figures and the strip."""
     dream, world = make(), e.world
@@ -179,7 +179,7 @@ def quick(world: World, package: Path, data: Path) -> dict:
     """
     dream, held = OnnxWorld(package), held_out_episodes(world, data)
     metrics = predict(dream, held, QUICK["starts"], horizons=QUICK["horizons"])
-    reader = action_reader(world, data, train=False)
+    reader = kept_action_reader(world, data)
     names = [action["name"] for action in world.actions]
     follows = None if reader is None else follow(dream, reader, held, names, starts=QUICK["starts"], ahead=32)
     metrics["action_following"] = follows

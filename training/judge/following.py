@@ -7,7 +7,7 @@ import numpy as np
 from ..data.episodes import Episodes
 from ..data.held_out import AHEAD, CONTEXT, spread
 from .inverse_dynamics import BEFORE, ActionReader
-from .onnx_world import OnnxWorld
+from .onnx_world import Playable
 
 LAGS = range(-2, 5)
 READABLE = 0.1  # an axis that even real frames don't show can't be judged
@@ -61,7 +61,7 @@ def by_lag(read: np.ndarray, pressed: np.ndarray, levels: list[np.ndarray | None
 
 
 def follow(
-    world: OnnxWorld, reader: ActionReader, episodes: Episodes, names: list[str], *, starts: int, ahead: int = AHEAD
+    world: Playable, reader: ActionReader, episodes: Episodes, names: list[str], *, starts: int, ahead: int = AHEAD
 ) -> dict:
     """Action following under the episodes' actions, on the dream and on the real frames they gave.
 
@@ -120,5 +120,6 @@ def compare(dreamed: np.ndarray, real: np.ndarray, pressed: np.ndarray, names: l
         draws = np.random.default_rng(0).integers(0, len(every), (300, len(every)))
         low, high = np.quantile([ratio(rows) for rows in draws], [0.025, 0.975])
         lags = {k: float(score[counted].mean()) for k, score in by_lag(dreamed, pressed, levels).items()}
-        result |= {"ratio": (ratio(every), float(low), float(high)), "by_lag": lags, "lag": max(lags, key=lags.get)}
+        best = max(lags, key=lambda lag: lags[lag])
+        result |= {"ratio": (ratio(every), float(low), float(high)), "by_lag": lags, "lag": best}
     return result

@@ -14,7 +14,7 @@ from ..data.held_out import CONTEXT
 from ..data.record import HELD_OUT_FROM
 from ..worlds.world import Road, World
 from .measures import interval, motion, sharpness, wasserstein
-from .onnx_world import OnnxWorld
+from .onnx_world import Playable
 
 PART_AFTER = 100  # frames after which two seeds from one state are compared
 BEND = 0.2  # of full lock, half a second long: counts as a turn
@@ -66,7 +66,7 @@ def real_drives(world: World, road: Road, *, runs: int, frames: int) -> list[Dri
 
 
 def invent(
-    dream: OnnxWorld,
+    dream: Playable,
     road: Road,
     held: Episodes,
     reals: list[Drive],

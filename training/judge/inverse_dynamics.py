@@ -49,6 +49,9 @@ class ReaderTraining:
 class ActionReader(nn.Module):
     """Six frames to an action, in units of its standard deviation over the training data."""
 
+    mean: Tensor  # of the actions trained on, [A]
+    std: Tensor
+
     def __init__(self, height: int, width: int, actions: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
@@ -86,11 +89,12 @@ class ActionReader(nn.Module):
         Row i is about the action that leads from frame i + 1 to i + 2.
         """
         stacks = halved(frames).unfold(0, FRAMES, 1).movedim(-1, 1)  # [T - 5, 6, 3, H/2, W/2]
-        parts = []
+        actions, features = [], []
         for i in range(0, len(stacks), batch):
-            action, features = self(stacks[i : i + batch])
-            parts.append((action * self.std + self.mean, features))
-        return tuple(torch.cat(p).numpy().astype(np.float64) for p in zip(*parts, strict=True))
+            action, feature = self(stacks[i : i + batch])
+            actions.append(action * self.std + self.mean)
+            features.append(feature)
+        return torch.cat(actions).numpy().astype(np.float64), torch.cat(features).numpy().astype(np.float64)
 
 
 def halved(frames: np.ndarray) -> Tensor:
@@ -108,7 +112,8 @@ def train_reader(episodes: Episodes, args: ReaderTraining) -> ActionReader:
     """Fits a reader to real episodes, on the device there is; the reader itself then works on the CPU."""
     torch.manual_seed(args.seed)
     device = find_place().device
-    model = ActionReader(*episodes.frames.shape[1:3], episodes.actions.shape[1])
+    height, width = episodes.frames.shape[1:3]
+    model = ActionReader(height, width, episodes.actions.shape[1])
     model.mean.copy_(torch.from_numpy(episodes.actions.mean(0)))
     model.std.copy_(torch.from_numpy(episodes.actions.std(0) + 1e-3))
     model.to(device)
@@ -129,15 +134,23 @@ def train_reader(episodes: Episodes, args: ReaderTraining) -> ActionReader:
     return model.eval().cpu()
 
 
-def action_reader(
-    world: World, data: Path, args: ReaderTraining | None = None, *, train: bool = True
-) -> ActionReader | None:
+def action_reader(world: World, data: Path, args: ReaderTraining | None = None) -> ActionReader:
     """The reader of a world: from the data folder if it was trained on what lies there, else trained now and kept.
 
-    Where nothing to train on lies there, it is recorded. With `train=False` the reader is never trained: None when none
-    is kept. Raises TrainingError for a world without recordings and without an environment.
+    Where nothing to train on lies there, it is recorded. Raises TrainingError for a world without recordings and
+    without an environment.
     """
-    args = args or ReaderTraining()
+    reader = _action_reader(world, data, args or ReaderTraining(), train=True)
+    assert reader is not None
+    return reader
+
+
+def kept_action_reader(world: World, data: Path, args: ReaderTraining | None = None) -> ActionReader | None:
+    """The reader that `action_reader` left in the data folder; None where there is none for what lies there now."""
+    return _action_reader(world, data, args or ReaderTraining(), train=False)
+
+
+def _action_reader(world: World, data: Path, args: ReaderTraining, *, train: bool) -> ActionReader | None:
     files = sorted(data.glob("train-*.npz"), key=lambda file: (len(file.name), file.name))[: args.recordings]
     if train and not files and world.source is not None:
         jobs = to_train_on(world.name, data, args.recordings)

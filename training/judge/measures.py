@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from ..model import tokenizer
 
@@ -71,10 +72,10 @@ def wasserstein(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def interval(
-    values: np.ndarray, statistic: Callable[..., np.ndarray] = np.median, *, draws: int = 2000, seed: int = 0
+    values: ArrayLike, statistic: Callable[..., np.ndarray] = np.median, *, draws: int = 2000, seed: int = 0
 ) -> tuple[float, float, float]:
     """A statistic of independent values [N] and its bootstrap 95 % interval (percentiles of resampled values)."""
-    values = np.asarray(values, np.float64)
-    resampled = statistic(np.random.default_rng(seed).choice(values, (draws, len(values))), axis=1)
+    sample = np.asarray(values, np.float64)
+    resampled = statistic(np.random.default_rng(seed).choice(sample, (draws, len(sample))), axis=1)
     low, high = np.quantile(resampled, [0.025, 0.975])
-    return float(statistic(values, axis=0)), float(low), float(high)
+    return float(statistic(sample, axis=0)), float(low), float(high)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-import onnxruntime
 from worldloop.package import Package
 from worldloop.world import Beginning, Dream, World
 
@@ -21,32 +22,38 @@ class Remembering(Dream):
         super().__init__(package, threads=threads)
         self._kept: dict[bytes, list[np.ndarray]] = {}
 
-    def encoded(self, frames: np.ndarray) -> list[np.ndarray]:
-        key = hashlib.sha256(frames).digest()
+    def encoded(self, pictures: Iterable[np.ndarray]) -> list[np.ndarray]:
+        frames = np.stack(list(pictures))
+        key = hashlib.sha256(frames.tobytes()).digest()
         if key not in self._kept:
             self._kept[key] = super().encoded(frames)
         return self._kept[key]
 
 
+class Playable(Protocol):
+    """What is judged: a package, or a baseline that plays like one."""
+
+    def reset(self, *, seed: int, frames: np.ndarray, actions: np.ndarray) -> np.ndarray:
+        """History of n pictures uint8 [n, H, W, 3] and the n - 1 actions between them; gives the last picture."""
+        ...
+
+    def step(self, action: np.ndarray) -> np.ndarray:
+        """The next picture."""
+        ...
+
+
 class OnnxWorld:
     """`reset`, then `step` for ever. Pictures are uint8 [H, W, 3], actions float32 [A] in the order of the manifest."""
 
-    def __init__(self, folder: Path, *, threads: int = 1, tick: str | None = None) -> None:
-        """`tick` names another tick graph of the same folder, for comparisons.
-
-        Raises TrainingError when `folder` holds no package.
-        """
+    def __init__(self, folder: Path, *, threads: int = 1) -> None:
+        """Raises TrainingError when `folder` holds no package."""
         if not (folder / "world.json").is_file():
             raise TrainingError(f"expected a world package, got '{folder}', which has no world.json.")
         self.manifest = json.loads((folder / "world.json").read_text())
-        graphs = self.manifest
-        if tick:
-            inputs = onnxruntime.InferenceSession(folder / tick, providers=["CPUExecutionProvider"]).get_inputs()
-            evaluations = next(i.shape[0] for i in inputs if i.name == "noise")  # its own number
-            graphs = {**graphs, "tick": {**graphs["tick"], "file": tick}, "evaluations": evaluations}
-        files = {graphs[graph]["file"] for graph in ("tick", "encoder", "reward") if graph in graphs}
+        graphs = [self.manifest[name] for name in ("tick", "encoder", "reward") if name in self.manifest]
+        files = {graph["file"] for graph in graphs}
         contents = {file: (folder / file).read_bytes() for file in files}
-        self._world = World(Remembering(Package(manifest=graphs, sha256="", files=contents), threads=threads))
+        self._world = World(Remembering(Package(manifest=self.manifest, sha256="", files=contents), threads=threads))
 
     def reset(self, *, seed: int, frames: np.ndarray, actions: np.ndarray) -> np.ndarray:
         """History of n pictures uint8 [n, H, W, 3] and the n - 1 actions between them; gives the last picture."""
@@ -57,7 +64,9 @@ class OnnxWorld:
 
     @property
     def latent(self) -> np.ndarray:
-        """float32 [1, N, C], the newest."""
+        """float32 [1, N, C], the newest. Raises ValueError before the first `reset`."""
+        if self._world.latent is None:
+            raise ValueError("expected a world that was reset, got a new one.")
         return self._world.latent
 
     @property

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -23,9 +24,9 @@ from ..data.record import HELD_OUT_FROM
 from ..errors import TrainingError
 from ..stages import checkpoint
 from ..stages.fit import fit
-from ..worlds.world import World
+from ..worlds.world import PosedSource, World
 from .measures import interval
-from .onnx_world import OnnxWorld
+from .onnx_world import Playable
 
 STAGE = "pose-reader"
 TRAIN_SEED, TEST_SEED = 3_000_000, HELD_OUT_FROM + 4
@@ -89,7 +90,7 @@ def errors(read: np.ndarray, true: np.ndarray, layout: Layout) -> dict[str, np.n
 def record_poses(world: World, *, episodes: int, seed: int, length: int = EPISODE) -> Posed:
     """Plays the real environment under the mixed policy, notes where things are, drops episodes that end early."""
     layout = layout_of(world)
-    source, parts = world.live(), []
+    source, parts = cast(PosedSource, world.live()), []
     bar = tqdm(total=episodes, unit="episode", desc="poses", file=sys.stderr, disable=not sys.stderr.isatty())
     for number in range(4 * episodes):
         if len(parts) == episodes:
@@ -189,7 +190,7 @@ def pose_reader(world: World, data: Path, args: PoseTraining | None = None) -> P
 
 
 def poses(
-    dream: OnnxWorld, layout: Layout, reader: PoseReader, posed: Posed, *, ahead: int = 64, bar: tqdm | None = None
+    dream: Playable, layout: Layout, reader: PoseReader, posed: Posed, *, ahead: int = 64, bar: tqdm | None = None
 ) -> dict:
     """Median errors `ahead` frames on, (median, low, high), of the dream and of the reader on the real frames there."""
     at = CONTEXT - 1 + ahead

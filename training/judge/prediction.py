@@ -15,14 +15,14 @@ from ..model.tokenizer import to_uint8
 from ..package.weights import FILE as TRAINING_FILE
 from ..package.weights import load_package
 from .measures import interval, psnr, sharpness, ssim
-from .onnx_world import OnnxWorld
+from .onnx_world import Playable
 
 HORIZONS = (1, 4, 8, 16, 32, 64)
 SHUFFLED_AT = 8  # frames ahead at which other actions are compared with the true ones
 
 
 def predict(
-    world: OnnxWorld,
+    world: Playable,
     held: Episodes,
     starts: int,
     *,

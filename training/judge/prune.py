@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from ..errors import TrainingError, exit_status
 from ..model.tokenizer import Tokenizer
-from ..model.world_model import Layer, WorldModel, WorldModelConfig, patchify
+from ..model.world_model import Head, Layer, Layers, Trunk, WorldModel, WorldModelConfig, patchify
 from ..package.export import export_tick, tick_inputs
 from ..stages.device import compiled, find_place
 from ..stages.loop import Loop, Training, follow
@@ -146,24 +146,29 @@ def _taylor(model: WorldModel, loss: Callable[[], Tensor]) -> dict[nn.Module, Te
     loss().backward()
     for hook in hooks:
         hook.remove()
-    return {module: (x * x.grad).abs().flatten(0, -2).mean(0).detach() for module, x in inputs.items()}
+    scores = {}
+    for module, x in inputs.items():
+        assert x.grad is not None  # it was retained
+        scores[module] = (x * x.grad).abs().flatten(0, -2).mean(0).detach()
+    return scores
 
 
 @torch.no_grad()
 def _drop_layers(
-    part: nn.Module, count: int, needed: set[int], loss: Callable[[], Tensor]
-) -> tuple[nn.ModuleList, list[int]]:
+    part: Trunk | Head, count: int, needed: set[int], loss: Callable[[], Tensor]
+) -> tuple[Layers, list[int]]:
     """The layers of a part that stay, one dropped after another, and their old numbers; `needed` are never dropped."""
-    whole, left = part.layers, list(range(len(part.layers)))
+    layers = list(part.layers)
+    left = list(range(len(layers)))
 
     def without(i: int) -> float:
-        part.layers = nn.ModuleList(whole[j] for j in left if j != i)
+        part.layers = Layers(layers[j] for j in left if j != i)
         return loss().item()
 
     while len(left) > count:
         left.remove(min((i for i in left if i not in needed), key=without))
-    part.layers = whole
-    return nn.ModuleList(whole[j] for j in left), left
+    part.layers = Layers(layers)
+    return Layers(layers[j] for j in left), left
 
 
 def tick_ratio(whole: WorldModel, pruned: WorldModel, tokenizer: Tokenizer) -> tuple[float, float]:

@@ -15,7 +15,7 @@ from ..data.held_out import CONTEXT
 from ..data.record import HELD_OUT_FROM
 from ..worlds.world import World
 from .measures import interval, ssim
-from .onnx_world import OnnxWorld
+from .onnx_world import Playable
 
 SEED = HELD_OUT_FROM + 3
 BEFORE_LOOP = 40  # frames that the start policy plays first, so that loops begin in many places
@@ -52,7 +52,7 @@ def real_loops(world: World, starts: int) -> dict[str, list[tuple[np.ndarray, np
 
 
 def revisit(
-    dream: OnnxWorld, paths: Mapping[str, np.ndarray], loops: dict, *, window: int, bar: tqdm | None = None
+    dream: Playable, paths: Mapping[str, np.ndarray], loops: dict, *, window: int, bar: tqdm | None = None
 ) -> dict:
     """Per loop of `paths` (`World.loops`) the gated score (mean, low, high) of the dream and of the real environment.
 

@@ -12,12 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .world_model import Layer, RMSNorm, WorldModelConfig, attend_all, level_embedding
+from .world_model import Layer, Layers, RMSNorm, WorldModelConfig, attend_all, level_embedding
 
 FRAMES = 16  # of a clip
 
 
 class Teacher(nn.Module):
+    low: Tensor  # as in `WorldModel`
+    high: Tensor
+
     def __init__(self, config: WorldModelConfig) -> None:
         super().__init__()
         c = self.config = config
@@ -26,7 +29,7 @@ class Teacher(nn.Module):
         self.time = nn.Parameter(0.02 * torch.randn(FRAMES, 1, c.width))
         self.action = nn.Sequential(nn.Linear(c.actions, c.condition), nn.SiLU(), nn.Linear(c.condition, c.condition))
         self.level = nn.Sequential(nn.Linear(32, c.condition), nn.SiLU(), nn.Linear(c.condition, c.condition))
-        self.layers = nn.ModuleList(Layer(c, windowed=False) for _ in range(c.trunk_layers + c.head_layers))
+        self.layers = Layers(Layer(c, windowed=False) for _ in range(c.trunk_layers + c.head_layers))
         self.norm = RMSNorm(c.width)
         self.out = nn.Linear(c.width, c.token_channels)
         nn.init.zeros_(self.out.weight)
@@ -44,8 +47,9 @@ class Teacher(nn.Module):
         for number, layer in enumerate(self.layers):
             shift1, scale1, gate1, *rest = layer.modulate(condition)
             q, k, v = layer.project(layer.norm1(x) * (1 + scale1) + shift1)
-            whole = number % 2 == 1  # every other layer looks at all frames, the rest at their own
-            mixed = attend_all(layer, *(t.flatten(1, 2) if whole else t.flatten(0, 1) for t in (q, k, v)), None)
+            first = number % 2  # every other layer looks at all frames, the rest at their own
+            q, k, v = (t.flatten(first, first + 1) for t in (q, k, v))
+            mixed = attend_all(layer, q, k, v, None)
             x = layer.feed_forward(x + gate1 * layer.out(mixed.reshape(x.shape)), *rest)
         return self.out(self.norm(x))
 

@@ -48,6 +48,9 @@ class Block(nn.Module):
 
 
 class Tokenizer(nn.Module):
+    mean: Tensor  # of the tanh latent over the training set, per channel [C, 1, 1]; set once, after training
+    std: Tensor
+
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
         self.config = c = config
@@ -71,7 +74,6 @@ class Tokenizer(nn.Module):
             nn.Conv2d(c.decoder_narrow, 48, 3, padding=1),
             nn.PixelShuffle(4),  # [B, 3, size, size]
         )
-        # Statistics of the tanh latent over the training set; set once, after training.
         self.register_buffer("mean", torch.zeros(c.channels, 1, 1))
         self.register_buffer("std", torch.ones(c.channels, 1, 1))
 
@@ -116,9 +118,11 @@ class Tokenizer(nn.Module):
         return loss, {"loss": loss.detach(), "psnr": -10 * mse.log10()}
 
 
-def bounds(tokenizer: nn.Module) -> tuple[Tensor, Tensor]:
+def bounds(tokenizer: Tokenizer) -> tuple[Tensor, Tensor]:
     """Lowest and highest of a tokenizer's latents, [C] each: before they are normalised they lie in (-1, 1)."""
-    return tuple(((limit - tokenizer.mean) / tokenizer.std).flatten() for limit in (-1, 1))
+    low = (-1 - tokenizer.mean) / tokenizer.std
+    high = (1 - tokenizer.mean) / tokenizer.std
+    return low.flatten(), high.flatten()
 
 
 def to_float(picture: Tensor) -> Tensor:

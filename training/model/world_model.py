@@ -15,6 +15,7 @@ head on a causal trunk after MAR (Li et al. 2024).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import torch
@@ -155,6 +156,13 @@ class Layer(nn.Module):
         return x + gate * self.down(F.silu(a) * b)
 
 
+class Layers(nn.ModuleList):
+    """A list of layers that says what it holds."""
+
+    def __iter__(self) -> Iterator[Layer]:
+        return (layer for layer in super().__iter__() if isinstance(layer, Layer))
+
+
 class Trunk(nn.Module):
     def __init__(self, c: WorldModelConfig) -> None:
         super().__init__()
@@ -163,7 +171,7 @@ class Trunk(nn.Module):
         self.position = nn.Parameter(0.02 * torch.randn(c.tokens, c.width))
         self.action = nn.Sequential(nn.Linear(c.actions, c.condition), nn.SiLU(), nn.Linear(c.condition, c.condition))
         self.level = nn.Linear(16, c.condition)
-        self.layers = nn.ModuleList(Layer(c, windowed=i in c.window_layers) for i in range(c.trunk_layers))
+        self.layers = Layers(Layer(c, windowed=i in c.window_layers) for i in range(c.trunk_layers))
 
     def condition(self, action: Tensor, level: Tensor) -> Tensor:
         """action [..., A] and the noise level of the history [...] to [..., condition]."""
@@ -233,7 +241,7 @@ class Head(nn.Module):
         self.c = c
         self.embed = nn.Linear(c.width + 2 * c.token_channels, c.width)
         self.level = nn.Sequential(nn.Linear(32, c.condition), nn.SiLU(), nn.Linear(c.condition, c.condition))
-        self.layers = nn.ModuleList(Layer(c, windowed=False) for _ in range(c.head_layers))
+        self.layers = Layers(Layer(c, windowed=False) for _ in range(c.head_layers))
         self.norm = RMSNorm(c.width)
         self.out = nn.Linear(c.width, c.token_channels)
         nn.init.zeros_(self.out.weight)
@@ -270,8 +278,10 @@ def attend_all(layer: Layer, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | Non
 
 def augment(history: Tensor, noise_scale: float) -> tuple[Tensor, Tensor]:
     """Noise on a history [B, T, N, C], up to `noise_scale` and none in a quarter of the rows; and its levels [B, T]."""
-    batch, time, at = *history.shape[:2], {"device": history.device}
-    level = torch.rand(batch, time, **at) * noise_scale * (torch.rand(batch, 1, **at) < 0.75)
+    batch, time = history.shape[:2]
+    device = history.device
+    noised = torch.rand(batch, 1, device=device) < 0.75
+    level = torch.rand(batch, time, device=device) * noise_scale * noised
     return history + level[..., None, None] * torch.randn_like(history), level
 
 
@@ -286,11 +296,13 @@ def schedule(evaluations: int) -> list[float]:
 
 
 class WorldModel(nn.Module):
+    low: Tensor  # [token channels]: beyond these bounds no picture lies; set before training
+    high: Tensor
+
     def __init__(self, config: WorldModelConfig, *, latent_limit: float = 4.0) -> None:
         super().__init__()
         self.config = config
         self.trunk, self.head = Trunk(config), Head(config)
-        # Beyond these bounds no picture lies. Set per channel before training.
         self.register_buffer("low", torch.full((config.token_channels,), -latent_limit))
         self.register_buffer("high", torch.full((config.token_channels,), latent_limit))
 
@@ -332,10 +344,11 @@ class WorldModel(nn.Module):
         levels, where what is new is decided.
         """
         batch, time = history.shape[:2]
-        at = {"device": history.device}
         noisy, history_level = augment(history, noise_scale)
         features, _ = self.trunk(noisy, action, history_level)
-        level = torch.rand(batch * time, **at).square() * (torch.rand(batch * time, **at) < 0.5)
+        device = history.device
+        partly = torch.rand(batch * time, device=device) < 0.5
+        level = torch.rand(batch * time, device=device).square() * partly
         clean = target.flatten(0, 1)
         share = level[:, None, None]
         noised = (1 - share) * torch.randn_like(clean) + share * clean

@@ -6,7 +6,6 @@ ONNX agree, weights are rounded to float16 in torch first (`round_weights`).
 
 from __future__ import annotations
 
-import io
 import logging
 import warnings
 from pathlib import Path
@@ -148,9 +147,8 @@ def export_graph(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str
             optimize=True,
             verbose=False,
         )
-    buffer = io.BytesIO()
-    program.save(buffer)
-    model = onnx.load_from_string(buffer.getvalue())
+    assert program is not None  # it is, with dynamo
+    model = program.model_proto
     name_weights(model, module.state_dict())
     _store_half(model.graph)
     for node in model.graph.node:  # the exporter's notes: sources, stack traces

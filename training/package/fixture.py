@@ -107,6 +107,7 @@ def export(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str], pat
         output_names=outputs,
         verbose=False,
     )
+    assert program is not None  # it is, with dynamo
     model = program.model_proto
     for item in (
         model,

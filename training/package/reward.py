@@ -68,6 +68,9 @@ class Steps:
 class RewardHead(nn.Module):
     """Each token alone, where it lies in the picture being known, then all of them together."""
 
+    mean: Tensor  # of the rewards trained on: the network gives multiples of `scale` about it
+    scale: Tensor
+
     def __init__(self, tokens: int, channels: int, actions: int, *, width: int = 96, narrow: int = 16) -> None:
         super().__init__()
         self.read = nn.Linear(2 * channels, width)
@@ -75,7 +78,6 @@ class RewardHead(nn.Module):
         self.action = nn.Linear(actions, width)
         self.token = nn.Sequential(nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, narrow))
         self.all = nn.Sequential(nn.Linear(tokens * narrow, width), nn.GELU(), nn.Linear(width, 2))
-        # Of the rewards trained on: the network gives multiples of the one about the other.
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("scale", torch.ones(()))
 
@@ -142,7 +144,8 @@ def train(steps: Steps, args: RewardTraining) -> RewardHead:
     torch.manual_seed(0)
     tensors = [torch.from_numpy(x) for x in (steps.latent, steps.action, steps.following, steps.reward)]
     done = torch.from_numpy(steps.done).float()
-    head = RewardHead(*steps.latent.shape[1:], steps.action.shape[1])
+    tokens, channels = steps.latent.shape[1:]
+    head = RewardHead(tokens, channels, steps.action.shape[1])
     head.mean.copy_(tensors[3].mean())
     head.scale.copy_(tensors[3].std().clamp(min=1e-6))
 

@@ -49,12 +49,12 @@ def consistency_loss(
     """rows: latents [B, T + 1, N, C] and actions [B, T, A]. A number: mean squared distance to the target."""
     latents, action = rows
     batch, time = action.shape[:2]
-    at = {"device": latents.device}
+    device = latents.device
     history, history_level = augment(latents[:, :-1], args.noise_scale)
     before, clean = history.flatten(0, 1), latents[:, 1:].flatten(0, 1)
 
-    rung = torch.randint(0, args.rungs, (batch * time,), **at)
-    rung = torch.where(torch.rand(batch * time, **at) < args.first_share, 0, rung)
+    rung = torch.randint(0, args.rungs, (batch * time,), device=device)
+    rung = torch.where(torch.rand(batch * time, device=device) < args.first_share, 0, rung)
     level, following = rung / args.rungs, (rung + 1) / args.rungs
     low, high = level[:, None, None], following[:, None, None]
     noised = low * clean + (1 - low) * torch.randn_like(clean)

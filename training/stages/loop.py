@@ -149,8 +149,9 @@ class Loop:
                 save = late or time.monotonic() - saved_at > args.checkpoint_every
                 if self.step % args.log_every == 0 or save or last:
                     self._report(writer, bar)
-                if self.evaluate and (self.step % args.evaluate_every == 0 or last):
-                    scores = self.evaluate()
+                evaluate = self.evaluate
+                if evaluate is not None and (self.step % args.evaluate_every == 0 or last):
+                    scores = evaluate()
                     for name, value in scores.items():
                         writer.add_scalar(f"{self.stage}/{name}", value, self.step)
                     line = "  ".join(f"{name} {value:.2f}" for name, value in scores.items())

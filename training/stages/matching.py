@@ -87,7 +87,7 @@ def train(args: MatchingTraining) -> WorldModel:
     )
     forcing, dreaming = compiled(model.loss, args.compile), compiled(dream, args.compile)
     fake_loss, pulling = compiled(fake.loss, args.compile), compiled(pull, args.compile)
-    logs: dict[str, Tensor] = {}  # of the newest step of each of the two
+    logs: dict[str, Tensor | float] = {}  # of the newest step of each of the two
     for step, rng in loop:
         grid, actions = (drawn.to(place.device) for drawn in rows.draw(rng, args.rows))
         latents = patchify(grid, c)

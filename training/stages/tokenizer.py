@@ -53,7 +53,7 @@ def train(args: TokenizerTraining, config: TokenizerConfig | None = None) -> Tok
         raise TrainingError(f"expected pictures of {config.size} x {config.size}, got {episodes.frames.shape[1:3]}.")
     model = Tokenizer(config)
     optims = optimisers(model, muon_lr=args.muon_lr, adam_lr=args.adam_lr, first_and_last=FIRST_AND_LAST)
-    model = model.to(place.device, memory_format=torch.channels_last)
+    model = model.to(place.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loop = Loop(
         STAGE,
         args,

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..data.episodes import Episodes, load_episodes
+from ..model.teacher import Teacher
 from ..model.tokenizer import Tokenizer, TokenizerConfig, bounds, psnr, to_uint8
 from ..model.world_model import WorldModel, WorldModelConfig, patchify, unpatchify
 from . import checkpoint
@@ -88,7 +89,7 @@ def held_rows(args: Training) -> LatentRows:
     return LatentRows(args.data, "held-*", 4 + HORIZONS[-1], pictures=True)
 
 
-def set_bounds(model: WorldModel, tokenizer: Tokenizer) -> None:
+def set_bounds(model: WorldModel | Teacher, tokenizer: Tokenizer) -> None:
     """The limits of the tokenizer's latents, per token channel."""
     cells = model.config.patch**2
     for limit, bound in zip((model.low, model.high), bounds(tokenizer), strict=True):

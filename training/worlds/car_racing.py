@@ -64,6 +64,7 @@ class _PictureOnly(CarRacing):
 
     def _render_indicators(self, W, H):
         # Called when road and car are drawn and before the score is: the moment to take the picture.
+        assert self.surf is not None  # it was drawn on just now
         small = pygame.transform.smoothscale(self.surf, (STATE_W, STATE_H))
         self.picture = np.ascontiguousarray(pygame.surfarray.pixels3d(small).transpose(1, 0, 2))
 
@@ -109,6 +110,7 @@ class Source:
 
     def pose(self) -> tuple[np.ndarray, float, float]:
         """Position [2], heading (radians, 0 is up the y axis), speed (units/s, forward is positive)."""
+        assert self.env.car is not None  # there is one from the first reset on
         hull = self.env.car.hull
         forward = np.array([-math.sin(hull.angle), math.cos(hull.angle)])
         velocity = np.array([hull.linearVelocity[0], hull.linearVelocity[1]])

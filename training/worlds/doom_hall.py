@@ -185,7 +185,7 @@ class Explorer:
 
     def _there_and_back(self, source: Source) -> Iterator[np.ndarray]:
         """One way to move for a while, then its opposite for as long."""
-        way = self.rng.uniform(-1, 1, 3) * self.rng.permutation([1, 1, self.rng.integers(2)])
+        way = self.rng.uniform(-1, 1, 3) * self.rng.permutation(np.array([1, 1, self.rng.integers(2)]))
         frames = self.rng.integers(6, 30)
         for sign in (1, -1):
             for _ in range(frames):

@@ -38,6 +38,8 @@ class GymSource:
     """
 
     def __init__(self, world: OwnWorld) -> None:
+        if world.gym is None:
+            raise TrainingError(f"expected a world of an environment, got '{world.name}', which came from a folder.")
         self.world = world
         self.env = open_environment(world.gym)
         self.done = False
@@ -78,6 +80,8 @@ class GymSource:
             low, high = space.low.flatten(), space.high.flatten()
             values = np.clip(action * np.maximum(np.abs(low), np.abs(high)), low, high)
             return values.reshape(space.shape).astype(space.dtype)
+        if not isinstance(space, Discrete):
+            raise TrainingError(f"'{self.world.gym}': expected an action space Box or Discrete, got {space}.")
         choices = np.delete(np.arange(space.n), self.world.idle)
         pressed = choices[int(action.argmax())] if action.max() >= 0.5 else self.world.idle
         return space.start + pressed
@@ -122,8 +126,15 @@ def table_of(env: gymnasium.Env, name: str, idle: int) -> list[ActionSpec]:
         choices = [choice for choice in range(space.n) if choice != idle]
         keys = ("Space",) if len(choices) == 1 else BUTTON_KEYS
         return [
-            {"name": f"choice_{choice}", "min": 0.0, "max": 1.0, "rest": 0.0, "unit": f"pressed: action {choice}"}
-            | {"keys": {key: 1.0 for key in keys[n : n + 1]}, "gamepad": BUTTON_CONTROLS[n % len(BUTTON_CONTROLS)]}
+            {
+                "name": f"choice_{choice}",
+                "min": 0.0,
+                "max": 1.0,
+                "rest": 0.0,
+                "unit": f"pressed: action {choice}",
+                "keys": {key: 1.0 for key in keys[n : n + 1]},
+                "gamepad": BUTTON_CONTROLS[n % len(BUTTON_CONTROLS)],
+            }
             for n, choice in enumerate(choices)
         ]
     if not isinstance(space, Box):
@@ -132,24 +143,37 @@ def table_of(env: gymnasium.Env, name: str, idle: int) -> list[ActionSpec]:
         )
     if not (np.isfinite(space.low).all() and np.isfinite(space.high).all() and (space.low < space.high).all()):
         raise TrainingError(f"'{name}': expected finite bounds, low < high, of its actions, got {space}. Wrap it.")
-    table = []
+    table: list[ActionSpec] = []
     for n, (low, high) in enumerate(zip(space.low.flatten().tolist(), space.high.flatten().tolist(), strict=True)):
         most = max(abs(low), abs(high))
         least, top = low / most, high / most
         rest = min(max(0.0, least), top)
         held = zip(AXIS_KEYS[n], (least, top), strict=True) if n < len(AXIS_KEYS) else ()
         table.append(
-            {"name": f"axis_{n}", "min": least, "max": top, "rest": rest, "unit": f"share of {most:g}"}
-            | {"keys": {key: value for key, value in held if value != rest}}
-            | {"gamepad": AXIS_CONTROLS[n % len(AXIS_CONTROLS)]}
+            {
+                "name": f"axis_{n}",
+                "min": least,
+                "max": top,
+                "rest": rest,
+                "unit": f"share of {most:g}",
+                "keys": {key: value for key, value in held if value != rest},
+                "gamepad": AXIS_CONTROLS[n % len(AXIS_CONTROLS)],
+            }
         )
     return table
 
 
 def describe(
-    name: str, about: About | None, *, gym: str, frame_skip: int = 1, idle: int = 0, **picture: int | str
+    name: str,
+    about: About | None,
+    *,
+    gym: str,
+    frame_skip: int = 1,
+    idle: int = 0,
+    size: int = OwnWorld.size,
+    fit: str = OwnWorld.fit,
 ) -> OwnWorld:
-    """The world of an environment, once it was seen to play: `picture` is size and fit, as `OwnWorld` has them.
+    """The world of an environment, once it was seen to play.
 
     Raises TrainingError for an environment that can't be recorded, or a table that isn't one of its actions.
     """
@@ -178,7 +202,8 @@ def describe(
         gym=gym,
         frame_skip=frame_skip,
         idle=idle,
-        **picture,
+        size=size,
+        fit=fit,
     )
     lasted = longest_random_episode(world)
     if lasted < ENOUGH:

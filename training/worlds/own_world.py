@@ -12,6 +12,7 @@ import os
 import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from ..errors import TrainingError
 from .pictures import FITS
@@ -58,7 +59,7 @@ class OwnWorld:
 class About:
     """What the file of `--actions` says: the action table, and what else a card and a recorder want to know."""
 
-    actions: list[dict]
+    actions: list[ActionSpec]
     title: str | None = None
     description: str | None = None
     licence: str | None = None
@@ -91,7 +92,7 @@ def read_about(path: Path) -> About:
     return about
 
 
-def checked_table(actions: object, where: str) -> list[dict]:
+def checked_table(actions: Any, where: str) -> list[ActionSpec]:
     """The table if it is one that the manifest takes (`src/model/manifest.ts`), else a TrainingError."""
 
     def refuse(number: int, expected: str, got: object) -> TrainingError:

@@ -80,7 +80,7 @@ class PictureExplorer:
             yield turn, 0.0, 0.0
 
     def _there_and_back(self) -> Iterator[tuple[float, float, float]]:
-        way = self.rng.uniform(-1, 1, 3) * self.rng.permutation([1, 1, self.rng.integers(2)])
+        way = self.rng.uniform(-1, 1, 3) * self.rng.permutation(np.array([1, 1, self.rng.integers(2)]))
         frames = self.rng.integers(6, 30)
         for sign in (1, -1):
             for _ in range(frames):

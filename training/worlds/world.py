@@ -51,6 +51,12 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
+class PosedSource(Source, Protocol):
+    """A source that knows where things are; `World.pose` says in which order. For the judge."""
+
+    def pose(self) -> np.ndarray: ...
+
+
 @dataclass(frozen=True)
 class Task:
     """What an environment pays, and for what: the reward head of a package learns it."""
