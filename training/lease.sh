@@ -46,7 +46,7 @@ status=0
 
 # What is worth taking home; recordings are made again.
 mkdir -p "$out/data"
-find "$data" -maxdepth 1 \( -name '*.pt' -o -name '*.pt.json' -o -name 'world.json' \) -exec cp {} "$out/data/" \;
+find "$data" -maxdepth 1 \( -name '*.pt' -o -name '*.pt.json' -o -name 'own-world.json' \) -exec cp {} "$out/data/" \;
 [[ ! -d $data/logs ]] || cp -r "$data/logs" "$out/data/"
 package=$out/worlds/$world left=$((60 * minutes - (SECONDS - begin)))
 if [[ $status == 3 && -f $data/world-model.pt && ! -f $package/metrics.json ]]; then
