@@ -20,7 +20,7 @@ from training.package.export import Tick, round_weights
 from training.package.unpack import main as unpack
 from training.package.weights import load_package
 from training.run import main as run
-from training.stages.self_forcing import CONTEXT_LEVEL
+from training.stages.world_model import HISTORY_LEVEL
 from training.stages.tokenizer import load_tokenizer
 from training.stages.world_model import WorldModelTraining, load_world_model
 from training.stages.world_model import train as train_world_model
@@ -71,7 +71,7 @@ def test_onnx_plays_what_torch_dreams_past_the_window(pipeline):
     world = OnnxWorld(out)
     world.reset(seed=3, frames=frames, actions=actions[: context - 1])
     history = torch.from_numpy(np.concatenate(world._world.dream.encoded(frames)))
-    tick = Tick(model, tokenizer, CONTEXT_LEVEL)
+    tick = Tick(model, tokenizer, HISTORY_LEVEL)
     kv = torch.zeros(c.window, len(c.window_layers), 2, c.tokens, c.kv_width)
     age = torch.full((c.window,), -1, dtype=torch.int32)
     latent = history[:1]

@@ -1,14 +1,15 @@
 """The whole pipeline, in order: this file is its table of contents.
 
     python -m training.run --world car-racing
-    python -m training.run --world acrobot --gym Acrobot-v1
+    python -m training.run --world acrobot --gym Acrobot-v1 --minutes 20  # then it is playable; with more, better
     python -m training.run --world mine --episodes FOLDER --actions actions.json
-    python -m training.run --world doom-hall --minutes 9  # stops by itself; the same command goes on
+    python -m training.run --base car-racing,push-t,doom-hall,doom-rooms,pong --minutes 600
 
-    record -> tokenizer -> latents -> world model -> self-forcing -> package -> reward -> evaluate
+    record -> tokenizer -> latents -> world model -> refinements -> package -> reward -> evaluate
 
-After the world model comes self-forcing; `--refine` puts other stages there: the chain `teacher,consistency,matching`,
-or `none`. The last one is what goes into the package.
+A world starts from the base (`assets/base`): networks trained on all shipped worlds together, by this very pipeline.
+`--from none` trains from nothing. With `--minutes` recording and training share that time; when it is spent, the world
+is packaged, judged in short and playable as it stands, and the same command goes on from there.
 
 Every stage leaves a file; a stage whose file is complete is skipped, a stage that was interrupted resumes.
 """
@@ -26,20 +27,28 @@ from pathlib import Path
 from typing import Any
 
 from .data.bring import add_arguments, bring
+from .data.corpus import Corpus, write_latents
 from .data.record import FRAMES, HELD_OUT_FROM, Recording, record_all, to_train_on
-from .errors import OutOfTime, TrainingError
+from .errors import TrainingError
 from .judge.evaluate import main as evaluate
-from .model.tokenizer import TokenizerConfig
+from .model.tokenizer import Tokenizer, TokenizerConfig
 from .model.world_model import WorldModelConfig
+from .package.base import FILE as BASE_FILE
+from .package.base import FOLDER as BASE_FOLDER
+from .package.base import Base
+from .package.base import load as load_base
+from .package.base import save as save_base
 from .package.manifest import main as package
 from .package.reward import RewardTraining
 from .package.reward import main as reward
 from .stage import STAGES
-from .stages import self_forcing, tokenizer, world_model
+from .stages import checkpoint, tokenizer, world_model
 from .worlds.registry import find_world
 from .worlds.world import World
 
 REFINEMENTS = [name for name in STAGES if name not in (tokenizer.STAGE, world_model.STAGE)]
+BASE = "base"  # what the networks of all worlds together are called
+TOKENIZER_SHARE = 0.3  # of the minutes, where there is no base that can see already
 
 
 @dataclass
@@ -48,18 +57,25 @@ class Run:
 
     world: World
     data: Path  # recordings, latents, checkpoints, logs
-    out: Path  # the package
+    out: Path  # the package, or the base
+    corpora: tuple[Corpus, ...] = ()  # of a base: the worlds that it is trained on
+    start: Path | None = None  # the base that it starts from; none: from nothing
     recordings: int = 8  # to train on, seeds 1, 2, ...
     frames: int = FRAMES  # of each
     held_out: int = 8_000
     steps: dict[str, int] | None = None  # by stage; None: the stages' own
-    refine: tuple[str, ...] = (self_forcing.STAGE,)  # after the world model, in this order, the last into the package
+    refine: tuple[str, ...] = ()  # after the world model, in this order, the last into the package
+    prediction: str = WorldModelConfig.prediction
     reward_steps: int = RewardTraining.steps  # real ones; only where the environment has a task
     starts: int = 64  # of the evaluation
     drive: int = 1500  # frames of the evaluation's drives
     small: bool = False  # networks for a rehearsal
     compile: bool = True
-    until: float = math.inf  # on the clock `time.monotonic`: then it stops, and can go on
+    minutes: float = math.inf  # for recording and training
+
+    @property
+    def sources(self) -> tuple[Corpus, ...]:
+        return self.corpora or (Corpus(self.world, self.data),)
 
 
 def tiny(run: Run) -> Run:
@@ -78,68 +94,131 @@ def tiny(run: Run) -> Run:
     )
 
 
-def networks(size: int, *, small: bool) -> tuple[TokenizerConfig, WorldModelConfig]:
+def networks(size: int, *, small: bool, prediction: str) -> tuple[TokenizerConfig, WorldModelConfig]:
     """The shapes, the same for every world; only the side of its picture is the world's own."""
-    pictures, dreams = TokenizerConfig(size=size), WorldModelConfig()
+    pictures, dreams = TokenizerConfig(size=size), WorldModelConfig(prediction=prediction)
     if small:
-        pictures = replace(pictures, wide=16, narrow=8, decoder_narrow=8)
-        dreams = replace(dreams, width=32, heads=4, head_width=0, mlp=32)
-        dreams = replace(dreams, trunk_layers=2, window_layers=(1,), head_layers=1)
+        pictures = replace(pictures, wide=16, narrow=8)
+        dreams = replace(dreams, width=32, heads=4, mlp=32, stem=8, features=8, head_width=16)
+        dreams = replace(dreams, trunk_layers=2, window_layers=(1,))
     return pictures, dreams
 
 
 def run(r: Run) -> None:
-    pictures, dreams = networks(r.world.size, small=r.small)
+    begin = time.monotonic()
+    until = begin + 60 * r.minutes
     r.data.mkdir(parents=True, exist_ok=True)
     record(r)
+    pictures, dreams = networks(r.world.size, small=r.small, prediction=r.prediction)
+    if r.start is not None:
+        pictures, dreams = begin_from(r.start, r.data, r.world)
 
-    train(r, tokenizer.STAGE, pictures)
+    seeing_until = begin + TOKENIZER_SHARE * 60 * r.minutes
+    train(r, tokenizer.STAGE, pictures, until=seeing_until)
     learned = tokenizer.load_tokenizer(r.data / "tokenizer.pt", r.world.name)
-    tokenizer.write_latents(learned, r.data, mirror=r.world.mirror is not None)
+    trained = (r.data / "tokenizer.pt").stat().st_mtime
+    for corpus in r.sources:
+        write_latents(learned, corpus, trained=trained)
 
-    train(r, world_model.STAGE, dreams)
+    train(r, world_model.STAGE, dreams, until=until)
     for name in r.refine:
-        train(r, name)
-
-    places = ["--world", r.world.name, "--data", str(r.data)]
-    last = [world_model.STAGE, *r.refine][-1]
-    finish(r, package, [*places, "--out", str(r.out), "--stage", last])
-    if r.world.task is not None:
-        finish(r, reward, ["--world", r.world.name, "--package", str(r.out), "--steps", str(r.reward_steps)])
-    finish(r, evaluate, [*places, "--package", str(r.out), "--starts", str(r.starts), "--frames", str(r.drive)])
+        train(r, name, until=until)
+    if r.corpora:
+        write_base(r, learned)
+    else:
+        finish(r)
 
 
 def record(r: Run) -> None:
     """What is trained on and what is held out, as far as it isn't there."""
-    if r.world.source is None:
-        return
-    held = r.data / f"held-{HELD_OUT_FROM}.npz", Recording(r.world.name, "mixed", HELD_OUT_FROM, r.held_out)
-    jobs = [*to_train_on(r.world.name, r.data, r.recordings, r.frames), held]
+    jobs = []
+    for corpus in r.sources:
+        world, data = corpus.world.name, corpus.data
+        if corpus.world.source is None:
+            continue
+        data.mkdir(parents=True, exist_ok=True)
+        jobs.append((data / f"held-{HELD_OUT_FROM}.npz", Recording(world, "mixed", HELD_OUT_FROM, r.held_out)))
+        jobs += to_train_on(world, data, r.recordings, r.frames)
     record_all([(file, spec) for file, spec in jobs if not file.exists()])
 
 
-def train(r: Run, name: str, *shapes: TokenizerConfig | WorldModelConfig) -> None:
-    """One stage, unless it is complete."""
+def train(r: Run, name: str, *shapes: TokenizerConfig | WorldModelConfig, until: float) -> None:
+    """One stage, unless it is complete. A budget that is spent ends it in order."""
     meta = r.data / f"{name}.pt.json"
     if meta.exists():
         state = json.loads(meta.read_text())
-        if state["step"] >= state["steps"]:
+        if state["step"] >= state["steps"] or (name == tokenizer.STAGE and state["ended"]):
             return
-    settings: dict[str, Any] = {"until": r.until}
+    settings: dict[str, Any] = {"until": until, "corpora": r.corpora, "compile": r.compile}
     if r.steps is not None:
         settings["steps"] = r.steps[name]
-    if name != tokenizer.STAGE:  # which never compiles
-        settings["compile"] = r.compile
     stage = STAGES[name]
     stage.train(stage.settings(r.world, r.data, **settings), *shapes)
 
 
-def finish(r: Run, command: Callable[[list[str]], int], arguments: list[str]) -> None:
+def finish(r: Run) -> None:
+    """What comes after training: the package, a reward head where there is a task, the card."""
+    places = ["--world", r.world.name, "--data", str(r.data)]
+    short = math.isfinite(r.minutes)
+    last = [world_model.STAGE, *r.refine][-1]
+    call(package, [*places, "--out", str(r.out), "--stage", last])
+    if r.world.task is not None and not short:
+        call(reward, ["--world", r.world.name, "--package", str(r.out), "--steps", str(r.reward_steps)])
+    amount = ["--quick"] if short else ["--starts", str(r.starts), "--frames", str(r.drive)]
+    call(evaluate, [*places, "--package", str(r.out), *amount])
+
+
+def call(command: Callable[[list[str]], int], arguments: list[str]) -> None:
     """One of the commands that come after training."""
-    if time.monotonic() > r.until:
-        raise OutOfTime("time is up; what is left is to package and to evaluate.")
     if command(arguments) != 0:
         raise TrainingError("stopped at the stage above.")
+
+
+def begin_from(start: Path, data: Path, world: World) -> tuple[TokenizerConfig, WorldModelConfig]:
+    """Writes the base's networks into a data folder that has none, as checkpoints; gives their shapes."""
+    base = load_base(start)
+    model = base.world_model(world.name, len(world.actions))
+    if base.tokenizer.config.size != world.size:
+        raise TrainingError(
+            f"'{start}': expected a world with pictures of {base.tokenizer.config.size} px, got {world.size}. "
+            "Leave --size out, or say --from none."
+        )
+    if not (data / "tokenizer.pt").exists():
+        known = {"world": world.name, "ended": True}
+        weights = {"model": base.tokenizer.state_dict(), "average": base.tokenizer.state_dict()}
+        about = {**known, "stage": tokenizer.STAGE, "step": 0, "steps": 1, "config": base.tokenizer.config.dict()}
+        checkpoint.save(data / "tokenizer.pt", weights, about)
+        weights = {"model": model.state_dict(), "average": model.state_dict()}
+        about = {**known, "stage": world_model.STAGE, "step": 0, "steps": 1, "config": model.config.dict()}
+        checkpoint.save(data / "world-model.pt", weights, about)
+    return base.tokenizer.config, model.config
+
+
+def write_base(r: Run, learned: Tokenizer) -> None:
+    last = [world_model.STAGE, *r.refine][-1]
+    model = world_model.load_world_model(r.data, r.world.name, last)
+    state = json.loads((r.data / f"{world_model.STAGE}.pt.json").read_text())
+    names = tuple(corpus.world.name for corpus in r.corpora)
+    path = save_base(r.out, Base(learned, model, names, state["frames"]))
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {state['frames']:,} frames of {', '.join(names)}")
+
+
+def base_world(corpora: tuple[Corpus, ...]) -> World:
+    """What several worlds share, so that stages can be told of them as of one."""
+    sizes = {corpus.world.size for corpus in corpora}
+    if len(sizes) > 1:
+        raise TrainingError(f"expected worlds with pictures of one size, got {sorted(sizes)} px.")
+    widest = max(corpora, key=lambda corpus: len(corpus.world.actions)).world
+    return World(
+        name=BASE,
+        title="Base",
+        description="What all worlds share.",
+        environment=", ".join(corpus.world.name for corpus in corpora),
+        licence="those of its worlds",
+        actions=widest.actions,
+        frame_rate=widest.frame_rate,
+        size=sizes.pop(),
+    )
 
 
 def refinements_of(text: str) -> tuple[str, ...]:
@@ -152,45 +231,67 @@ def refinements_of(text: str) -> tuple[str, ...]:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--world", required=True)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--world", help="a world of this project, or the name of one of your own")
+    what.add_argument("--base", metavar="WORLDS", help="by commas: trains the base on all of them")
     parser.add_argument("--data", type=Path, help="default .data/WORLD")
-    parser.add_argument("--out", type=Path, help="default assets/worlds/WORLD")
+    parser.add_argument("--out", type=Path, help=f"default assets/worlds/WORLD, or {BASE_FOLDER}")
+    parser.add_argument("--from", dest="start", metavar="FOLDER", help="the base to start from, or none")
     parser.add_argument(
         "--refine",
         metavar="STAGES",
-        default=self_forcing.STAGE,
-        help=f"after the world model, by commas: {', '.join(REFINEMENTS)}, or none; default {self_forcing.STAGE}",
+        default="none",
+        help=f"after the world model, by commas: {', '.join(REFINEMENTS)}, or none; default none",
     )
     parser.add_argument(
-        "--minutes", type=float, help="training stops after so many, exit status 3; the same command goes on"
+        "--prediction",
+        choices=("score", "x", "mean"),
+        default=WorldModelConfig.prediction,
+        help="what a network learns that starts from nothing; the chain from a teacher wants x",
     )
+    parser.add_argument("--minutes", type=float, help="for recording and training; the same command goes on")
     parser.add_argument("--tiny", action="store_true", help="a rehearsal in a minute or two")
     add_arguments(parser)
     args = parser.parse_args(argv)
-    data = args.data or Path(".data") / args.world
     if args.minutes is not None and not args.minutes > 0:
         parser.error(f"--minutes: expected more than 0, got {args.minutes:g}.")
     if args.tiny and (args.data is None or args.out is None):
         parser.error("--tiny wants --data and --out of its own, so that it overwrites nothing of worth.")
-    until = math.inf if args.minutes is None else time.monotonic() + 60 * args.minutes
+    name = args.world or BASE
+    data = args.data or Path(".data") / name
     try:
         refine = refinements_of(args.refine)
-        bring(args, data)
+        corpora: tuple[Corpus, ...] = ()
+        if args.base:
+            folder = data if args.data else Path(".data")
+            corpora = tuple(Corpus(find_world(each), folder / each) for each in args.base.split(","))
+            world, out = base_world(corpora), args.out or BASE_FOLDER
+        else:
+            bring(args, data)
+            world, out = find_world(name, data), args.out or Path("assets/worlds") / name
         plan = Run(
-            world=find_world(args.world, data),
+            world=world,
             data=data,
-            out=args.out or Path("assets/worlds") / args.world,
+            out=out,
+            corpora=corpora,
+            start=start_of(args, world),
             refine=refine,
-            until=until,
+            prediction=args.prediction,
+            minutes=math.inf if args.minutes is None else args.minutes,
         )
         run(tiny(plan) if args.tiny else plan)
-    except OutOfTime as over:
-        print(f"{over} The same command goes on from here.", file=sys.stderr)
-        return 3
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def start_of(args: argparse.Namespace, world: World) -> Path | None:
+    """The base to start from: the one asked for, or the one that ships if its shapes fit."""
+    if args.start is not None:
+        return None if args.start == "none" else Path(args.start)
+    fits = not args.base and not args.tiny and args.prediction == WorldModelConfig.prediction and world.size == 96
+    return BASE_FOLDER if fits and (BASE_FOLDER / BASE_FILE).is_file() else None
 
 
 if __name__ == "__main__":

@@ -14,16 +14,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+NOISE = 0.15  # largest noise on the latent in training, of its range of -1 to 1
+
 
 @dataclass(frozen=True)
 class TokenizerConfig:
     """Shapes of the autoencoder."""
 
     size: int = 96  # side of the picture, px; a multiple of 8
-    channels: int = 8  # channels of the latent; the grid has (size / 8)^2 cells
+    channels: int = 16  # channels of the latent; the grid has (size / 8)^2 cells
     wide: int = 128  # width at an eighth of the side
-    narrow: int = 64  # encoder's width at a quarter of the side
-    decoder_narrow: int = 48  # decoder's width at a quarter of the side
+    narrow: int = 64  # width at a quarter of the side
+    encoder_blocks: int = 1  # residual blocks at an eighth of the side
+    decoder_blocks: int = 2
 
     @property
     def grid(self) -> int:
@@ -60,18 +63,18 @@ class Tokenizer(nn.Module):
             Block(c.narrow),
             nn.PixelUnshuffle(2),  # [B, 4 narrow, size/8, size/8]
             nn.Conv2d(4 * c.narrow, c.wide, 1),
-            Block(c.wide),
+            *(Block(c.wide) for _ in range(c.encoder_blocks)),
             nn.Conv2d(c.wide, c.channels, 1),
             nn.Tanh(),
         )
         self.decoder = nn.Sequential(
             nn.Conv2d(c.channels, c.wide, 3, padding=1),
-            Block(c.wide),
-            nn.Conv2d(c.wide, 4 * c.decoder_narrow, 1),
-            nn.PixelShuffle(2),  # [B, decoder_narrow, size/4, size/4]
-            Block(c.decoder_narrow),
+            *(Block(c.wide) for _ in range(c.decoder_blocks)),
+            nn.Conv2d(c.wide, 4 * c.narrow, 1),
+            nn.PixelShuffle(2),  # [B, narrow, size/4, size/4]
+            Block(c.narrow),
             nn.ReLU(),
-            nn.Conv2d(c.decoder_narrow, 48, 3, padding=1),
+            nn.Conv2d(c.narrow, 48, 3, padding=1),
             nn.PixelShuffle(4),  # [B, 3, size, size]
         )
         self.register_buffer("mean", torch.zeros(c.channels, 1, 1))
@@ -88,34 +91,24 @@ class Tokenizer(nn.Module):
     @torch.no_grad()
     def encode_all(self, frames: np.ndarray, batch: int = 128) -> Tensor:
         """uint8 [T, H, W, 3] to normalised latents float32 [T, C, H/8, W/8], on the CPU."""
-        parts = (torch.from_numpy(frames[i : i + batch]).to(self.mean.device) for i in range(0, len(frames), batch))
-        return torch.cat([self.encode(part).cpu() for part in parts])
+        parts = (np.ascontiguousarray(frames[i : i + batch]) for i in range(0, len(frames), batch))
+        return torch.cat([self.encode(torch.from_numpy(part).to(self.mean.device)).cpu() for part in parts])
 
     @torch.no_grad()
-    def finish(self, frames: np.ndarray, count: int = 4096) -> None:
-        """After training: sets what normalises latents, from `count` of the training frames uint8 [T, H, W, 3]."""
+    def normalise(self, frames: np.ndarray) -> None:
+        """After training: sets what normalises latents, from some of the training frames, uint8 [T, H, W, 3]."""
         self.mean.zero_()
         self.std.fill_(1)
-        rows = np.linspace(0, len(frames) - 1, min(count, len(frames))).astype(int)
-        latent = self.encode_all(frames[rows])
+        latent = self.encode_all(frames)
         self.mean.copy_(latent.mean((0, 2, 3))[:, None, None])
         self.std.copy_(latent.std((0, 2, 3))[:, None, None])
 
-    def loss(self, picture: Tensor, before: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """L1 + SSIM + gradient loss on `picture` uint8 [B, H, W, 3]; `before` is the frame before each, for motion."""
-        target = to_float(picture) + 0.5
-        latent = self.encoder(target - 0.5)
-        level = torch.rand(len(latent), 1, 1, 1, device=latent.device) * 0.15
-        noisy = latent + level * torch.randn_like(latent) * (torch.rand_like(level) < 0.7)
-        out = self.decoder(noisy) + 0.5
-        moved = (target - to_float(before) - 0.5).abs().mean(1, keepdim=True)
-        weight = 1 + 4 * F.max_pool2d(moved, 3, stride=1, padding=1)
-        pixel = (weight * (out - target).abs()).mean()
-        gradient = sum((_diff(out, d) - _diff(target, d)).abs().mean() for d in (2, 3))
-        structure = 1 - ssim(out, target)
-        loss = pixel + 0.25 * structure + 0.5 * gradient
-        mse = ((out.detach().clamp(0, 1) - target) ** 2).mean()
-        return loss, {"loss": loss.detach(), "psnr": -10 * mse.log10()}
+    def forward(self, picture: Tensor) -> Tensor:
+        """Pictures [B, 3, H, W] in [-0.5, 0.5] to reconstructions of the same range, latents noised on the way."""
+        latent = self.encoder(picture)
+        level = torch.rand(len(latent), 1, 1, 1, device=latent.device) * NOISE
+        level = level * (torch.rand_like(level) < 0.7)
+        return self.decoder(latent + level * torch.randn_like(latent))
 
 
 def bounds(tokenizer: Tokenizer) -> tuple[Tensor, Tensor]:
@@ -141,16 +134,18 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
     return -10 * mse.clamp(min=1e-10).log10()
 
 
-def ssim(a: Tensor, b: Tensor, window: int = 7) -> Tensor:
-    """Mean structural similarity of [B, 3, H, W] in [0, 1], flat window (Wang et al. 2004)."""
+def reconstruction_loss(out: Tensor, target: Tensor, before: Tensor) -> Tensor:
+    """L1 on pixels, on their differences and on blocks of 4 x 4; all [B, 3, H, W], gives [B].
 
-    def mean(x: Tensor) -> Tensor:
-        return F.avg_pool2d(x.contiguous(), window, stride=2)  # channels-last pooling is many times slower
-
-    ma, mb = mean(a), mean(b)
-    va, vb, cov = mean(a * a) - ma**2, mean(b * b) - mb**2, mean(a * b) - ma * mb
-    c1, c2 = 0.01**2, 0.03**2
-    return (((2 * ma * mb + c1) * (2 * cov + c2)) / ((ma**2 + mb**2 + c1) * (va + vb + c2))).mean()
+    Pixels that moved since the picture `before` weigh up to five times as much: small things move.
+    """
+    moved = (target - before).abs().mean(1, keepdim=True)
+    weight = 1 + 4 * F.max_pool2d(moved, 3, stride=1, padding=1)
+    error = out - target
+    loss = (weight * error.abs()).mean((1, 2, 3))
+    for dim in (2, 3):
+        loss = loss + 0.5 * _diff(error, dim).abs().mean((1, 2, 3))
+    return loss + 0.5 * F.avg_pool2d(error, 4).abs().mean((1, 2, 3))
 
 
 def _diff(x: Tensor, dim: int) -> Tensor:

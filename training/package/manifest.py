@@ -21,9 +21,8 @@ from ..data.record import Recording, record
 from ..errors import TrainingError, exit_status
 from ..model.tokenizer import Tokenizer
 from ..model.world_model import WorldModel, patchify
-from ..stages.self_forcing import CONTEXT_LEVEL
 from ..stages.tokenizer import load_tokenizer
-from ..stages.world_model import load_world_model
+from ..stages.world_model import HISTORY_LEVEL, load_world_model
 from ..worlds.registry import find_world
 from ..worlds.world import World
 from .export import export_encoder, export_tick, round_weights, tensors_of
@@ -154,8 +153,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--context-level",
         type=float,
-        default=CONTEXT_LEVEL,
-        help=f"noise level given for the history; default {CONTEXT_LEVEL}",
+        default=HISTORY_LEVEL,
+        help=f"noise level given for the history; default {HISTORY_LEVEL}",
     )
     parser.add_argument(
         "--batch", type=int, default=0, help="adds a graph that steps so many worlds at once, for make_vec"

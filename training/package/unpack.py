@@ -30,10 +30,13 @@ def unpack(package: Path, data: Path, world: str) -> None:
             raise TrainingError(f"'{path}': expected no checkpoint there, found one; move it away to begin anew.")
     model, tokenizer = load_package(package)
     states = {
-        TOKENIZER: ({"model": tokenizer.state_dict()}, {"step": 1, "steps": 1, "config": tokenizer.config.dict()}),
+        TOKENIZER: (
+            {"model": tokenizer.state_dict(), "average": tokenizer.state_dict()},
+            {"step": 1, "steps": 1, "ended": True, "config": tokenizer.config.dict()},
+        ),
         WORLD_MODEL: (
             {"model": model.state_dict(), "average": model.state_dict()},
-            {"step": 0, "steps": 1, "config": model.config.dict()},
+            {"step": 0, "steps": 1, "ended": False, "config": model.config.dict()},
         ),
     }
     for stage, (state, meta) in states.items():

@@ -22,7 +22,7 @@ from ..model.world_model import WorldModel, augment, patchify
 from .device import compiled, find_place
 from .loop import Loop, Training, follow
 from .tokenizer import load_tokenizer
-from .world_model import held_out, held_rows, load_world_model, training_rows
+from .world_model import contact_sheet, held_latents, held_out, load_denoiser, training_latents
 
 STAGE = "consistency"
 
@@ -73,9 +73,9 @@ def train(args: ConsistencyTraining) -> WorldModel:
     torch.manual_seed(args.seed)
     place = find_place()
     tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world.name).to(place.device)
-    frozen = load_world_model(args.data, args.world.name).to(place.device).requires_grad_(False)
+    frozen = load_denoiser(args.data, args.world.name).to(place.device).requires_grad_(False)
     student, target, average = (copy.deepcopy(frozen).requires_grad_(needed) for needed in (True, False, False))
-    rows, held = training_rows(args, args.length + 1), held_rows(args)
+    rows, held = training_latents(args, args.length + 1), held_latents(args)
     optim = torch.optim.AdamW(student.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0)
     loop = Loop(
         STAGE,
@@ -84,15 +84,17 @@ def train(args: ConsistencyTraining) -> WorldModel:
         config=student.config.dict(),
         parts={"model": student, "target": target, "average": average, "optim": optim},
         frames=args.batch * args.length,
-        evaluate=lambda: held_out(average, tokenizer, held, count=48),
+        evaluate=lambda: held_out(average, tokenizer, held, count=24),
+        sheet=lambda: contact_sheet(average, tokenizer, held),
     )
     loss_of = compiled(consistency_loss, args.compile)
     for step, rng in loop:
-        grid, actions = (drawn.to(place.device) for drawn in rows.draw(rng, args.batch))
+        drawn = rows.draw(rng, args.batch)
+        grid, actions = drawn.latents.to(place.device), drawn.actions.to(place.device)
         with place.autocast():
             loss = loss_of(student, target, frozen, args, (patchify(grid, student.config), actions[:, :-1]))
         loss.backward()
-        loop.update([optim], rate=min(1.0, (step + 1) / 50, max(0.05, 2 * (1 - step / args.steps))))
+        loop.update([optim], rate=min(1.0, (step + 1) / 50, max(0.05, 2 * (1 - loop.share))))
         follow(target, student, decay=args.target_ema, step=step)
         follow(average, student, decay=args.ema, step=step)
         loop.log({"loss": loss.detach()})

@@ -23,11 +23,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from ..errors import OutOfTime, TrainingError
+from ..data.corpus import Corpus
+from ..errors import TrainingError
 from ..worlds.world import World
 from . import checkpoint
 from .device import Place
@@ -37,14 +39,20 @@ from .device import Place
 class Training:
     """The settings that every stage has; each adds its own."""
 
-    world: World
+    world: World  # whose checkpoints these are; of a base, what its worlds share
     data: Path  # folder of recordings, latents, checkpoints (STAGE.pt) and logs (logs/STAGE, for TensorBoard)
     steps: int  # in all, those before a resume included
     seed: int = 0
     log_every: int = 10  # steps
     evaluate_every: int = 250  # steps
     checkpoint_every: float = 60.0  # seconds
-    until: float = math.inf  # on the clock `time.monotonic`: then it stops, with a checkpoint
+    until: float = math.inf  # on the clock `time.monotonic`: the stage ends then, however many steps it has done
+    corpora: tuple[Corpus, ...] = ()  # the worlds that share the network; none: `world` alone
+
+    @property
+    def sources(self) -> tuple[Corpus, ...]:
+        """What is trained on."""
+        return self.corpora or (Corpus(self.world, self.data),)
 
 
 class Loop:
@@ -61,18 +69,22 @@ class Loop:
         frames: int,
         notes: dict | None = None,
         evaluate: Callable[[], dict[str, float]] | None = None,
+        sheet: Callable[[], np.ndarray] | None = None,
         finish: Callable[[], None] | None = None,
     ) -> None:
         """Resumes at once: `parts` (name to module, optimiser, or list of them) take what the checkpoint holds.
 
         config: shapes of the network, a checkpoint of others is refused; frames: how many a process sees a step;
         notes: numbers to keep beside the weights, read and written as `loop.notes`; evaluate: scores to log, called
-        now and then in the first process; finish: called in every process after the last step, before the last save.
+        now and then in the first process; sheet: a picture uint8 [H, W, 3] to look at, drawn as often, `STAGE.png`;
+        finish: called in every process after the last step, before the last save.
         """
         self.stage, self.args, self.place, self.config, self.parts = stage, args, place, config, parts
-        self.frames, self.notes, self.evaluate, self.finish = frames, notes or {}, evaluate, finish
+        self.frames, self.notes, self.finish = frames, notes or {}, finish
+        self.evaluate, self.sheet = evaluate, sheet
         self.path = args.data / f"{stage}.pt"
-        self.step = 0
+        self.step = self.seen = 0
+        self._begin, self._hours_before = time.monotonic(), 0.0
         self._logs: dict[str, Tensor | float] = {}
         groups = [group for optim in self._optimisers() for group in optim.param_groups]
         rates = [group["lr"] for group in groups]
@@ -101,67 +113,104 @@ class Loop:
             pairs = zip(part, state[name], strict=True) if isinstance(part, list) else [(part, state[name])]
             for thing, saved in pairs:
                 thing.load_state_dict(saved)
-        self.step = meta["step"]
+        self.step, self.seen, self._hours_before = meta["step"], meta.get("frames", 0), meta.get("hours", 0.0)
         self.notes |= {name: meta[name] for name in self.notes if name in meta}
 
-    def save(self) -> None:
-        """Writes the checkpoint; the loop does it by the clock and after the last step."""
+    def save(self, *, ended: bool = False) -> None:
+        """Writes the checkpoint; the loop does it by the clock and when it ends."""
         state = {
             name: [thing.state_dict() for thing in part] if isinstance(part, list) else part.state_dict()
             for name, part in self.parts.items()
         }
-        meta = {"world": self.args.world.name, "stage": self.stage, "step": self.step, "steps": self.args.steps}
+        meta = {
+            "world": self.args.world.name,
+            "stage": self.stage,
+            "step": self.step,
+            "steps": self.args.steps,
+            "ended": ended,  # by its steps or its time
+            "frames": self.seen,  # that all processes were shown, those before a resume included
+            "hours": round(self.hours, 4),  # of all processes side by side
+        }
         checkpoint.save(self.path, state, {**meta, "config": self.config, **self.notes})
+
+    @property
+    def hours(self) -> float:
+        return self._hours_before + (time.monotonic() - self._begin) / 3600
+
+    @property
+    def share(self) -> float:
+        """How far the stage is, from 0 to 1: by its steps or by the clock, whichever is nearer to its end."""
+        by_steps = self.step / self.args.steps
+        if math.isinf(self.args.until):
+            return by_steps
+        return min(1.0, max(by_steps, (time.monotonic() - self._begin) / (self.args.until - self._begin + 1e-9)))
 
     def __iter__(self) -> Iterator[tuple[int, np.random.Generator]]:
         """Steps yet to do, each with its generator. Does nothing at all once they are done.
 
-        Raises OutOfTime after a checkpoint when `args.until` comes first.
+        It ends early, in order, when `args.until` comes first.
         """
-        args = self.args
-        if self.step >= args.steps:
+        if self.step >= self.args.steps:
             return
         if self.place.first:
             yield from self._steps_of_the_first()
         else:
-            while self.step < args.steps:
-                yield self.step, self.place.seed(args.seed, self.step)
-                self.step += 1
+            while not self._over():
+                yield self._next()
         if self.finish:
             self.finish()
         if self.place.first:
-            self.save()
+            self.save(ended=True)
         self.place.wait()
 
+    def _next(self) -> tuple[int, np.random.Generator]:
+        """The step to do now, counted as done when the loop comes back."""
+        step = self.step
+        self.step += 1
+        self.seen += self.frames * self.place.ranks
+        return step, self.place.seed(self.args.seed, step)
+
+    def _over(self) -> bool:
+        """Whether the steps are done, or time is up for any of the processes: all stop after the same step."""
+        return self.step >= self.args.steps or self.place.any(time.monotonic() > self.args.until)
+
     def _steps_of_the_first(self) -> Iterator[tuple[int, np.random.Generator]]:
-        args = self.args
-        saved_at = time.monotonic()
+        args, over, saved_at = self.args, False, time.monotonic()
         with (
             SummaryWriter(str(args.data / "logs" / self.stage), purge_step=self.step + 1) as writer,
             tqdm(total=args.steps, initial=self.step, unit="step", desc=self.stage, file=sys.stderr) as bar,
         ):
-            while self.step < args.steps:
-                yield self.step, self.place.seed(args.seed, self.step)
-                self.step += 1
+            while not over:
+                yield self._next()
                 bar.update()
-                last = self.step == args.steps
-                late = time.monotonic() > args.until
-                save = late or time.monotonic() - saved_at > args.checkpoint_every
-                if self.step % args.log_every == 0 or save or last:
+                over = self._over()
+                save = time.monotonic() - saved_at > args.checkpoint_every
+                if self.step % args.log_every == 0 or save or over:
                     self._report(writer, bar)
-                evaluate = self.evaluate
-                if evaluate is not None and (self.step % args.evaluate_every == 0 or last):
-                    scores = evaluate()
-                    for name, value in scores.items():
-                        writer.add_scalar(f"{self.stage}/{name}", value, self.step)
-                    line = "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
-                    tqdm.write(f"step {self.step}: {line}", file=sys.stderr)
-                if save and not last:
+                if self.step % args.evaluate_every == 0 or over:
+                    self._evaluate(writer)
+                if save and not over:
                     writer.flush()  # a log that ends before its checkpoint would have a gap
                     self.save()
                     saved_at = time.monotonic()
-                if late and not last:
-                    raise OutOfTime(f"{self.stage}: time is up at step {self.step} of {args.steps}.")
+
+    def _evaluate(self, writer: SummaryWriter) -> None:
+        evaluate = self.evaluate
+        if evaluate is None:
+            return
+        scores = evaluate()
+        for name, value in scores.items():
+            writer.add_scalar(f"{self.stage}/{name}", value, self.step)
+        line = "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
+        tqdm.write(f"step {self.step}: {line}", file=sys.stderr)
+        self._draw(writer)
+
+    def _draw(self, writer: SummaryWriter) -> None:
+        if self.sheet is None:
+            return
+        picture = self.sheet()
+        writer.add_image(f"{self.stage}/sheet", picture, self.step, dataformats="HWC")
+        Image.fromarray(picture).save(self.args.data / f"{self.stage}.png")
 
     def _report(self, writer: SummaryWriter, bar: tqdm) -> None:
         logs = {name: float(value) for name, value in self._logs.items()}

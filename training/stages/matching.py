@@ -21,10 +21,10 @@ from ..model.teacher import FRAMES, Teacher, noise_clip
 from ..model.world_model import WorldModel, patchify
 from .device import compiled, find_place
 from .loop import Loop, Training, follow
-from .self_forcing import CONTEXT_LEVEL, dream
+from .self_forcing import dream
 from .teacher import load_teacher
 from .tokenizer import load_tokenizer
-from .world_model import held_out, held_rows, load_world_model, training_rows
+from .world_model import HISTORY_LEVEL, contact_sheet, held_latents, held_out, load_denoiser, training_latents
 
 STAGE = "matching"
 GIVEN = 4  # frames of a clip that are real; the student dreams the rest
@@ -67,7 +67,7 @@ def train(args: MatchingTraining) -> WorldModel:
     torch.manual_seed(args.seed)
     place = find_place()
     tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world.name).to(place.device)
-    model = load_world_model(args.data, args.world.name, "consistency", "world-model").to(place.device).train()
+    model = load_denoiser(args.data, args.world.name, "consistency", "world-model").to(place.device).train()
     average = copy.deepcopy(model)
     teacher = load_teacher(args.data, args.world.name).to(place.device).requires_grad_(False)
     fake = copy.deepcopy(teacher).requires_grad_(True)
@@ -75,7 +75,7 @@ def train(args: MatchingTraining) -> WorldModel:
     optim = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.8, 0.99), weight_decay=0.0)
     fake_optim = torch.optim.AdamW(fake.parameters(), lr=args.copy_lr, betas=(0.8, 0.99), weight_decay=0.0)
     window, frames = c.window, FRAMES - GIVEN
-    rows, held = training_rows(args, window + frames + 1), held_rows(args)
+    rows, held = training_latents(args, window + frames + 1), held_latents(args)
     loop = Loop(
         STAGE,
         args,
@@ -83,20 +83,22 @@ def train(args: MatchingTraining) -> WorldModel:
         config=c.dict(),
         parts={"model": model, "average": average, "fake": fake, "optims": [optim, fake_optim]},
         frames=args.rows * frames,
-        evaluate=lambda: held_out(average, tokenizer, held, count=48),
+        evaluate=lambda: held_out(average, tokenizer, held, count=24),
+        sheet=lambda: contact_sheet(average, tokenizer, held),
     )
     forcing, dreaming = compiled(model.loss, args.compile), compiled(dream, args.compile)
     fake_loss, pulling = compiled(fake.loss, args.compile), compiled(pull, args.compile)
     logs: dict[str, Tensor | float] = {}  # of the newest step of each of the two
     for step, rng in loop:
-        grid, actions = (drawn.to(place.device) for drawn in rows.draw(rng, args.rows))
+        drawn = rows.draw(rng, args.rows)
+        grid, actions = drawn.latents.to(place.device), drawn.actions.to(place.device)
         latents = patchify(grid, c)
         noise = torch.randn(frames, 1 + int(rng.random() < 0.3), args.rows, c.tokens, c.token_channels).to(place.device)
         students_turn = step % args.student_every == 0
-        rate = min(1.0, (step + 1) / 50, max(0.05, 2 * (1 - step / args.steps)))
+        rate = min(1.0, (step + 1) / 50, max(0.05, 2 * (1 - loop.share)))
         with place.autocast(), torch.set_grad_enabled(students_turn):
             with torch.no_grad():
-                level = torch.full((args.rows, window), CONTEXT_LEVEL, device=place.device)
+                level = torch.full((args.rows, window), HISTORY_LEVEL, device=place.device)
                 _, kv = model.trunk(latents[:, :window], actions[:, :window], level)
             dreamed, _ = dreaming(model, latents[:, window], kv, actions[:, window:], noise)
         clip = torch.cat([latents[:, window + 1 - GIVEN : window + 1], dreamed], 1)
@@ -110,7 +112,8 @@ def train(args: MatchingTraining) -> WorldModel:
             with place.autocast():
                 with torch.no_grad():
                     direction = pulling(teacher, fake, clip.detach(), led)
-                grid, actions = (drawn.to(place.device) for drawn in rows.draw(rng, args.batch))
+                drawn = rows.draw(rng, args.batch)
+                grid, actions = drawn.latents.to(place.device), drawn.actions.to(place.device)
                 real, noise_scale = patchify(grid, c), args.noise_scale
                 loss, forcing_logs = forcing(real[:, :-1], real[:, 1:], actions[:, :-1], noise_scale, args.first_weight)
             loss.backward()

@@ -1,11 +1,12 @@
-"""Self-forcing: the world model learns from its own long dreams, by one or two evaluations as in play.
+"""Self-forcing: the world model learns from its own long dreams, sampled as in play.
 
     python -m training.stage self-forcing --world car-racing
 
 A pool of dreams goes on from step to step, each under recorded actions or a driver that sees the dreamed picture; rows
 start anew from real frames now and then, so that young and old dreams are judged. Each step dreams a few frames of all
-rows; a critic (`critic.py`) compares these clips with real ones, and its judgement flows back through them. Diffusion
-forcing on real histories goes on beside it: the critic says what a world looks like, the real frames what happens.
+rows; a critic (`critic.py`) compares these clips with real ones, and its judgement flows back through them. The world
+model's own loss on real histories goes on beside it: the critic says what a world looks like, the real frames what
+happens.
 
 Sources: rollouts in training (Huang et al. 2025, "Self forcing"), adversarial one-step dreams (Lin et al. 2025,
 "Autoregressive adversarial post-training"). Resumes from its checkpoint; the pool then begins anew, with dreams that
@@ -23,6 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..data.corpus import Latents, Part
 from ..model.critic import Critic, critic_loss, dream_loss
 from ..model.tokenizer import Tokenizer, to_uint8
 from ..model.world_model import WorldModel, patchify, unpatchify
@@ -30,10 +32,9 @@ from ..worlds.world import Player
 from .device import compiled, find_place
 from .loop import Loop, Training, follow
 from .tokenizer import load_tokenizer
-from .world_model import LatentRows, held_out, held_rows, load_world_model, training_rows
+from .world_model import HISTORY_LEVEL, contact_sheet, held_latents, held_out, load_world_model, training_latents
 
 STAGE = "self-forcing"
-CONTEXT_LEVEL = 0.1  # what play says the history's noise level is
 
 
 @dataclass
@@ -44,13 +45,14 @@ class SelfForcing(Training):
     rows: int = 32  # dreams in the pool
     frames: int = 3  # frames dreamed a step, all of them judged together with the one before
     life: int = 160  # frames a dream lives on average
-    batch: int = 6  # rows of diffusion forcing
+    batch: int = 6  # rows of the world model's own loss
     length: int = 24  # frames of such a row
     lr: float = 2e-4
     critic_lr: float = 4e-4
     alone: int = 100  # steps in which the critic learns alone; its pull grows over twice as many
     push: float = 0.15  # size of the critic's pull on a latent, in its standard deviations
-    first_weight: float = 0.3  # of the squared error at pure noise, whose optimum is a blur
+    noise_scale: float = 0.3  # largest noise on real histories
+    first_weight: float = 0.3  # of a squared error at pure noise, whose optimum is a blur; the energy score has none
     ema: float = 0.998
     compile: bool = True
 
@@ -61,7 +63,7 @@ class Dreams:
     def __init__(
         self,
         model: WorldModel,
-        rows: LatentRows,
+        rows: Latents,
         args: SelfForcing,
         *,
         player: Callable[[np.random.Generator], Player] | None,
@@ -74,39 +76,46 @@ class Dreams:
         self.before = self.latent.clone()  # the frame before it
         slots = (args.rows, c.window, len(c.window_layers), 2, c.tokens, c.kv_width)
         self.kv = torch.zeros(slots, device=self.device)  # oldest first
-        self.image = np.zeros(args.rows, int)  # whose actions a row follows: 0 recorded, 1 mirrored
-        self.place = np.zeros(args.rows, int)  # where in them it is
+        self.places: list[tuple[Part, int]] = [rows.place(rng)] * args.rows  # whose actions a row follows, and where
         self.drivers: list[Player | None] = [None] * args.rows
         self.restart(np.arange(args.rows))
+
+    @property
+    def world(self) -> Tensor | None:
+        """Which world each row is of, where several share the network. int64 [rows]."""
+        if self.model.config.worlds == 1:
+            return None
+        return torch.tensor([part.world for part, _ in self.places], device=self.device)
 
     @torch.no_grad()
     def restart(self, which: np.ndarray) -> None:
         """Rows `which` go back to real frames, with a full window of real history."""
         c = self.model.config
-        firsts = self.rng.choice(self.rows.first, len(which))
-        self.image[which] = self.rng.integers(0, len(self.rows.latents), len(which))
-        span = firsts[:, None] + np.arange(c.window + 1)
-        images = self.image[which]
-        real = np.stack([self.rows.latents[i][s] for i, s in zip(images, span, strict=True)])
-        actions = np.stack([self.rows.actions[i][s[:-1]] for i, s in zip(images, span, strict=True)])
-        latents = patchify(torch.from_numpy(real.astype(np.float32)).to(self.device), c)
-        level = torch.full((len(which), c.window), CONTEXT_LEVEL, device=self.device)
-        _, slots = self.model.trunk(latents[:, :-1], torch.from_numpy(actions).to(self.device), level)
-        self.kv[which] = slots
-        self.latent[which], self.before[which] = latents[:, -1], latents[:, -2]
-        self.place[which] = firsts + c.window
+        latents, actions = [], []
         for row in which:
+            part, at = self.rows.place(self.rng)
+            latents.append(part.latents[at : at + c.window + 1])
+            actions.append(part.actions[at : at + c.window])
+            self.places[row] = part, at + c.window
             self.drivers[row] = None
             if self.player is not None and self.rng.random() < 0.6:
                 self.drivers[row] = self.player(self.rng)
+        real = patchify(torch.from_numpy(np.stack(latents).astype(np.float32)).to(self.device), c)
+        level = torch.full((len(which), c.window), HISTORY_LEVEL, device=self.device)
+        led = torch.from_numpy(np.stack(actions)).to(self.device)
+        world = None if self.world is None else self.world[which]
+        _, slots = self.model.trunk(real[:, :-1], led, level, world)
+        self.kv[which] = slots
+        self.latent[which], self.before[which] = real[:, -1], real[:, -2]
 
     @torch.no_grad()
     def actions(self, tokenizer: Tokenizer) -> Tensor:
         """Actions of the next frames, float32 [rows, frames, A]. A driver holds its action for all of them."""
-        count = self.args.frames
-        at = (self.place[:, None] + np.arange(count)) % len(self.rows.actions[0])
-        actions = np.stack([self.rows.actions[i][row] for i, row in zip(self.image, at, strict=True)])
-        self.place += count
+        count, led = self.args.frames, []
+        for row, (part, at) in enumerate(self.places):
+            led.append(part.actions[(at + np.arange(count)) % len(part.actions)])
+            self.places[row] = part, at + count
+        actions = np.stack(led)
         driven = np.array([row for row, driver in enumerate(self.drivers) if driver is not None], int)
         if len(driven):
             both = torch.cat([self.before[driven], self.latent[driven]])
@@ -124,12 +133,14 @@ class Dreams:
             self.restart(np.flatnonzero(dying))
 
 
-def dream(model: WorldModel, latent: Tensor, kv: Tensor, actions: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+def dream(
+    model: WorldModel, latent: Tensor, kv: Tensor, actions: Tensor, noise: Tensor, world: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Dreams on with a full window. noise [frames, K, B, N, C]; gives [B, frames, N, C] and the window after."""
     age = torch.arange(model.config.window, 0, -1, dtype=torch.int32, device=latent.device)
-    level, out = torch.full((len(latent),), CONTEXT_LEVEL, device=latent.device), []
+    level, out = torch.full((len(latent),), HISTORY_LEVEL, device=latent.device), []
     for t in range(len(noise)):
-        features, slot = model.trunk.step(latent, actions[:, t], level, kv, age)
+        features, slot = model.trunk.step(latent, actions[:, t], level, kv, age, world)
         latent = model.denoise(features, latent, noise[t])
         kv = torch.cat([kv[:, 1:], slot[:, None]], 1)
         out.append(latent)
@@ -147,7 +158,7 @@ def train(args: SelfForcing) -> WorldModel:
     critic = Critic(c, args.frames + 1).to(place.device)
     optim = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.8, 0.99), weight_decay=0.0)
     critic_optim = torch.optim.AdamW(critic.parameters(), lr=args.critic_lr, betas=(0.0, 0.99), weight_decay=0.0)
-    rows, held = training_rows(args, max(args.length + 1, c.window + 1)), held_rows(args)
+    rows, held = training_latents(args, max(args.length + 1, c.window + 1)), held_latents(args)
     parts = {"model": model, "average": average, "critic": critic, "optim": optim, "critic_optim": critic_optim}
     loop = Loop(
         STAGE,
@@ -157,26 +168,29 @@ def train(args: SelfForcing) -> WorldModel:
         parts=parts,
         frames=args.rows * args.frames + args.batch * args.length,
         notes={"pull": 0.0},  # running size of the critic's gradient
-        evaluate=lambda: held_out(average, tokenizer, held, count=48),
+        evaluate=lambda: held_out(average, tokenizer, held, count=24),
+        sheet=lambda: contact_sheet(average, tokenizer, held),
     )
     pool_rng = np.random.default_rng([args.seed, 7, loop.step, place.rank])
-    pool = Dreams(model, rows, args, player=args.world.player, rng=pool_rng)
+    player = args.world.player if len(args.sources) == 1 else None
+    pool = Dreams(model, rows, args, player=player, rng=pool_rng)
     forcing, dreaming = compiled(model.loss, args.compile), compiled(dream, args.compile)
 
-    def draw(rng: np.random.Generator, count: int, begin: int, frames: int) -> tuple[Tensor, Tensor]:
-        """Real clips [count, frames + 1, N, C] and the actions between their frames, `begin` frames into the rows."""
-        grid, actions = (drawn.to(place.device) for drawn in rows.draw(rng, count))
-        return patchify(grid[:, begin : begin + frames + 1], c), actions[:, begin : begin + frames]
-
     for step, rng in loop:
-        rate = min(1.0, (step + 1) / 50, max(0.05, 2 * (1 - step / args.steps)))
-        evaluations = 1 + int(rng.random() < 0.3)
+        rate = min(1.0, (step + 1) / 50, max(0.05, 2 * (1 - loop.share)))
+        evaluations = 1 if c.prediction == "score" else 1 + int(rng.random() < 0.3)
         actions = pool.actions(tokenizer)
         noise = torch.randn(args.frames, evaluations, args.rows, c.tokens, c.token_channels, device=place.device)
         before = pool.latent
-        real = draw(rng, args.rows, int(rng.integers(0, rows.length - args.frames)), args.frames)
+        drawn = rows.draw(rng, args.rows)
+        begin = int(rng.integers(0, rows.length - args.frames))
+        real = (
+            patchify(drawn.latents[:, begin : begin + args.frames + 1].to(place.device), c),
+            drawn.actions[:, begin : begin + args.frames].to(place.device),
+        )
         with place.autocast():
-            dreamed, kv = dreaming(model, before, pool.kv, actions, noise)
+            dreamed, kv = dreaming(model, before, pool.kv, actions, noise, pool.world)
+        dreamed, kv = dreamed.float(), kv.float()
         clip = torch.cat([before[:, None], dreamed], 1), actions
         judged, logs = critic_loss(critic, real, clip)  # in float32: its penalty is a small difference
         judged.backward()
@@ -188,9 +202,14 @@ def train(args: SelfForcing) -> WorldModel:
         gradient = gradient[:, 1:]
         size, pull = gradient.square().mean().sqrt().item(), loop.notes["pull"]
         loop.notes["pull"] = pull = size if pull == 0 else 0.98 * pull + 0.02 * size
-        latents, real_actions = draw(rng, args.batch, 0, args.length)
+        drawn = rows.draw(rng, args.batch)
+        latents = patchify(drawn.latents[:, : args.length + 1].to(place.device), c)
+        led = drawn.actions[:, : args.length].to(place.device)
+        world = drawn.world.to(place.device) if c.worlds > 1 else None
         with place.autocast():
-            loss, forcing_logs = forcing(latents[:, :-1], latents[:, 1:], real_actions, 0.4, args.first_weight)
+            loss, forcing_logs = forcing(
+                latents[:, :-1], latents[:, 1:], led, args.noise_scale, args.first_weight, world=world
+            )
         push = args.push * min(1.0, max(0.0, (step - args.alone) / (2 * args.alone)))
         loss.backward()
         if push > 0:

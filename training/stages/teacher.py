@@ -18,7 +18,7 @@ from .device import compiled, find_place
 from .loop import Loop, Training, follow
 from .muon import optimisers
 from .tokenizer import load_tokenizer
-from .world_model import load_world_model, set_bounds, training_rows
+from .world_model import load_denoiser, set_bounds, training_latents
 
 STAGE = "teacher"
 
@@ -40,8 +40,8 @@ def train(args: TeacherTraining) -> Teacher:
     """Of the world model's shapes; it has to be there."""
     torch.manual_seed(args.seed)
     place = find_place()
-    config = load_world_model(args.data, args.world.name).config
-    rows = training_rows(args, FRAMES)
+    config = load_denoiser(args.data, args.world.name).config
+    rows = training_latents(args, FRAMES)
     model = Teacher(config).to(place.device)
     set_bounds(model, load_tokenizer(args.data / "tokenizer.pt", args.world.name).to(place.device))
     average = copy.deepcopy(model)
@@ -57,11 +57,12 @@ def train(args: TeacherTraining) -> Teacher:
     )
     loss_of = compiled(model.loss, args.compile)
     for step, rng in loop:
-        grid, actions = (drawn.to(place.device) for drawn in rows.draw(rng, args.batch))
+        drawn = rows.draw(rng, args.batch)
+        grid, actions = drawn.latents.to(place.device), drawn.actions.to(place.device)
         with place.autocast():
             loss = loss_of(patchify(grid, config), actions[:, :-1])
         loss.backward()
-        share = step / args.steps
+        share = loop.share
         loop.update(optims, rate=min(1.0, (step + 1) / 100, max(0.02, (1 - share) / (1 - args.decay_from))))
         follow(average, model, decay=args.ema, step=step)
         loop.log({"loss": loss.detach()})

@@ -1,10 +1,10 @@
-"""Trains the causal world model on the tokenizer's latents.
+"""Trains the causal world model on the tokenizer's latents, of one world or of several that share the network.
 
     python -m training.stage world-model --world car-racing --steps 3200
 
-Diffusion forcing with history augmentation: noise on the history, its level an input. Resampled history (the last
-frames of the history are the model's own dreams, the real frames still the target) is there for comparison and off: it
-teaches that what was dreamed doesn't last (`LOG.md`, 2026-11-21). Resumes from its checkpoint.
+By the energy score or, as the config says, by diffusion forcing; both with history augmentation: noise on the history,
+its level an input. Begins from a base where there is one (`package/base.py` wrote it into the data folder), resumes
+from its checkpoint.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from ..data.episodes import Episodes, load_episodes
+from ..data.corpus import Latents
+from ..errors import TrainingError
 from ..model.teacher import Teacher
 from ..model.tokenizer import Tokenizer, TokenizerConfig, bounds, psnr, to_uint8
 from ..model.world_model import WorldModel, WorldModelConfig, patchify, unpatchify
@@ -28,65 +28,47 @@ from .muon import optimisers
 from .tokenizer import load_tokenizer
 
 STAGE = "world-model"
-HORIZONS = (1, 4, 8, 16, 32)
+CONTEXT = 4  # real frames before what `held_out` scores
+HORIZONS = (1, 4, 8, 16, 32, 64)
+SHEET = (1, 4, 8, 16, 32, 64)  # frames ahead that a contact sheet shows
+HISTORY_LEVEL = 0.1  # noise level that the history is said to have in play
+FIRST_AND_LAST = {  # layers that AdamW trains, not Muon
+    "trunk.stem.",
+    "trunk.embed",
+    "trunk.position",
+    "trunk.action_",
+    "trunk.level",
+    "head.noise",
+    "head.overall_noise",
+    "head.level",
+    "head.out",
+}
+REFRESH = 500  # steps after which recordings that are new are taken up
 
 
 @dataclass
 class WorldModelTraining(Training):
     """How long, how fast, and what is done against drift."""
 
-    steps: int = 3400
-    batch: int = 12
-    length: int = 24  # frames of history a row; longer than the window
+    steps: int = 9000
+    batch: int = 14
+    length: int = 20  # frames of history a row; longer than the window
     muon_lr: float = 0.02
     adam_lr: float = 1e-3
-    decay_from: float = 0.5  # share of the steps after which the rates fall linearly
+    decay_from: float = 0.6  # share of the steps after which the rates fall linearly
     ema: float = 0.998
-    noise_scale: float = 0.4  # largest noise on the history, in standard deviations of the latent
-    resample_from: float = 1.0  # share of the steps after which histories are dreamed; 1: never
-    dreamed: int = 8  # dreamed frames at the end of such a history
+    noise_scale: float = 0.3  # largest noise on the history, in standard deviations of the latent
     compile: bool = True
 
 
-class LatentRows:
-    """Stretches of latents and actions, from the recordings and from their mirror images."""
-
-    def __init__(
-        self,
-        folder: Path,
-        pattern: str,
-        length: int,
-        mirror: tuple[float, ...] | None = None,
-        *,
-        pictures: bool = False,
-    ) -> None:
-        files = sorted(folder.glob(f"{pattern}.npz"))
-        self.episodes: Episodes = load_episodes(files, pictures=pictures)
-        self.actions = [self.episodes.actions]
-        self.latents = [np.concatenate([np.load(folder / f"latents-{f.stem}.npy") for f in files])]
-        if mirror is not None:
-            self.actions.append(self.episodes.actions * np.array(mirror, np.float32))
-            self.latents.append(np.concatenate([np.load(folder / f"mirror-{f.stem}.npy") for f in files]))
-        self.first = self.episodes.windows(length)
-        self.length = length
-
-    def draw(self, rng: np.random.Generator, batch: int) -> tuple[Tensor, Tensor]:
-        """Latents float32 [B, length, c, h, w] and actions [B, length, A]."""
-        rows = rng.choice(self.first, batch)[:, None] + np.arange(self.length)
-        image = rng.integers(0, len(self.latents), batch)
-        latents = np.stack([self.latents[i][row] for i, row in zip(image, rows, strict=True)])
-        actions = np.stack([self.actions[i][row] for i, row in zip(image, rows, strict=True)])
-        return torch.from_numpy(latents.astype(np.float32)), torch.from_numpy(actions)
+def training_latents(args: Training, length: int) -> Latents:
+    """What the worlds are trained on, and its mirror image where a world has one."""
+    return Latents(args.sources, "train", length)
 
 
-def training_rows(args: Training, length: int) -> LatentRows:
-    """What the world is trained on, and its mirror image where the world has one."""
-    return LatentRows(args.data, "train-*", length, args.world.mirror)
-
-
-def held_rows(args: Training) -> LatentRows:
+def held_latents(args: Training) -> Latents:
     """What `held_out` scores on."""
-    return LatentRows(args.data, "held-*", 4 + HORIZONS[-1], pictures=True)
+    return Latents(args.sources, "held", CONTEXT + HORIZONS[-1])
 
 
 def set_bounds(model: WorldModel | Teacher, tokenizer: Tokenizer) -> None:
@@ -96,38 +78,17 @@ def set_bounds(model: WorldModel | Teacher, tokenizer: Tokenizer) -> None:
         limit.copy_(bound.repeat_interleave(cells))
 
 
-@torch.no_grad()
-def resample(model: WorldModel, latents: Tensor, actions: Tensor, dreamed: int, context: int = 8) -> Tensor:
-    """Histories [B, T, N, C] whose last `dreamed` frames the model made itself, by one or two evaluations."""
-    begin = latents.shape[1] - dreamed
-    evaluations = 1 + int(torch.rand(()) < 0.5)
-    own = model.rollout(latents[:, begin - context : begin], actions[:, begin - context : -1], dreamed, evaluations)
-    return torch.cat([latents[:, :begin], own], 1)
-
-
 def train(args: WorldModelTraining, config: WorldModelConfig | None = None) -> WorldModel:
     """Trains, or trains on from the checkpoint. Without a config: the usual shapes."""
     torch.manual_seed(args.seed)
     place = find_place()
     tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world.name).to(place.device)
-    config = fitted(config or WorldModelConfig(), tokenizer.config, actions=len(args.world.actions))
-    rows, held = training_rows(args, args.length + 1), held_rows(args)
-    model = WorldModel(config).to(place.device)
+    rows, held = training_latents(args, args.length + 1), held_latents(args)
+    config = fitted(config or WorldModelConfig(), tokenizer.config, actions=rows.actions, worlds=len(args.sources))
+    model = WorldModel(config).to(place.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     set_bounds(model, tokenizer)
     average = copy.deepcopy(model)
-    optims = optimisers(
-        model,
-        muon_lr=args.muon_lr,
-        adam_lr=args.adam_lr,
-        first_and_last={
-            "trunk.embed",
-            "trunk.action",
-            "trunk.level",
-            "trunk.position",
-            "head.level",
-            "head.out",
-        },
-    )
+    optims = optimisers(model, muon_lr=args.muon_lr, adam_lr=args.adam_lr, first_and_last=FIRST_AND_LAST)
     loop = Loop(
         STAGE,
         args,
@@ -135,19 +96,20 @@ def train(args: WorldModelTraining, config: WorldModelConfig | None = None) -> W
         config=config.dict(),
         parts={"model": model, "average": average, "optims": optims},
         frames=args.batch * args.length,
-        evaluate=lambda: held_out(average, tokenizer, held, count=48),
+        evaluate=lambda: held_out(average, tokenizer, held, count=24),
+        sheet=lambda: contact_sheet(average, tokenizer, held),
     )
     loss_of = compiled(model.loss, args.compile)
     for step, rng in loop:
-        grid, actions = (drawn.to(place.device) for drawn in rows.draw(rng, args.batch))
-        latents = patchify(grid, config)
-        history, target = latents[:, :-1], latents[:, 1:]
-        share = step / args.steps
+        if step % REFRESH == REFRESH - 1:
+            rows.refresh()
+        drawn = rows.draw(rng, args.batch)
+        latents, actions = patchify(drawn.latents.to(place.device), config), drawn.actions.to(place.device)
+        world = drawn.world.to(place.device) if config.worlds > 1 else None
         with place.autocast():
-            if share > args.resample_from and rng.random() < 0.5:
-                history = resample(model, history, actions[:, :-1], args.dreamed)
-            loss, logs = loss_of(history, target, actions[:, :-1], args.noise_scale)
+            loss, logs = loss_of(latents[:, :-1], latents[:, 1:], actions[:, :-1], args.noise_scale, world=world)
         loss.backward()
+        share = loop.share
         loop.update(optims, rate=min(1.0, (step + 1) / 100, max(0.02, (1 - share) / (1 - args.decay_from))))
         follow(average, model, decay=args.ema, step=step)
         loop.log(logs)
@@ -155,22 +117,51 @@ def train(args: WorldModelTraining, config: WorldModelConfig | None = None) -> W
 
 
 @torch.no_grad()
-def held_out(model: WorldModel, tokenizer: Tokenizer, rows: LatentRows, *, count: int, evaluations: int = 1) -> dict:
-    """Median PSNR against the real frames after 4 real ones, dB, with copy-last-frame beside it."""
-    first = np.random.default_rng(5).choice(rows.first, count, replace=len(rows.first) < count)
-    first = first[:, None] + np.arange(rows.length)
-    device = model.low.device
-    latents = patchify(torch.from_numpy(rows.latents[0][first].astype(np.float32)).to(device), model.config)
-    actions = torch.from_numpy(rows.episodes.actions[first]).to(device)
-    frames = torch.from_numpy(rows.episodes.frames[first]).to(device)
-    generator = torch.Generator().manual_seed(0)
-    dreamed = model.rollout(latents[:, :4], actions[:, :-1], HORIZONS[-1], evaluations, generator=generator)
-    scores = {}
-    for h in HORIZONS:
-        picture = to_uint8(tokenizer.decode(unpatchify(dreamed[:, h - 1], model.config)))
-        scores[f"h{h}"] = psnr(picture, frames[:, 3 + h]).median().item()
-        scores[f"copy{h}"] = psnr(frames[:, 3], frames[:, 3 + h]).median().item()
+def held_out(model: WorldModel, tokenizer: Tokenizer, rows: Latents, *, count: int, evaluations: int = 1) -> dict:
+    """Median PSNR against the real frames after a few real ones, dB, with copy-last-frame beside it; by world."""
+    scores, device = {}, model.low.device
+    for number, corpus in enumerate(rows.corpora):
+        drawn = rows.draw(np.random.default_rng(5), count, number)
+        latents = patchify(drawn.latents.to(device), model.config)
+        dreamed = model.rollout(
+            latents[:, :CONTEXT],
+            drawn.actions[:, :-1].to(device),
+            HORIZONS[-1],
+            evaluations,
+            level=HISTORY_LEVEL,
+            world=drawn.world.to(device) if model.config.worlds > 1 else None,
+            generator=torch.Generator().manual_seed(0),
+        )
+        frames = torch.from_numpy(np.stack(drawn.frames)).to(device)
+        name = "" if len(rows.corpora) == 1 else f"{corpus.world.name} "
+        for h in HORIZONS:
+            picture = to_uint8(tokenizer.decode(unpatchify(dreamed[:, h - 1], model.config)))
+            last, real = frames[:, CONTEXT - 1], frames[:, CONTEXT - 1 + h]
+            scores[f"{name}h{h}"] = psnr(picture, real).median().item()
+            scores[f"{name}copy{h}"] = psnr(last, real).median().item()
     return scores
+
+
+@torch.no_grad()
+def contact_sheet(model: WorldModel, tokenizer: Tokenizer, rows: Latents, *, count: int = 2) -> np.ndarray:
+    """Real frames above dreamed ones, `SHEET` frames ahead from left to right; uint8 [H, W, 3]."""
+    strips, device = [], model.low.device
+    for number in range(len(rows.corpora)):
+        drawn = rows.draw(np.random.default_rng(3), count, number)
+        latents = patchify(drawn.latents.to(device), model.config)
+        dreamed = model.rollout(
+            latents[:, :CONTEXT],
+            drawn.actions[:, :-1].to(device),
+            SHEET[-1],
+            level=HISTORY_LEVEL,
+            world=drawn.world.to(device) if model.config.worlds > 1 else None,
+            generator=torch.Generator().manual_seed(0),
+        )
+        for row, frames in enumerate(drawn.frames):
+            shown = unpatchify(dreamed[row, [h - 1 for h in SHEET]], model.config)
+            strips.append(np.concatenate([frames[CONTEXT - 1 + h] for h in SHEET], 1))
+            strips.append(np.concatenate(list(to_uint8(tokenizer.decode(shown)).cpu().numpy()), 1))
+    return np.concatenate(strips)
 
 
 def load_world_model(folder: Path, world: str, *stages: str) -> WorldModel:
@@ -183,11 +174,22 @@ def load_world_model(folder: Path, world: str, *stages: str) -> WorldModel:
     return model.eval()
 
 
-def fitted(config: WorldModelConfig, tokenizer: TokenizerConfig, *, actions: int) -> WorldModelConfig:
-    """The config with the shapes that the tokenizer and the action table leave no choice about.
+def load_denoiser(folder: Path, world: str, *stages: str) -> WorldModel:
+    """As `load_world_model`, of a network that denoises; raises TrainingError for one that samples by the score."""
+    model = load_world_model(folder, world, *stages)
+    if model.config.prediction != "x":
+        raise TrainingError(
+            f"'{folder}': expected a world model with prediction 'x' for the chain from a teacher, "
+            f"got '{model.config.prediction}'. Train one with --prediction x in a folder of its own."
+        )
+    return model
+
+
+def fitted(config: WorldModelConfig, tokenizer: TokenizerConfig, *, actions: int, worlds: int = 1) -> WorldModelConfig:
+    """The config with the shapes that the tokenizer and the action tables leave no choice about.
 
     A patch that doesn't divide the tokenizer's grid becomes one that cuts it into 16 tokens.
     """
     c = tokenizer
     patch = max(1, c.grid // 4) if c.grid % config.patch else config.patch
-    return replace(config, actions=actions, channels=c.channels, grid=c.grid, patch=patch)
+    return replace(config, actions=actions, worlds=worlds, channels=c.channels, grid=c.grid, patch=patch)

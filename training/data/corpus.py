@@ -1,0 +1,160 @@
+"""What training reads: the recordings of one world or of several, and the latents that a tokenizer made of them.
+
+Recordings are mapped, not read: the page cache holds what is in use and is shared by processes, so a buffer of
+gigabytes costs a process nothing, and files that appear while training runs are taken up by `refresh`.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import TrainingError
+from ..model.tokenizer import Tokenizer
+from ..worlds.world import World
+
+STORED = np.float16  # what latents are kept as on disk
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A world and the folder of its recordings."""
+
+    world: World
+    data: Path
+
+
+def mapped(file: Path) -> dict[str, np.ndarray]:
+    """The arrays of a recording, mapped read-only. Raises TrainingError for a file that `record` didn't write."""
+    arrays = {}
+    try:
+        with zipfile.ZipFile(file) as archive, file.open("rb") as raw:
+            for info in archive.infolist():
+                raw.seek(info.header_offset + 26)  # lengths of the member's name and extra field
+                name, extra = np.frombuffer(raw.read(4), "<u2")
+                raw.seek(info.header_offset + 30 + int(name) + int(extra))
+                version = np.lib.format.read_magic(raw)
+                first = version == (1, 0)
+                header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+                shape, _, dtype = header(raw)
+                if info.compress_type != zipfile.ZIP_STORED:
+                    raise ValueError("compressed")
+                arrays[info.filename.removesuffix(".npy")] = np.memmap(file, dtype, "r", raw.tell(), shape)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise TrainingError(f"'{file}': expected a recording of training.data.record, got: {error}") from error
+    missing = {"frames", "actions", "starts"} - arrays.keys()
+    if missing:
+        raise TrainingError(f"'{file}': expected frames, actions and starts; {', '.join(sorted(missing))} missing.")
+    return arrays
+
+
+def recordings(folder: Path, kind: str) -> list[Path]:
+    """Files of a kind, `train` or `held`, in the order of their seeds."""
+    return sorted(folder.glob(f"{kind}-*.npz"), key=lambda file: (len(file.name), file.name))
+
+
+def write_latents(tokenizer: Tokenizer, corpus: Corpus, *, trained: float) -> None:
+    """Latents of every recording, `latents-NAME.npy` [T, C, h, w]; of its mirror image too, `mirror-NAME.npy`.
+
+    trained: when the tokenizer was, as `st_mtime`; files newer than that are kept.
+    """
+    files = [*recordings(corpus.data, "held"), *recordings(corpus.data, "train")]
+    for file in files:
+        for prefix in ("latents",) if corpus.world.mirror is None else ("latents", "mirror"):
+            out = corpus.data / f"{prefix}-{file.stem}.npy"
+            if out.exists() and out.stat().st_mtime > trained:
+                continue
+            frames = mapped(file)["frames"]
+            seen = frames[:, :, ::-1] if prefix == "mirror" else frames
+            partial = out.with_name("partial-" + out.name)
+            np.save(partial, tokenizer.encode_all(seen).numpy().astype(STORED))
+            os.replace(partial, out)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One recording, or its mirror image."""
+
+    world: int  # which corpus it belongs to
+    latents: np.ndarray  # float16 [T, C, h, w]
+    actions: np.ndarray  # float32 [T, A], zeros behind the world's own
+    frames: np.ndarray  # uint8 [T, H, W, 3]; of a mirror image not mirrored
+    episode: np.ndarray  # int [T]: counts on from episode to episode
+
+    def windows(self, length: int) -> np.ndarray:
+        """First indices of all stretches of `length` frames that stay within one episode. int64 [N]."""
+        first = np.arange(max(0, len(self.episode) - length + 1))
+        return first[self.episode[first] == self.episode[first + length - 1]]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A batch of stretches."""
+
+    latents: Tensor  # float32 [B, length, C, h, w]
+    actions: Tensor  # float32 [B, length, A]
+    world: Tensor  # int64 [B]
+    frames: list[np.ndarray]  # B of uint8 [length, H, W, 3], mapped
+
+
+class Latents:
+    """Stretches of latents and actions of some corpora, every world as often as the others."""
+
+    def __init__(self, corpora: tuple[Corpus, ...], kind: str, length: int) -> None:
+        """kind: `train` or `held`; length: frames of a stretch."""
+        self.corpora, self.kind, self.length = corpora, kind, length
+        self.actions = max(len(corpus.world.actions) for corpus in corpora)
+        self.parts: list[list[Part]] = [[] for _ in corpora]
+        self._first: list[list[np.ndarray]] = [[] for _ in corpora]
+        self._known: set[Path] = set()
+        self.refresh()
+        for corpus, first in zip(corpora, self._first, strict=True):
+            if not any(map(len, first)):
+                raise TrainingError(
+                    f"'{corpus.data}': expected {kind} recordings with episodes of at least {length} frames and their "
+                    "latents, got none. Record longer episodes, or train the tokenizer first."
+                )
+
+    def refresh(self) -> None:
+        """Takes up latents that were written since."""
+        for number, corpus in enumerate(self.corpora):
+            for file in recordings(corpus.data, self.kind):
+                for prefix, mirror in (("latents", None), ("mirror", corpus.world.mirror)):
+                    latents = corpus.data / f"{prefix}-{file.stem}.npy"
+                    if latents in self._known or not latents.exists() or (prefix == "mirror" and mirror is None):
+                        continue
+                    part = self._part(number, file, latents, mirror)
+                    self.parts[number].append(part)
+                    self._first[number].append(part.windows(self.length))
+                    self._known.add(latents)
+
+    def _part(self, number: int, file: Path, latents: Path, mirror: tuple[float, ...] | None) -> Part:
+        recording = mapped(file)
+        own = np.asarray(recording["actions"]) * np.array(1.0 if mirror is None else mirror, np.float32)
+        actions = np.zeros((len(own), self.actions), np.float32)
+        actions[:, : own.shape[1]] = own
+        episode = np.cumsum(recording["starts"])
+        return Part(number, np.load(latents, mmap_mode="r"), actions, recording["frames"], episode)
+
+    def place(self, rng: np.random.Generator, world: int | None = None) -> tuple[Part, int]:
+        """A recording and the first frame of a stretch in it. world: which; none: any."""
+        number = int(rng.integers(len(self.parts))) if world is None else world
+        sizes = np.array([len(first) for first in self._first[number]], float)
+        which = int(rng.choice(len(sizes), p=sizes / sizes.sum()))
+        return self.parts[number][which], int(rng.choice(self._first[number][which]))
+
+    def draw(self, rng: np.random.Generator, batch: int, world: int | None = None) -> Rows:
+        places = [self.place(rng, world) for _ in range(batch)]
+        spans = [(part, slice(at, at + self.length)) for part, at in places]
+        return Rows(
+            latents=torch.from_numpy(np.stack([part.latents[span] for part, span in spans]).astype(np.float32)),
+            actions=torch.from_numpy(np.stack([part.actions[span] for part, span in spans])),
+            world=torch.tensor([part.world for part, _ in spans]),
+            frames=[part.frames[span] for part, span in spans],
+        )
