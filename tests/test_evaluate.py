@@ -257,12 +257,12 @@ def test_real_runs_as_long_as_dreamed_ones_stand_beside_them():
 
 def test_the_reader_makes_the_recordings_that_it_learns_from(tmp_path, monkeypatch):
     monkeypatch.setattr(inverse_dynamics, "to_train_on", partial(to_train_on, frames=60))
-    assert inverse_dynamics.action_reader(push_t.WORLD, tmp_path, train=False) is None and not list(tmp_path.iterdir())
+    assert inverse_dynamics.kept_action_reader(push_t.WORLD, tmp_path) is None and not list(tmp_path.iterdir())
     few = ReaderTraining(recordings=2, passes=0.1)
     made = inverse_dynamics.action_reader(push_t.WORLD, tmp_path, few)
     names = {path.name for path in tmp_path.glob("*.npz")}
     assert names == {"train-1.npz", "train-2.npz", "random-3500000-2x64.npz"}
-    again = inverse_dynamics.action_reader(push_t.WORLD, tmp_path, few, train=False)
+    again = inverse_dynamics.kept_action_reader(push_t.WORLD, tmp_path, few)
     frames = load_episodes([tmp_path / "train-1.npz"]).frames
     assert np.array_equal(made.read(frames)[0], again.read(frames)[0])
 
