@@ -17,6 +17,7 @@ Every stage leaves a file; a stage whose file is complete is skipped, a stage th
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import sys
@@ -29,6 +30,7 @@ from typing import Any
 from .data.bring import add_arguments, bring
 from .data.corpus import Corpus, write_latents
 from .data.record import FRAMES, HELD_OUT_FROM, Recording, record_all, to_train_on
+from .data.refill import refilling
 from .errors import TrainingError
 from .judge.evaluate import main as evaluate
 from .model.tokenizer import Tokenizer, TokenizerConfig
@@ -42,11 +44,13 @@ from .package.manifest import main as package
 from .package.reward import RewardTraining
 from .package.reward import main as reward
 from .stage import STAGES
-from .stages import checkpoint, tokenizer, world_model
+from .stages import checkpoint, consistency, matching, teacher, tokenizer, world_model
 from .worlds.registry import find_world
 from .worlds.world import World
 
 REFINEMENTS = [name for name in STAGES if name not in (tokenizer.STAGE, world_model.STAGE)]
+CHAIN = {teacher.STAGE, consistency.STAGE, matching.STAGE}  # those that want a network that denoises
+KEPT = 24  # recordings of a world; fresh ones take the place of the oldest
 BASE = "base"  # what the networks of all worlds together are called
 TOKENIZER_SHARE = 0.3  # of the minutes, where there is no base that can see already
 
@@ -71,6 +75,7 @@ class Run:
     drive: int = 1500  # frames of the evaluation's drives
     small: bool = False  # networks for a rehearsal
     compile: bool = True
+    refill: bool = True  # record fresh episodes beside the training
     minutes: float = math.inf  # for recording and training
 
     @property
@@ -90,6 +95,7 @@ def tiny(run: Run) -> Run:
         starts=2,
         drive=12,
         small=True,
+        refill=False,
         compile=False,
     )
 
@@ -107,12 +113,16 @@ def networks(size: int, *, small: bool, prediction: str) -> tuple[TokenizerConfi
 def run(r: Run) -> None:
     begin = time.monotonic()
     until = begin + 60 * r.minutes
-    r.data.mkdir(parents=True, exist_ok=True)
-    record(r)
     pictures, dreams = networks(r.world.size, small=r.small, prediction=r.prediction)
     if r.start is not None:
         pictures, dreams = begin_from(r.start, r.data, r.world)
-
+    if dreams.prediction != "x" and not CHAIN.isdisjoint(r.refine):
+        raise TrainingError(
+            f"--refine: expected a network with prediction 'x' for {', '.join(sorted(CHAIN & set(r.refine)))}, "
+            f"got '{dreams.prediction}'. Say --prediction x, or --refine self-forcing."
+        )
+    r.data.mkdir(parents=True, exist_ok=True)
+    record(r)
     seeing_until = begin + TOKENIZER_SHARE * 60 * r.minutes
     train(r, tokenizer.STAGE, pictures, until=seeing_until)
     learned = tokenizer.load_tokenizer(r.data / "tokenizer.pt", r.world.name)
@@ -120,9 +130,10 @@ def run(r: Run) -> None:
     for corpus in r.sources:
         write_latents(learned, corpus, trained=trained)
 
-    train(r, world_model.STAGE, dreams, until=until)
-    for name in r.refine:
-        train(r, name, until=until)
+    with refilling(r.sources, learned, most=KEPT) if r.refill else contextlib.nullcontext():
+        train(r, world_model.STAGE, dreams, until=until)
+        for name in r.refine:
+            train(r, name, until=until)
     if r.corpora:
         write_base(r, learned)
     else:
@@ -185,12 +196,12 @@ def begin_from(start: Path, data: Path, world: World) -> tuple[TokenizerConfig, 
         )
     if not (data / "tokenizer.pt").exists():
         known = {"world": world.name, "ended": True}
-        weights = {"model": base.tokenizer.state_dict(), "average": base.tokenizer.state_dict()}
-        about = {**known, "stage": tokenizer.STAGE, "step": 0, "steps": 1, "config": base.tokenizer.config.dict()}
-        checkpoint.save(data / "tokenizer.pt", weights, about)
         weights = {"model": model.state_dict(), "average": model.state_dict()}
         about = {**known, "stage": world_model.STAGE, "step": 0, "steps": 1, "config": model.config.dict()}
         checkpoint.save(data / "world-model.pt", weights, about)
+        weights = {"model": base.tokenizer.state_dict(), "average": base.tokenizer.state_dict()}
+        about = {**known, "stage": tokenizer.STAGE, "step": 0, "steps": 1, "config": base.tokenizer.config.dict()}
+        checkpoint.save(data / "tokenizer.pt", weights, about)  # last: where it is, both are
     return base.tokenizer.config, model.config
 
 
@@ -255,6 +266,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.minutes is not None and not args.minutes > 0:
         parser.error(f"--minutes: expected more than 0, got {args.minutes:g}.")
+    if args.base and args.start not in (None, "none"):
+        parser.error("--from: expected a --world beside it; a base goes on from its own data folder.")
     if args.tiny and (args.data is None or args.out is None):
         parser.error("--tiny wants --data and --out of its own, so that it overwrites nothing of worth.")
     name = args.world or BASE

@@ -42,15 +42,26 @@ def mapped(file: Path) -> dict[str, np.ndarray]:
                 version = np.lib.format.read_magic(raw)
                 first = version == (1, 0)
                 header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
-                shape, _, dtype = header(raw)
-                if info.compress_type != zipfile.ZIP_STORED:
-                    raise ValueError("compressed")
+                shape, by_columns, dtype = header(raw)
+                if info.compress_type != zipfile.ZIP_STORED or by_columns or dtype.hasobject:
+                    raise ValueError(f"{info.filename} is laid out otherwise")
                 arrays[info.filename.removesuffix(".npy")] = np.memmap(file, dtype, "r", raw.tell(), shape)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise TrainingError(f"'{file}': expected a recording of training.data.record, got: {error}") from error
     missing = {"frames", "actions", "starts"} - arrays.keys()
     if missing:
         raise TrainingError(f"'{file}': expected frames, actions and starts; {', '.join(sorted(missing))} missing.")
+    frames, actions, starts = arrays["frames"], arrays["actions"], arrays["starts"]
+    if (frames.dtype, actions.dtype, starts.dtype) != (np.uint8, np.float32, bool) or frames.ndim != 4:
+        raise TrainingError(
+            f"'{file}': expected frames uint8 [T, H, W, 3], actions float32 and starts bool, "
+            f"got {frames.dtype} {list(frames.shape)}, {actions.dtype}, {starts.dtype}."
+        )
+    if not len(frames) == len(actions) == len(starts):
+        raise TrainingError(
+            f"'{file}': expected as many actions and starts as frames, "
+            f"got {len(frames)} frames, {len(actions)} actions, {len(starts)} starts."
+        )
     return arrays
 
 
@@ -59,28 +70,37 @@ def recordings(folder: Path, kind: str) -> list[Path]:
     return sorted(folder.glob(f"{kind}-*.npz"), key=lambda file: (len(file.name), file.name))
 
 
-def write_latents(tokenizer: Tokenizer, corpus: Corpus, *, trained: float) -> None:
-    """Latents of every recording, `latents-NAME.npy` [T, C, h, w]; of its mirror image too, `mirror-NAME.npy`.
+def latents_of(corpus: Corpus, file: Path) -> list[Path]:
+    """Where a recording's latents lie: `latents-NAME.npy`, and of its mirror image too, `mirror-NAME.npy`."""
+    prefixes = ("latents",) if corpus.world.mirror is None else ("latents", "mirror")
+    return [corpus.data / f"{prefix}-{file.stem}.npy" for prefix in prefixes]
 
-    trained: when the tokenizer was, as `st_mtime`; files newer than that are kept.
+
+def write_latents(tokenizer: Tokenizer, corpus: Corpus, *, trained: float) -> None:
+    """Latents [T, C, h, w] of every recording, where there are none that are newer than the tokenizer.
+
+    trained: when the tokenizer was, as `st_mtime`.
     """
-    files = [*recordings(corpus.data, "held"), *recordings(corpus.data, "train")]
-    for file in files:
-        for prefix in ("latents",) if corpus.world.mirror is None else ("latents", "mirror"):
-            out = corpus.data / f"{prefix}-{file.stem}.npy"
-            if out.exists() and out.stat().st_mtime > trained:
-                continue
-            frames = mapped(file)["frames"]
-            seen = frames[:, :, ::-1] if prefix == "mirror" else frames
-            partial = out.with_name("partial-" + out.name)
-            np.save(partial, tokenizer.encode_all(seen).numpy().astype(STORED))
-            os.replace(partial, out)
+    for file in [*recordings(corpus.data, "held"), *recordings(corpus.data, "train")]:
+        if not all(out.exists() and out.stat().st_mtime > trained for out in latents_of(corpus, file)):
+            write_latents_of(tokenizer, corpus, file)
+
+
+def write_latents_of(tokenizer: Tokenizer, corpus: Corpus, file: Path) -> None:
+    """Latents of one recording, each written beside its place and renamed."""
+    frames = mapped(file)["frames"]
+    for out in latents_of(corpus, file):
+        seen = frames[:, :, ::-1] if out.name.startswith("mirror") else frames
+        partial = out.with_name("partial-" + out.name)
+        np.save(partial, tokenizer.encode_all(seen).numpy().astype(STORED))
+        os.replace(partial, out)
 
 
 @dataclass(frozen=True)
 class Part:
     """One recording, or its mirror image."""
 
+    file: Path  # of the latents
     world: int  # which corpus it belongs to
     latents: np.ndarray  # float16 [T, C, h, w]
     actions: np.ndarray  # float32 [T, A], zeros behind the world's own
@@ -112,7 +132,6 @@ class Latents:
         self.actions = max(len(corpus.world.actions) for corpus in corpora)
         self.parts: list[list[Part]] = [[] for _ in corpora]
         self._first: list[list[np.ndarray]] = [[] for _ in corpora]
-        self._known: set[Path] = set()
         self.refresh()
         for corpus, first in zip(corpora, self._first, strict=True):
             if not any(map(len, first)):
@@ -122,25 +141,37 @@ class Latents:
                 )
 
     def refresh(self) -> None:
-        """Takes up latents that were written since."""
+        """Takes up latents that were written since, and lets go of those that were deleted."""
         for number, corpus in enumerate(self.corpora):
+            known = {
+                part.file: (part, first) for part, first in zip(self.parts[number], self._first[number], strict=True)
+            }
+            found: dict[Path, tuple[Part, np.ndarray]] = {}
             for file in recordings(corpus.data, self.kind):
-                for prefix, mirror in (("latents", None), ("mirror", corpus.world.mirror)):
-                    latents = corpus.data / f"{prefix}-{file.stem}.npy"
-                    if latents in self._known or not latents.exists() or (prefix == "mirror" and mirror is None):
-                        continue
-                    part = self._part(number, file, latents, mirror)
-                    self.parts[number].append(part)
-                    self._first[number].append(part.windows(self.length))
-                    self._known.add(latents)
+                for latents in latents_of(corpus, file):
+                    if latents in known:
+                        found[latents] = known[latents]
+                    elif latents.exists():
+                        part = self._part(number, file, latents)
+                        found[latents] = part, part.windows(self.length)
+            self.parts[number] = [part for part, _ in found.values()]
+            self._first[number] = [first for _, first in found.values()]
 
-    def _part(self, number: int, file: Path, latents: Path, mirror: tuple[float, ...] | None) -> Part:
-        recording = mapped(file)
-        own = np.asarray(recording["actions"]) * np.array(1.0 if mirror is None else mirror, np.float32)
+    def _part(self, number: int, file: Path, latents: Path) -> Part:
+        recording, world = mapped(file), self.corpora[number].world
+        own, seen = recording["actions"], np.load(latents, mmap_mode="r")
+        if own.shape[1:] != (len(world.actions),):
+            wanted = f"the {len(world.actions)} actions of {world.name}"
+            raise TrainingError(f"'{file}': expected {wanted}, got {list(own.shape[1:])}.")
+        if len(seen) != len(own):
+            raise TrainingError(
+                f"'{latents}': expected latents of the {len(own)} frames of '{file.name}', got {len(seen)}. Delete it."
+            )
+        mirror = world.mirror if latents.name.startswith("mirror") else None
+        mirror = mirror or (1.0,) * len(world.actions)
         actions = np.zeros((len(own), self.actions), np.float32)
-        actions[:, : own.shape[1]] = own
-        episode = np.cumsum(recording["starts"])
-        return Part(number, np.load(latents, mmap_mode="r"), actions, recording["frames"], episode)
+        actions[:, : own.shape[1]] = own * np.array(mirror, np.float32)
+        return Part(latents, number, seen, actions, recording["frames"], np.cumsum(recording["starts"]))
 
     def place(self, rng: np.random.Generator, world: int | None = None) -> tuple[Part, int]:
         """A recording and the first frame of a stretch in it. world: which; none: any."""
