@@ -71,7 +71,7 @@ def recordings(folder: Path, kind: str) -> list[Path]:
 
 
 def latents_of(corpus: Corpus, file: Path) -> list[Path]:
-    """Where a recording's latents lie: `latents-NAME.npy`; what is trained on has a mirror image too, `mirror-NAME.npy`."""
+    """Where a recording's latents lie: `latents-NAME.npy`; of what is trained on also mirrored, `mirror-NAME.npy`."""
     mirrored = corpus.world.mirror is not None and file.name.startswith("train-")
     prefixes = ("latents", "mirror") if mirrored else ("latents",)
     return [corpus.data / f"{prefix}-{file.stem}.npy" for prefix in prefixes]
