@@ -19,6 +19,7 @@ import numpy as np
 import pygame
 from pettingzoo.butterfly.cooperative_pong.cooperative_pong import CooperativePong
 
+from ..errors import TrainingError
 from .picture_paddles import found
 from .sticky import StickyRandom
 from .world import Action, ActionSpec, Player, Policy, World
@@ -69,13 +70,14 @@ class Source:
     def __init__(self) -> None:
         self.done = False
         self.lost = 0
-        self.game: CooperativePong | None = None
+        self._game: CooperativePong | None = None
 
     def reset(self, seed: int) -> np.ndarray:
         self.lost = 0
-        self.game = CooperativePong(np.random.default_rng(seed), max_cycles=2**62, render_mode="rgb_array")
-        self.game.render = self.game.draw  # each paddle's move draws; the copy that `render` makes nobody reads
-        self.game.reset()
+        game = CooperativePong(np.random.default_rng(seed), max_cycles=2**62, render_mode="rgb_array")
+        game.render = game.draw  # each paddle's move draws; the copy that `render` makes nobody reads
+        game.reset()
+        self._game = game
         return self._draw()
 
     def step(self, action: Action) -> np.ndarray:
@@ -88,18 +90,28 @@ class Source:
         return self._draw()
 
     def close(self) -> None:
-        self.game = None  # its own `close` would shut pygame down for others too
+        self._game = None  # its own `close` would shut pygame down for others too
 
     def _draw(self) -> np.ndarray:
-        screen = np.frombuffer(pygame.image.tobytes(self.game.screen, "RGB"), np.uint8).reshape(HIGH, WIDE, 3)
+        surface = self.game.screen
+        assert surface is not None  # there is one from its first reset on
+        screen = np.frombuffer(pygame.image.tobytes(surface, "RGB"), np.uint8).reshape(HIGH, WIDE, 3)
         return cv2.resize(screen, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
 
     # What scripted players and those who judge a dream may look at. To play, pictures are enough.
 
+    @property
+    def game(self) -> CooperativePong:
+        """The environment itself. Raises TrainingError before the first `reset`."""
+        if self._game is None:
+            raise TrainingError("expected a source that was reset, got a new or a closed one.")
+        return self._game
+
     def scene(self) -> Scene:
         ball = self.game.ball
         paddles = self.game.p0.rects[0].centery, self.game.p1.rects[0].centery
-        return Scene(ball._rect.center, tuple(ball._speed), paddles)
+        across, down = ball._speed
+        return Scene(ball._rect.center, (across, down), paddles)
 
     def objects(self) -> dict[str, tuple[float, float] | None]:
         """For the judge: the middles of ball and paddles, x and y in pixels; None where that isn't in the picture."""
@@ -156,7 +168,7 @@ class Hands:
             self.way[hand] = self.rng.choice([-1, 0, 1])
 
 
-def arrival(at: tuple[float, float], speed: list[float], edge: float) -> float:
+def arrival(at: tuple[float, float], speed: tuple[float, float], edge: float) -> float:
     """The height at which a ball that bounces off the upper and lower wall will reach `edge`, units."""
     y = at[1] + speed[1] * max(0.0, (edge - at[0]) / speed[0])
     low, high = BALL / 2, HIGH - BALL / 2
@@ -193,10 +205,13 @@ def player(rng: np.random.Generator) -> Player:
     def act(before: np.ndarray, picture: np.ndarray) -> Action:
         was, now = found(before), found(picture)
         scale = np.array([WIDE, HIGH]) / SIDE
-        paddles = tuple(now[name][1] * scale[1] if now[name] else HIGH / 2 for name in ("left", "right"))
-        ball = np.array(now["ball"] or (SIDE / 2, SIDE / 2)) * scale
-        speed = ball - np.array(was["ball"]) * scale if now["ball"] and was["ball"] else np.ones(2)
-        return hands.act(Scene(tuple(ball), (speed[0] or 1.0, speed[1]), paddles))
+        left, right = (now[name] or (0.0, SIDE / 2) for name in ("left", "right"))
+        paddles = left[1] * scale[1], right[1] * scale[1]
+        x, y = np.array(now["ball"] or (SIDE / 2, SIDE / 2)) * scale
+        across, down = 1.0, 1.0
+        if now["ball"] and was["ball"]:
+            across, down = (x, y) - np.array(was["ball"]) * scale
+        return hands.act(Scene((x, y), (across or 1.0, down), paddles))
 
     return act
 
