@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+from tqdm import tqdm
 
 from ..data.episodes import Episodes
 from ..data.held_out import AHEAD, CONTEXT, spread
 from .inverse_dynamics import BEFORE, ActionReader
 from .onnx_world import Playable
+from .side_by_side import play_each
 
 LAGS = range(-2, 5)
 READABLE = 0.1  # an axis that even real frames don't show can't be judged
@@ -61,7 +65,14 @@ def by_lag(read: np.ndarray, pressed: np.ndarray, levels: list[np.ndarray | None
 
 
 def follow(
-    world: Playable, reader: ActionReader, episodes: Episodes, names: list[str], *, starts: int, ahead: int = AHEAD
+    make_world: Callable[[], Playable],
+    reader: ActionReader,
+    episodes: Episodes,
+    names: list[str],
+    *,
+    starts: int,
+    ahead: int = AHEAD,
+    bar: tqdm | None = None,
 ) -> dict:
     """Action following under the episodes' actions, on the dream and on the real frames they gave.
 
@@ -70,16 +81,19 @@ def follow(
     dream and input agree best; 0 is what it must be.
     """
     length = CONTEXT + ahead
-    pressed, dreamed, real = [], [], []
-    for number, first in enumerate(spread(episodes, length, starts)):
-        frames, actions = episodes.frames[first : first + length], episodes.actions[first : first + length]
+    chosen = spread(episodes, length, starts)
+    begin = CONTEXT - 1 - BEFORE  # so that the first action read is the first one dreamed
+
+    def play(world: Playable, number: int) -> np.ndarray:
+        rows = slice(chosen[number], chosen[number] + length)
+        frames, actions = episodes.frames[rows], episodes.actions[rows]
         world.reset(seed=number, frames=frames[:CONTEXT], actions=actions[: CONTEXT - 1])
         dream = [world.step(action) for action in actions[CONTEXT - 1 : -1]]
-        begin = CONTEXT - 1 - BEFORE  # so that the first action read is the first one dreamed
-        dreamed.append(reader.read(np.stack([*frames[begin:CONTEXT], *dream]))[0])
-        real.append(reader.read(frames[begin:])[0])
-        pressed.append(actions[CONTEXT - 1 :][: len(real[-1])])
-    pressed, dreamed, real = np.stack(pressed), np.stack(dreamed), np.stack(real)  # [starts, T, A]
+        return reader.read(np.stack([*frames[begin:CONTEXT], *dream]))[0]
+
+    dreamed = np.stack(play_each(make_world, play, range(starts), bar=bar))  # [starts, T, A]
+    real = np.stack([reader.read(episodes.frames[first + begin : first + length])[0] for first in chosen])
+    pressed = np.stack([episodes.actions[first + CONTEXT - 1 :][: real.shape[1]] for first in chosen])
     return {"starts": starts, "frames": pressed.shape[1], **compare(dreamed, real, pressed, names)}
 
 
@@ -120,6 +134,9 @@ def compare(dreamed: np.ndarray, real: np.ndarray, pressed: np.ndarray, names: l
         draws = np.random.default_rng(0).integers(0, len(every), (300, len(every)))
         low, high = np.quantile([ratio(rows) for rows in draws], [0.025, 0.975])
         lags = {k: float(score[counted].mean()) for k, score in by_lag(dreamed, pressed, levels).items()}
-        best = max(lags, key=lambda lag: lags[lag])
-        result |= {"ratio": (ratio(every), float(low), float(high)), "by_lag": lags, "lag": best}
+        result |= {
+            "ratio": (ratio(every), float(low), float(high)),
+            "by_lag": lags,
+            "lag": max(lags, key=lambda lag: lags[lag]),
+        }
     return result

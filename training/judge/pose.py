@@ -9,7 +9,7 @@ import hashlib
 import inspect
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -27,6 +27,7 @@ from ..stages.fit import fit
 from ..worlds.world import PosedSource, World
 from .measures import interval
 from .onnx_world import Playable
+from .side_by_side import play_each
 
 STAGE = "pose-reader"
 TRAIN_SEED, TEST_SEED = 3_000_000, HELD_OUT_FROM + 4
@@ -190,16 +191,23 @@ def pose_reader(world: World, data: Path, args: PoseTraining | None = None) -> P
 
 
 def poses(
-    dream: Playable, layout: Layout, reader: PoseReader, posed: Posed, *, ahead: int = 64, bar: tqdm | None = None
+    make_world: Callable[[], Playable],
+    layout: Layout,
+    reader: PoseReader,
+    posed: Posed,
+    *,
+    ahead: int = 64,
+    bar: tqdm | None = None,
 ) -> dict:
     """Median errors `ahead` frames on, (median, low, high), of the dream and of the reader on the real frames there."""
     at = CONTEXT - 1 + ahead
-    dreamed = []
-    for number, (frames, actions) in enumerate(zip(posed.frames, posed.actions, strict=True)):
-        dream.reset(seed=number, frames=frames[:CONTEXT], actions=actions[: CONTEXT - 1])
-        dreamed.append([dream.step(action) for action in actions[CONTEXT - 1 : at]][-1])
-        if bar is not None:
-            bar.update()
+
+    def play(world: Playable, number: int) -> np.ndarray:
+        frames, actions = posed.frames[number], posed.actions[number]
+        world.reset(seed=number, frames=frames[:CONTEXT], actions=actions[: CONTEXT - 1])
+        return [world.step(action) for action in actions[CONTEXT - 1 : at]][-1]
+
+    dreamed = play_each(make_world, play, range(len(posed.frames)), bar=bar)
     true = posed.poses[:, at]
     dream_errors = errors(reader.read(np.stack(dreamed)), true, layout)
     real_errors = errors(reader.read(posed.frames[:, at]), true, layout)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,22 @@ from ..package.weights import FILE as TRAINING_FILE
 from ..package.weights import load_package
 from .measures import interval, psnr, sharpness, ssim
 from .onnx_world import Playable
+from .side_by_side import play_each
 
 HORIZONS = (1, 4, 8, 16, 32, 64)
 SHUFFLED_AT = 8  # frames ahead at which other actions are compared with the true ones
 
 
+@dataclass
+class Predicted:
+    """One start."""
+
+    scores: dict[int, dict[str, float]] = field(default_factory=dict)  # horizon to measure to value
+    sensitivity: float = 1.0  # squared error under another start's actions over that under the true ones
+
+
 def predict(
-    world: Playable,
+    make_world: Callable[[], Playable],
     held: Episodes,
     starts: int,
     *,
@@ -37,22 +47,24 @@ def predict(
     """
     length = CONTEXT + max(*horizons, SHUFFLED_AT)
     chosen = spread(held, length, starts)
-    scores = {h: {"psnr": [], "copy": [], "ssim": [], "copy_ssim": [], "sharpness": []} for h in horizons}
-    ratios = []
-    for number, first in enumerate(chosen):
+
+    def play(world: Playable, number: int) -> Predicted:
+        first, result = chosen[number], Predicted()
         frames = held.frames[first : first + length]
         actions = held.actions[first : first + length]
-        seen = frames[:CONTEXT]
+        seen, last = frames[:CONTEXT], frames[CONTEXT - 1]
+        true = wrong = 0.0
         world.reset(seed=number, frames=seen, actions=actions[: CONTEXT - 1])
-        last = frames[CONTEXT - 1]
         for h in range(1, length - CONTEXT + 1):
             picture, real = world.step(actions[CONTEXT - 2 + h]), frames[CONTEXT - 1 + h]
-            if h in scores:
-                for name, score, dreamed in (("psnr", psnr, picture), ("copy", psnr, last)):
-                    scores[h][name].append(score(dreamed, real))
-                for name, dreamed in (("ssim", picture), ("copy_ssim", last)):
-                    scores[h][name].append(ssim(dreamed, real))
-                scores[h]["sharpness"].append(np.divide(*sharpness(np.stack([picture, real]))))
+            if h in horizons:
+                result.scores[h] = {
+                    "psnr": psnr(picture, real),
+                    "copy": psnr(last, real),
+                    "ssim": ssim(picture, real),
+                    "copy_ssim": ssim(last, real),
+                    "sharpness": float(np.divide(*sharpness(np.stack([picture, real])))),
+                }
             if h == SHUFFLED_AT:
                 true = psnr(picture, real)
         # The same start under another start's actions: how much the picture depends on them.
@@ -60,15 +72,19 @@ def predict(
         world.reset(seed=number, frames=seen, actions=actions[: CONTEXT - 1])
         for h in range(1, SHUFFLED_AT + 1):
             picture = world.step(other[CONTEXT - 2 + h])
-        ratios.append(10 ** ((true - psnr(picture, frames[CONTEXT - 1 + SHUFFLED_AT])) / 10))
-        if bar is not None:
-            bar.update()
-    table = {
-        h: {name: interval(values) for name, values in row.items()}
-        | {"mse_to_copy": float(np.median(10 ** ((np.array(row["copy"]) - row["psnr"]) / 10)))}
-        for h, row in scores.items()
-    }
-    return {"prediction": table, f"action_sensitivity_h{SHUFFLED_AT}": float(np.median(ratios))}
+            if h == SHUFFLED_AT:
+                wrong = psnr(picture, frames[CONTEXT - 1 + h])
+        result.sensitivity = 10 ** ((true - wrong) / 10)
+        return result
+
+    every = play_each(make_world, play, range(starts), bar=bar)
+    table = {}
+    for h in horizons:
+        row = {name: np.array([start.scores[h][name] for start in every]) for name in every[0].scores[h]}
+        table[h] = {name: interval(values) for name, values in row.items()}
+        table[h]["mse_to_copy"] = float(np.median(10 ** ((row["copy"] - row["psnr"]) / 10)))
+    sensitivity = float(np.median([start.sensitivity for start in every]))
+    return {"prediction": table, f"action_sensitivity_h{SHUFFLED_AT}": sensitivity}
 
 
 @torch.no_grad()

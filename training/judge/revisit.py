@@ -6,7 +6,7 @@ right again, or once around.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from tqdm import tqdm
@@ -16,6 +16,7 @@ from ..data.record import HELD_OUT_FROM
 from ..worlds.world import World
 from .measures import interval, ssim
 from .onnx_world import Playable
+from .side_by_side import play_each
 
 SEED = HELD_OUT_FROM + 3
 BEFORE_LOOP = 40  # frames that the start policy plays first, so that loops begin in many places
@@ -52,7 +53,12 @@ def real_loops(world: World, starts: int) -> dict[str, list[tuple[np.ndarray, np
 
 
 def revisit(
-    dream: Playable, paths: Mapping[str, np.ndarray], loops: dict, *, window: int, bar: tqdm | None = None
+    make_world: Callable[[], Playable],
+    paths: Mapping[str, np.ndarray],
+    loops: dict,
+    *,
+    window: int,
+    bar: tqdm | None = None,
 ) -> dict:
     """Per loop of `paths` (`World.loops`) the gated score (mean, low, high) of the dream and of the real environment.
 
@@ -61,14 +67,18 @@ def revisit(
     """
     table = {}
     for name, runs in loops.items():
-        dreamed, real = [], []
-        for number, (frames, actions, pictures) in enumerate(runs):
-            start = dream.reset(seed=number, frames=frames, actions=actions)
-            shown = np.stack([dream.step(action) for action in paths[name]])
-            dreamed.append(score(shown, start, np.random.default_rng(number)))
-            real.append(score(pictures, start, np.random.default_rng(number)))
-            if bar is not None:
-                bar.update()
+
+        def play(world: Playable, number: int, name: str = name, runs: list = runs) -> float:
+            frames, actions, _ = runs[number]
+            start = world.reset(seed=number, frames=frames, actions=actions)
+            shown = np.stack([world.step(action) for action in paths[name]])
+            return score(shown, start, np.random.default_rng(number))
+
+        dreamed = play_each(make_world, play, range(len(runs)), bar=bar)
+        real = [
+            score(pictures, frames[-1], np.random.default_rng(number))
+            for number, (frames, _, pictures) in enumerate(runs)
+        ]
         table[name] = {
             "frames": len(paths[name]),
             "windows_away": len(paths[name]) / 2 / window,
