@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import vizdoom as vzd
 
-from .picture_explorer import player
+from .picture_explorer import objects, player
 from .pictures import shrunk
 from .sticky import StickyRandom
 from .world import Action, ActionSpec, Policy, World
@@ -28,6 +28,9 @@ TURN = 4.0  # degrees a tic at full deflection: once around in 45 frames, 2.6 s
 WALK = 50.0  # Doom's running speed: 7.4 units a tic once under way; the hall is 1,216 units wide
 STRAFE = 40.0  # Doom's running speed sideways
 HALL = 1216.0  # units on a side
+FOCUS = 64.0, 77.0  # px across and down from the picture's middle to what is 45 degrees off
+EYE, MEDIKIT = 41.0, 19.0  # units: the eye above the floor, and how high a medikit is
+CLOSEST, SIGHT = 24.0, 400.0  # units ahead between which a medikit is in the picture and large enough to be seen
 
 # The action table: turn (right is positive), walk (forward is positive), strafe (right is positive).
 # One axis for each pair of buttons keeps the vector short and can't ask for left and right at once.
@@ -124,6 +127,23 @@ class Source:
         """x, y (units; the hall is HALL on a side) and heading (degrees, left is positive). float64 [3]."""
         names = (vzd.GameVariable.POSITION_X, vzd.GameVariable.POSITION_Y, vzd.GameVariable.ANGLE)
         return np.array([self.game.get_game_variable(name) for name in names])
+
+    def objects(self) -> dict[str, tuple[float, float] | None]:
+        """For the judge: the middle of the nearest medikit in view, x and y in pixels; None: none within SIGHT."""
+        x, y, heading = self.pose()
+        cos, sin = math.cos(math.radians(heading)), math.sin(math.radians(heading))
+        nearest, place = SIGHT, None
+        for thing in self.game.get_state().objects:
+            if "Medikit" not in thing.name:
+                continue
+            ahead = (thing.position_x - x) * cos + (thing.position_y - y) * sin
+            left = (thing.position_y - y) * cos - (thing.position_x - x) * sin
+            if not CLOSEST < ahead < nearest:
+                continue
+            at = 48 - FOCUS[0] * left / ahead, 48 + FOCUS[1] * (EYE - MEDIKIT / 2 - thing.position_z) / ahead
+            if 0 < min(at) <= max(at) < 96:
+                nearest, place = ahead, at
+        return {"medikit": place}
 
     def medikits(self) -> np.ndarray:
         """x, y of those that lie in the hall, units. float64 [n, 2]."""
@@ -241,5 +261,6 @@ WORLD = World(
         ("Across the hall", 470),
     ),
     player=player,
+    objects=objects,
     loops=LOOPS,
 )

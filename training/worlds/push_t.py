@@ -17,7 +17,8 @@ import shapely
 from gym_pusht.envs import PushTEnv
 from pymunk import Vec2d
 
-from .picture_pusher import found
+from .picture_pusher import MIDDLE, UNITS, found
+from .picture_pusher import objects as seen
 from .sticky import StickyRandom
 from .world import Action, ActionSpec, Player, Policy, Task, World
 
@@ -68,7 +69,7 @@ class Source:
 
     def reset(self, seed: int) -> np.ndarray:
         self.done, self.reward = False, 0.0
-        return self.env.reset(seed=seed)[0]
+        return np.asarray(self.env.reset(seed=seed)[0])
 
     def step(self, action: Action) -> np.ndarray:
         target = np.array(self.env.agent.position) + REACH * np.clip(action.astype(np.float64), -1, 1)
@@ -76,7 +77,7 @@ class Source:
         self.reward = float(reward)
         corners = self.outline()
         self.done = bool(corners.min() < WALL or corners.max() > ARENA - WALL)
-        return picture
+        return np.asarray(picture)
 
     def close(self) -> None:
         self.env.close()
@@ -87,6 +88,12 @@ class Source:
         """Pusher x, y, block x, y (units of the arena) and the block's angle (radians). float64 [5]."""
         block = self.env.block
         return np.array([*self.env.agent.position, *block.position, block.angle])
+
+    def objects(self) -> dict[str, tuple[float, float] | None]:
+        """For the judge: the middles of pusher and block, x and y in pixels."""
+        x, y, block_x, block_y, angle = self.pose()
+        middle = block_x - MIDDLE * math.sin(angle), block_y + MIDDLE * math.cos(angle)
+        return {"pusher": (x / UNITS, y / UNITS), "block": (middle[0] / UNITS, middle[1] / UNITS)}
 
     def lay(self, pose: np.ndarray) -> None:
         """Puts pusher and block where `pose` says, the block at rest."""
@@ -271,6 +278,7 @@ WORLD = World(
     ),
     player=player,
     pose=POSE,
+    objects=seen,
     task=TASK,
 )
 
