@@ -24,12 +24,16 @@ from .following import READABLE
 from .inverse_dynamics import BEFORE, ActionReader
 from .measures import colours, frechet, interval, motion, sharpness, total_variation
 from .onnx_world import Playable
+from .side_by_side import WORKERS
 
 LONG_RUN_SEED = HELD_OUT_FROM + 100_000
 MakePlayer = Callable[[np.random.Generator], Player]
+Watch = Callable[[int, int, np.ndarray], None]  # is shown a run's number, its frames so far, the pictures that follow
 MEASURES = ("frechet", "colours", "sharpness", "motion", "reader")
 FRECHET_LIMIT, MOTION_LIMIT, READER_LIMIT = 3.0, 0.25, 0.5  # of real against real, of real motion, of the ceiling
 MARKS = (1_000, 10_000)  # frames at which the share alive is told
+ALLOWED = (1.5, 0.01)  # times as many windows as of reality may break the rule, and so many more
+LOST = 5  # windows in a row that break it: then nothing comes back
 STRIP = (1, 10, 30, 100, 300, 1_000)  # frames ahead that the strip shows
 STRIP_RUNS = 4
 SPAN = 5  # windows over which reading is averaged for the rule: in one, real frames too read badly by chance
@@ -107,6 +111,14 @@ class Reference:
             broken = far > limit, moving < MOTION_LIMIT, deaf
             reasons.append(("frechet", "motion", "reader")[broken.index(True)] if any(broken) else "")
         return reasons
+
+
+def lost_after(reasons: list[str]) -> int | None:
+    """Windows of a run before `LOST` in a row that break a rule, as `Reference.breaches` gives them; None: never."""
+    for number in range(len(reasons) - LOST + 1):
+        if all(reasons[number : number + LOST]):
+            return number
+    return None
 
 
 def real_windows(episodes: Episodes, reader: ActionReader, window: int) -> Reference:
@@ -197,14 +209,15 @@ def drift(
     *,
     lengths: list[int],
     real: list[dict[str, list[float]]] | None = None,
-    workers: int = 2,
+    watch: Watch | None = None,
+    workers: int = WORKERS,
     bar: tqdm | None = None,
 ) -> tuple[dict, np.ndarray]:
     """Runs of the given lengths in frames; gives the figures and the strip, real above dreamed pictures at `STRIP`.
 
     `workers` runs go at a time: threads, since networks compute outside Python's lock. `player` is the world's
     `player`; without one, recorded actions are played. `real`, what `long_real_runs` gives, stands beside the dreamed
-    runs.
+    runs. `watch` sees all pictures, from any of the threads.
     """
     # From the first frames of each real run, which leaves real pictures beside the dream, then from anywhere.
     begins = np.intersect1d(np.flatnonzero(episodes.starts), episodes.windows(CONTEXT))
@@ -221,6 +234,8 @@ def drift(
         ):
             for name, value in reference.score(Window.of(frames, actions, reader)).items():
                 scores[name].append(value)
+            if watch is not None:
+                watch(number, index * WINDOW, frames)
             shown += [
                 frames[h - 1 - index * WINDOW] for h in STRIP if index * WINDOW < h <= index * WINDOW + len(frames)
             ]
@@ -250,7 +265,11 @@ def summary(
     lengths: list[int],
     long_real: list[dict[str, list[float]]],
 ) -> dict:
-    """Share alive (mean, low, high), and for each measure its mean course over windows, first, last and worst."""
+    """Share alive (mean, low, high), and for each measure its mean course over windows, first, last and worst.
+
+    `broken` is the share of windows that break the rule, `broken_limit` what reality's own allows. `lost` is the share
+    of runs with five such windows in a row before a mark; None where no run goes so far, or the mark is less than that.
+    """
     window = min(WINDOW, *lengths)
     measures = {}
     for name in MEASURES:
@@ -275,6 +294,16 @@ def summary(
             alive[str(mark)] = interval(reached, np.mean) if long else None
         return alive
 
+    def lost(of: list[dict[str, list[float]]]) -> dict[str, tuple[float, float, float] | None]:
+        ends = [lost_after(reference.breaches(run)) for run in of]
+        shares: dict[str, tuple[float, float, float] | None] = {}
+        for mark in marks:
+            windows = mark // window
+            long = [end for end, run in zip(ends, of, strict=True) if len(run["frechet"]) >= windows]
+            gone = [end is not None and end + LOST <= windows for end in long]
+            shares[str(mark)] = interval(gone, np.mean) if long and windows >= LOST else None
+        return shares
+
     def broken(of: list[dict[str, list[float]]]) -> float:
         return float(np.mean([reason != "" for run in of for reason in reference.breaches(run)]))
 
@@ -288,6 +317,9 @@ def summary(
         "alive_real": shares(real),
         "broken": broken(runs),
         "broken_real": broken(real),
+        "broken_limit": ALLOWED[0] * broken(real) + ALLOWED[1],
+        "lost": lost(runs),
+        "lost_real": lost(real),
         "widest": reference.widest,
         "alive_widest": shares(runs, widest=True),
         "alive_widest_real": shares(real, widest=True),
