@@ -1,6 +1,7 @@
 """The evaluation's arithmetic against values worked out by hand, and the whole of it once at its smallest."""
 
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -209,7 +210,7 @@ def tiny() -> tuple[Path, Episodes, ActionReader]:
 
 def test_copy_last_predicts_as_the_table_says_it_does(tiny):
     _, episodes, _ = tiny
-    result = predict(CopyLast(), episodes, 3, horizons=(1, 4))
+    result = predict(CopyLast, episodes, 3, horizons=(1, 4))
     for row in result["prediction"].values():
         assert row["psnr"] == row["copy"] and row["ssim"] == row["copy_ssim"] and row["mse_to_copy"] == 1
     assert result["action_sensitivity_h8"] == 1
@@ -291,13 +292,27 @@ def data(tmp_path_factory) -> Path:
     return folder
 
 
-def test_quick_prints_figures_and_touches_nothing(data, push_t_package, capsys):
-    before = {p: p.stat().st_mtime_ns for folder in (push_t_package, data) for p in folder.rglob("*")}
-    assert evaluate(["--world", "push-t", "--data", str(data), "--package", str(push_t_package), "--quick"]) == 0
-    figures = json.loads(capsys.readouterr().out)
-    assert set(figures["prediction"]) == {"1", "8", "16"} and np.isfinite(figures["prediction"]["1"]["psnr"]).all()
-    assert figures["action_following"] is None  # no reader was kept
-    assert before == {p: p.stat().st_mtime_ns for folder in (push_t_package, data) for p in folder.rglob("*")}
+def test_a_short_evaluation_has_the_usual_names_and_says_that_it_is_short(data, push_t_package, tmp_path, capsys):
+    package = shutil.copytree(push_t_package, tmp_path / "push-t")
+    asked = ["--world", "push-t", "--data", str(data), "--package", str(package), "--quick"]
+    assert evaluate([*asked, "--starts", "2", "--runs", "1", "--frames", "100", "--dry"]) == 0
+    assert not (package / "metrics.json").exists()
+    assert evaluate([*asked, "--starts", "2", "--runs", "1", "--frames", "100"]) == 0
+    assert capsys.readouterr().out.count('"short": true') == 2
+    figures = json.loads((package / "metrics.json").read_text())
+    assert np.isfinite(figures["prediction"]["1"]["psnr"]).all() and figures["prediction"]["64"]["mse_to_copy"] > 0
+    assert figures["action_following"]["starts"] == 2 and 0 <= figures["drift"]["broken"] <= 1
+    assert figures["drift"]["broken_limit"] >= 0.01 and figures["drift"]["lost"] == {"100": None}
+    assert set(figures["spectrum"]["ahead"]) == {"1", "100"} and figures["spread"]["horizons"]["8"]["starts"] == 2
+    assert set(figures["small_things"]["things"]) == {"pusher", "block"}
+    assert figures["small_things"]["things"]["block"]["ahead"]["16"]["real_found"][0] == 1
+    assert figures["rest"]["starts"] == 2 and figures["rest"]["things"]["real"][0] < 0.1
+    assert not {"pose", "revisit", "drive", "twin"} & set(figures)
+    card = (package / "README.md").read_text()
+    for title in ("A short evaluation", "Prediction", "Sampling", "Drift", "Power spectrum", "Small things", "At rest"):
+        assert title in card
+    assert "--starts 2 --runs 1 --frames 100 --quick`" in card
+    assert json.loads((package / "world.json").read_text())["metrics"]["block found 16 frames ahead, share"] <= 1
 
 
 def test_nonsense_is_refused_before_any_work(tmp_path, capsys):

@@ -2,10 +2,12 @@
 
     python -m training.judge.evaluate --world car-racing --frames 10000
 
-    prediction -> action following -> drift -> poses -> revisit -> invention -> card
+    prediction -> spread -> action following -> drift and spectrum -> small things -> rest -> poses -> revisit
+               -> invention -> card
 
 What runs is the package's own ONNX, as users get it; a deterministic twin and copy-last-frame are judged by the same
-functions. `docs/evaluation.md` says what each number means. `quick` is for comparisons while training.
+functions. `docs/evaluation.md` says what each number means. `--quick` is a short evaluation: the same figures from
+fewer starts and shorter runs, without what takes readers or drives of their own.
 """
 
 from __future__ import annotations
@@ -30,16 +32,22 @@ from .copy_last import CopyLast
 from .drift import MakePlayer, Reference, drift, long_real_runs, real_windows
 from .following import follow
 from .invention import Drive, invent, real_drives
-from .inverse_dynamics import ActionReader, action_reader, kept_action_reader
+from .inverse_dynamics import ActionReader, ReaderTraining, action_reader, kept_action_reader
 from .onnx_world import OnnxWorld, Playable
 from .pose import TEST_SEED, Posed, PoseReader, PoseTraining, poses, record_poses
 from .pose import pose_reader as reader_of_poses
 from .prediction import HORIZONS, predict, reconstruction
+from .rest import STARTS as RESTS
+from .rest import Rest, real_rests, rest, rest_action
 from .revisit import real_loops, revisit
+from .small_things import Scene, record_scenes, small_things
+from .spectrum import Spectra, real_power
+from .spread import spread_and_error
 
 LONG = 1_000  # frames of the real runs that drift is compared with, and of most dreamed ones
 SHARE = 4  # of which there are so many times as many as of full length
-QUICK = {"starts": 8, "horizons": (1, 8, 16), "frames": 100, "runs": 2}
+QUICK = {"starts": 16, "runs": 2, "frames": 300}  # of a short evaluation
+QUICK_READER = ReaderTraining(recordings=1, frames_a_script=1_000, passes=3.0)  # half a minute, where none is kept
 
 
 @dataclass
@@ -54,6 +62,7 @@ class Evaluation:
     runs: int = 8  # drives, and runs of drift of full length; three times as many go on for 1,000 frames
     frames: int = 1_500  # of a drive and of a full run
     open_loop: bool = False  # drift under recorded actions even where the world can be steered by sight
+    short: bool = False  # without poses, loops and drives, and with whatever reader of actions is there
 
 
 @dataclass
@@ -70,6 +79,9 @@ class Real:
     loops: dict | None  # None where a world offers no loops
     posed: Posed | None  # None where a world doesn't say where things are
     pose_reader: PoseReader | None
+    scenes: list[Scene] | None  # None where nobody can see where things are
+    rests: list[Rest]  # none where there is no environment, or none of its episodes lasts long enough at rest
+    power: np.ndarray  # of real frames, [N, O]
 
 
 def gather(e: Evaluation) -> Real:
@@ -79,13 +91,14 @@ def gather(e: Evaluation) -> Real:
     if world.source is None:
         print(
             f"{world.name} has no live environment: following and drift are judged on held-out episodes; "
-            "random scripts, loops, poses and drives are skipped.",
+            "random scripts, loops, poses, objects, rests and drives are skipped.",
             file=sys.stderr,
         )
-    reader = action_reader(world, e.data)
+    reader = kept_action_reader(world, e.data) if e.short else None
+    reader = reader or action_reader(world, e.data, QUICK_READER if e.short else None)
     runs = long_episodes(world, e.data, runs=SHARE * e.runs, frames=long + CONTEXT)
     posed = pose_reader = None
-    if world.pose is not None:
+    if world.pose is not None and not e.short:
         training = PoseTraining(frames=min(PoseTraining.frames, 150 * e.starts))
         pose_reader = reader_of_poses(world, e.data, training)
         posed = record_poses(world, episodes=e.starts, seed=TEST_SEED)
@@ -101,10 +114,13 @@ def gather(e: Evaluation) -> Real:
         reader=reader,
         reference=reference,
         long_runs=long_runs,
-        drives=real_drives(world, world.road, runs=e.runs, frames=e.frames) if world.road else None,
-        loops=real_loops(world, min(e.starts, 16)) if world.loops else None,
+        drives=real_drives(world, world.road, runs=e.runs, frames=e.frames) if world.road and not e.short else None,
+        loops=real_loops(world, min(e.starts, 16)) if world.loops and not e.short else None,
         posed=posed,
         pose_reader=pose_reader,
+        scenes=record_scenes(world, e.starts) if world.objects is not None and world.source is not None else None,
+        rests=real_rests(world, min(e.starts, RESTS)) if world.source is not None else [],
+        power=real_power(runs),
     )
 
 
@@ -117,33 +133,55 @@ def judge(
     make: Callable[[], Playable], real: Real, e: Evaluation, *, lengths: list[int], window: int, name: str
 ) -> tuple[dict, np.ndarray]:
     """All that applies to a world, but for prediction; gives the figures and the strip."""
-    dream, world = make(), e.world
+    world, metrics = e.world, {}
     names = [action["name"] for action in world.actions]
-    metrics: dict = {"action_following": follow(dream, real.reader, real.random, names, starts=e.starts)}
-    player = by_sight(e)
+    with _bar(e.starts, f"following, {name}", "start") as bar:
+        metrics["action_following"] = follow(make, real.reader, real.random, names, starts=e.starts, bar=bar)
+    player, spectra = by_sight(e), Spectra()
     with _bar(sum(lengths), f"drift, {name}", "frame") as bar:
         metrics["drift"], strip = drift(
-            make, player, real.reader, real.long, real.reference, lengths=lengths, real=real.long_runs, bar=bar
+            make,
+            player,
+            real.reader,
+            real.long,
+            real.reference,
+            lengths=lengths,
+            real=real.long_runs,
+            watch=spectra.watch,
+            bar=bar,
         )
     metrics["drift"]["policy"] = "recorded actions" if player is None else "steered by sight"
+    metrics["spectrum"] = spectra.compare(real.power, min(real.long.frames.shape[1:3]))
+    if world.objects is not None and real.scenes is not None:
+        with _bar(len(real.scenes), f"small things, {name}", "start") as bar:
+            metrics["small_things"] = small_things(make, world.objects, real.scenes, bar=bar)
+    if real.rests:
+        with _bar(len(real.rests), f"rest, {name}", "start") as bar:
+            metrics["rest"] = rest(make, rest_action(world), real.rests, bar=bar)
     if world.pose is not None and real.posed is not None and real.pose_reader is not None:
         with _bar(e.starts, f"poses, {name}", "start") as bar:
-            metrics["pose"] = poses(dream, world.pose, real.pose_reader, real.posed, bar=bar)
+            metrics["pose"] = poses(make, world.pose, real.pose_reader, real.posed, bar=bar)
     if real.loops is not None:
         with _bar(sum(map(len, real.loops.values())), f"loops, {name}", "loop") as bar:
-            metrics["revisit"] = revisit(dream, world.loops, real.loops, window=window, bar=bar)
+            metrics["revisit"] = revisit(make, world.loops, real.loops, window=window, bar=bar)
     return metrics, strip
 
 
 def judge_package(folder: Path, real: Real, e: Evaluation) -> tuple[dict, np.ndarray]:
     """Everything about one package."""
     world = OnnxWorld(folder)
+
+    def make() -> Playable:
+        return OnnxWorld(folder)
+
     with _bar(e.starts, "prediction", "start") as bar:
-        metrics = predict(world, real.held, e.starts, horizons=HORIZONS, bar=bar)
+        metrics = predict(make, real.held, e.starts, horizons=HORIZONS, bar=bar)
+    with _bar(e.starts, "spread", "start") as bar:
+        metrics["spread"] = spread_and_error(make, real.held, e.starts, bar=bar)
     metrics["reconstruction"] = reconstruction(folder, real.held, e.starts)
     lengths = [e.frames] * e.runs + [min(e.frames, LONG)] * ((SHARE - 1) * e.runs)
     window = world.manifest["kv"]["window"]
-    more, strip = judge(lambda: OnnxWorld(folder), real, e, lengths=lengths, window=window, name=folder.name)
+    more, strip = judge(make, real, e, lengths=lengths, window=window, name=folder.name)
     road = e.world.road
     if road is not None and real.drives is not None:
         with _bar(e.runs, "drives", "drive") as bar:
@@ -162,32 +200,13 @@ def evaluate(e: Evaluation) -> tuple[dict, np.ndarray]:
         OnnxWorld(e.twin)
     real = gather(e)
     metrics, strip = judge_package(e.package, real, e)
-    metrics = {"starts": e.starts, "runs": e.runs, "frames": e.frames, **metrics}
+    metrics = {"short": e.short, "starts": e.starts, "runs": e.runs, "frames": e.frames, **metrics}
     metrics["limits"] = list(e.world.limits)  # what no measure here can see
     if e.twin is not None:
         metrics["twin"] = judge_package(e.twin, real, e)[0]
     lengths = [min(e.frames, LONG)] * e.runs
     metrics["copy_last"] = judge(CopyLast, real, e, lengths=lengths, window=window, name="copy-last")[0]
     return metrics, strip
-
-
-def quick(world: World, package: Path, data: Path) -> dict:
-    """A few starts and frames, for comparisons while training: prediction, following, a short drive.
-
-    Writes nothing. Following needs the action reader that a full evaluation leaves in the data folder; without it that
-    part is None. Raises TrainingError as `evaluate` does.
-    """
-    dream, held = OnnxWorld(package), held_out_episodes(world, data)
-    metrics = predict(dream, held, QUICK["starts"], horizons=QUICK["horizons"])
-    reader = kept_action_reader(world, data)
-    names = [action["name"] for action in world.actions]
-    follows = None if reader is None else follow(dream, reader, held, names, starts=QUICK["starts"], ahead=32)
-    metrics["action_following"] = follows
-    if world.road is not None:
-        frames, rate = QUICK["frames"], world.frame_rate
-        drives = real_drives(world, world.road, runs=QUICK["runs"], frames=frames)
-        metrics["drive"] = invent(dream, world.road, held, drives, frames=frames, frame_rate=rate)
-    return metrics
 
 
 def _bar(total: int, name: str, unit: str) -> tqdm:
@@ -200,26 +219,43 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--package", type=Path, help="default assets/worlds/WORLD")
     parser.add_argument("--data", type=Path, help="folder of the recordings; default .data/WORLD")
     parser.add_argument("--twin", type=Path, help="package of the deterministic twin, to put beside")
-    parser.add_argument("--starts", type=int, default=Evaluation.starts)
-    parser.add_argument("--runs", type=int, default=Evaluation.runs, help="drives, and runs of drift of full length")
-    parser.add_argument("--frames", type=int, default=Evaluation.frames, help="frames of a drive and of a full run")
+    parser.add_argument("--starts", type=int, help=f"held-out starts; default {Evaluation.starts}")
+    parser.add_argument("--runs", type=int, help=f"drives, and runs of full length; default {Evaluation.runs}")
+    parser.add_argument("--frames", type=int, help=f"of a drive and of a full run; default {Evaluation.frames}")
     parser.add_argument("--open-loop", action="store_true", help="drift under recorded actions, even with a driver")
     parser.add_argument("--dry", action="store_true", help="print the figures, write nothing into the package")
-    parser.add_argument("--quick", action="store_true", help="a few starts and frames; prints, writes nothing")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a short evaluation, which the card says it is; by default {starts} starts and {frames} frames".format(
+            **QUICK
+        ),
+    )
     args = parser.parse_args(argv)
     folder, data = args.package or Path("assets/worlds") / args.world, args.data or Path(".data") / args.world
 
     def work() -> None:
-        if min(args.starts, args.runs) < 1 or args.frames < CONTEXT:
+        usual = QUICK if args.quick else {name: getattr(Evaluation, name) for name in QUICK}
+        starts, runs, frames = (
+            usual[name] if getattr(args, name) is None else getattr(args, name) for name in ("starts", "runs", "frames")
+        )
+        if min(starts, runs) < 1 or frames < CONTEXT:
             raise TrainingError(
                 f"expected --starts and --runs of at least 1 and --frames of at least {CONTEXT}, "
-                f"got {args.starts}, {args.runs} and {args.frames}."
+                f"got {starts}, {runs} and {frames}."
             )
         world = find_world(args.world, data)
-        if args.quick:
-            print(json.dumps(quick(world, folder, data), indent=1))
-            return
-        plan = Evaluation(world, folder, data, args.twin, args.starts, args.runs, args.frames, open_loop=args.open_loop)
+        plan = Evaluation(
+            world,
+            folder,
+            data,
+            twin=args.twin,
+            starts=starts,
+            runs=runs,
+            frames=frames,
+            open_loop=args.open_loop,
+            short=args.quick,
+        )
         metrics, strip = evaluate(plan)
         if not args.dry:
             write_card(folder, metrics, strip)
