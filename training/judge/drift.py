@@ -8,7 +8,6 @@ windows are scored the same way, each against the real runs it isn't part of.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
 
@@ -24,7 +23,7 @@ from .following import READABLE
 from .inverse_dynamics import BEFORE, ActionReader
 from .measures import colours, frechet, interval, motion, sharpness, total_variation
 from .onnx_world import Playable
-from .side_by_side import WORKERS
+from .side_by_side import WORKERS, play_each
 
 LONG_RUN_SEED = HELD_OUT_FROM + 100_000
 MakePlayer = Callable[[np.random.Generator], Player]
@@ -223,14 +222,14 @@ def drift(
     begins = np.intersect1d(np.flatnonzero(episodes.starts), episodes.windows(CONTEXT))
     firsts = np.concatenate([begins, spread(episodes, CONTEXT, len(lengths))])[: len(lengths)]
 
-    def run(number: int) -> tuple[dict[str, list[float]], list[np.ndarray]]:
+    def run(world: Playable, number: int) -> tuple[dict[str, list[float]], list[np.ndarray]]:
         rows = slice(firsts[number], firsts[number] + CONTEXT)
         context = episodes.frames[rows], episodes.actions[rows][:-1]
         policy = player_of(player, episodes, firsts[number], number)
         scores: dict[str, list[float]] = {m: [] for m in MEASURES}
         shown = []
         for index, (frames, actions) in enumerate(
-            dream_windows(make_world(), policy, context, run=number, frames=lengths[number])
+            dream_windows(world, policy, context, run=number, frames=lengths[number])
         ):
             for name, value in reference.score(Window.of(frames, actions, reader)).items():
                 scores[name].append(value)
@@ -243,8 +242,7 @@ def drift(
                 bar.update(len(frames))
         return scores, shown
 
-    with ThreadPoolExecutor(workers) as pool:
-        runs = list(pool.map(run, range(len(lengths))))
+    runs = play_each(make_world, run, range(len(lengths)), workers=workers)
     rows = [strip_rows(episodes, first, shown) for first, (_, shown) in zip(firsts, runs[:STRIP_RUNS], strict=False)]
     return summary([scores for scores, _ in runs], reference, lengths, real or []), np.concatenate(rows)
 

@@ -186,7 +186,7 @@ def judge_package(folder: Path, real: Real, e: Evaluation) -> tuple[dict, np.nda
     if road is not None and real.drives is not None:
         with _bar(e.runs, "drives", "drive") as bar:
             rate = e.world.frame_rate
-            more["drive"] = invent(world, road, real.held, real.drives, frames=e.frames, frame_rate=rate, bar=bar)
+            more["drive"] = invent(make, road, real.held, real.drives, frames=e.frames, frame_rate=rate, bar=bar)
     return metrics | more, strip
 
 

@@ -15,6 +15,7 @@ from ..data.record import HELD_OUT_FROM
 from ..worlds.world import Road, World
 from .measures import interval, motion, sharpness, wasserstein
 from .onnx_world import Playable
+from .side_by_side import play_each
 
 PART_AFTER = 100  # frames after which two seeds from one state are compared
 BEND = 0.2  # of full lock, half a second long: counts as a turn
@@ -66,7 +67,7 @@ def real_drives(world: World, road: Road, *, runs: int, frames: int) -> list[Dri
 
 
 def invent(
-    dream: Playable,
+    make_world: Callable[[], Playable],
     road: Road,
     held: Episodes,
     reals: list[Drive],
@@ -83,16 +84,17 @@ def invent(
     seen = {"road": road, "frame_rate": frame_rate}
     windows = [w for w in held.windows(CONTEXT) if all(road.on_road(f) for f in held.frames[w : w + CONTEXT])]
     chosen = np.array(windows)[np.linspace(0, len(windows) - 1, len(reals)).astype(int)]
-    dreams, parted = [], []
-    for number, first in enumerate(chosen):
-        rows = slice(first, first + CONTEXT)
+
+    def play(dream: Playable, number: int) -> tuple[Drive, float | None]:
+        rows = slice(chosen[number], chosen[number] + CONTEXT)
         context = {"frames": held.frames[rows], "actions": held.actions[rows][:-1]}
         pair = [drive(dream.step, dream.reset(seed=s, **context), PART_AFTER, **seen) for s in (number, number + 1_000)]
-        if all(d.road.all() for d in pair):
-            parted.append(np.abs(pair[0].last.astype(np.int16) - pair[1].last).mean())
-        dreams.append(drive(dream.step, dream.reset(seed=number, **context), frames, **seen))
-        if bar is not None:
-            bar.update()
+        both = all(d.road.all() for d in pair)
+        apart = float(np.abs(pair[0].last.astype(np.int16) - pair[1].last).mean()) if both else None
+        return drive(dream.step, dream.reset(seed=number, **context), frames, **seen), apart
+
+    played = play_each(make_world, play, range(len(reals)), bar=bar)
+    dreams, parted = [d for d, _ in played], [apart for _, apart in played if apart is not None]
     ends = slice(frames - min(100, frames), frames)
     sharp, moved = (np.mean([getattr(r, k).mean() for r in reals]) for k in ("sharp", "motion"))
     bends, real_bends = (np.concatenate([d.bends for d in drives]) for drives in (dreams, reals))
