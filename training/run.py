@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import math
 import sys
@@ -28,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from .data.bring import add_arguments, bring
-from .data.corpus import Corpus, write_latents
+from .data.corpus import Corpus
 from .data.record import FRAMES, HELD_OUT_FROM, Recording, record_all, to_train_on
 from .data.refill import refilling
 from .errors import TrainingError
@@ -45,6 +46,7 @@ from .package.reward import RewardTraining
 from .package.reward import main as reward
 from .stage import STAGES
 from .stages import checkpoint, consistency, matching, teacher, tokenizer, world_model
+from .stages.latents import write_latents, write_latents_of
 from .worlds.registry import find_world
 from .worlds.world import World
 
@@ -130,7 +132,8 @@ def run(r: Run) -> None:
     for corpus in r.sources:
         write_latents(learned, corpus, trained=trained)
 
-    with refilling(r.sources, learned, most=KEPT) if r.refill else contextlib.nullcontext():
+    encode = functools.partial(write_latents_of, learned)
+    with refilling(r.sources, encode, most=KEPT) if r.refill else contextlib.nullcontext():
         train(r, world_model.STAGE, dreams, until=until)
         for name in r.refine:
             train(r, name, until=until)

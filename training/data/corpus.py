@@ -6,7 +6,6 @@ gigabytes costs a process nothing, and files that appear while training runs are
 
 from __future__ import annotations
 
-import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +15,7 @@ import torch
 from torch import Tensor
 
 from ..errors import TrainingError
-from ..model.tokenizer import Tokenizer
 from ..worlds.world import World
-
-STORED = np.float16  # what latents are kept as on disk
 
 
 @dataclass(frozen=True)
@@ -75,26 +71,6 @@ def latents_of(corpus: Corpus, file: Path) -> list[Path]:
     mirrored = corpus.world.mirror is not None and file.name.startswith("train-")
     prefixes = ("latents", "mirror") if mirrored else ("latents",)
     return [corpus.data / f"{prefix}-{file.stem}.npy" for prefix in prefixes]
-
-
-def write_latents(tokenizer: Tokenizer, corpus: Corpus, *, trained: float) -> None:
-    """Latents [T, C, h, w] of every recording, where there are none that are newer than the tokenizer.
-
-    trained: when the tokenizer was, as `st_mtime`.
-    """
-    for file in [*recordings(corpus.data, "held"), *recordings(corpus.data, "train")]:
-        if not all(out.exists() and out.stat().st_mtime > trained for out in latents_of(corpus, file)):
-            write_latents_of(tokenizer, corpus, file)
-
-
-def write_latents_of(tokenizer: Tokenizer, corpus: Corpus, file: Path) -> None:
-    """Latents of one recording, each written beside its place and renamed."""
-    frames = mapped(file)["frames"]
-    for out in latents_of(corpus, file):
-        seen = frames[:, :, ::-1] if out.name.startswith("mirror") else frames
-        partial = out.with_name("partial-" + out.name)
-        np.save(partial, tokenizer.encode_all(seen).numpy().astype(STORED))
-        os.replace(partial, out)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Fresh episodes beside the training, for ever: the buffer of recordings is bounded, and its oldest make room.
 
-A process of low priority records each world in turn, encodes what it recorded with the tokenizer, and removes the
+A process of low priority records each world in turn, has it encoded, and removes the
 oldest recording where a world has more than its share. `Latents.refresh` takes up what is new and lets go of what is
 gone. It rests three times as long as it works: recording is cheap, and the cores are the training's.
 """
@@ -11,21 +11,23 @@ import contextlib
 import multiprocessing
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 
-from ..model.tokenizer import Tokenizer
-from .corpus import Corpus, latents_of, recordings, write_latents_of
+from ..worlds.registry import find_world
+from .corpus import Corpus, latents_of, recordings
 from .record import FRAMES, Recording, record, write_npz
 
 REST = 3.0  # times as long as it worked
 NICE = 15
 
+Encode = Callable[[Corpus, Path], None]  # writes the latents of a recording; goes to another process
+
 
 @contextlib.contextmanager
-def refilling(corpora: tuple[Corpus, ...], tokenizer: Tokenizer, *, most: int, frames: int = FRAMES) -> Iterator[None]:
+def refilling(corpora: tuple[Corpus, ...], encode: Encode, *, most: int, frames: int = FRAMES) -> Iterator[None]:
     """Records while the block runs. most: recordings that a world keeps; frames: of each.
 
     Worlds without a live environment, and a `most` of what is there already, are left as they are.
@@ -36,7 +38,7 @@ def refilling(corpora: tuple[Corpus, ...], tokenizer: Tokenizer, *, most: int, f
         return
     context = multiprocessing.get_context("spawn")
     folders = [(corpus.world.name, corpus.data) for corpus in live]
-    process = context.Process(target=_record_for_ever, args=(folders, tokenizer, most, frames), daemon=True)
+    process = context.Process(target=_record_for_ever, args=(folders, encode, most, frames), daemon=True)
     process.start()
     try:
         yield
@@ -48,26 +50,24 @@ def refilling(corpora: tuple[Corpus, ...], tokenizer: Tokenizer, *, most: int, f
                 left.unlink()
 
 
-def _record_for_ever(folders: list[tuple[str, Path]], tokenizer: Tokenizer, most: int, frames: int) -> None:
+def _record_for_ever(folders: list[tuple[str, Path]], encode: Encode, most: int, frames: int) -> None:
     os.nice(NICE)
     torch.set_num_threads(1)
     while True:
         for world, data in folders:
             begin = time.monotonic()
-            refill(world, data, tokenizer, most=most, frames=frames)
+            refill(world, data, encode, most=most, frames=frames)
             time.sleep(REST * (time.monotonic() - begin))
 
 
-def refill(world: str, data: Path, tokenizer: Tokenizer, *, most: int, frames: int) -> Path:
+def refill(world: str, data: Path, encode: Encode, *, most: int, frames: int) -> Path:
     """Records one more file of a world with the next seed, and removes the oldest ones beyond `most`."""
-    from ..worlds.registry import find_world  # the process that records knows the world by its name
-
     corpus = Corpus(find_world(world, data), data)
     seeds = [int(file.stem.removeprefix("train-")) for file in recordings(data, "train")]
     seed = max(seeds, default=0) + 1
     file = data / f"train-{seed}.npz"
     write_npz(file, record(Recording(world, "mixed", seed, frames), progress=False))
-    write_latents_of(tokenizer, corpus, file)
+    encode(corpus, file)
     for old in recordings(data, "train")[:-most]:
         for path in (*latents_of(corpus, old), old):  # a recording without latents is not drawn from
             path.unlink(missing_ok=True)

@@ -19,12 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.corpus import Corpus, mapped, recordings, write_latents
+from ..data.corpus import Corpus, mapped, recordings
 from ..errors import TrainingError
 from ..model.patch_critic import PatchCritic
 from ..model.tokenizer import Tokenizer, TokenizerConfig, psnr, reconstruction_loss, to_float, to_uint8
 from . import checkpoint
 from .device import compiled, find_place
+from .latents import write_latents
 from .loop import Loop, Training, follow
 from .muon import optimisers
 
