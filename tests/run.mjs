@@ -52,6 +52,7 @@ const steps = [
   ["lint of Python", () => run(PYTHON, ["-m", "ruff", "check", "training", "tests", "python", "examples"])],
   ["types", () => run(bin("tsc"), ["-p", "tsconfig.json"])],
   ["types of the worker", () => run(bin("tsc"), ["-p", "workers/tsconfig.json"])],
+  ["types of Python", () => run(bin("pyright"), [])],
   ["unit tests", () => vitest("unit")],
   ["Python tests", pytest],
   ["build", () => run(bin("vite"), ["build", "--logLevel", "warn"])],

@@ -314,7 +314,7 @@ class Head(nn.Module):
         self.out = nn.Conv2d(c.head_width, c.channels, 3, padding=1)
         with torch.no_grad():
             self.out.weight.mul_(0.1)  # a copy of the frame before, nearly; not quite, or noise would have no gradient
-        nn.init.zeros_(self.out.bias)
+        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
     def prepare(self, features: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
         """What all samples of a frame share: features [B, N, width] of the trunk, latent [B, C, g, g] before it.
