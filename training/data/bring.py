@@ -21,9 +21,15 @@ FLAGS = ("gym", "frame_skip", "idle", "size", "fit")  # named as the fields of `
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("a world of your own (docs/own-world.md)")
     group.add_argument(
-        "--episodes", type=Path, help="folder of episodes: .npz, a LeRobot v3 dataset, or .mp4 and .jsonl"
+        "--episodes",
+        type=Path,
+        help="folder of episodes: .npz, a LeRobot v3 dataset, .mp4 and .jsonl (VPT's too), or CS:GO's .hdf5",
     )
-    group.add_argument("--actions", type=Path, help="the action table as JSON, or the world.json of a package")
+    group.add_argument(
+        "--actions",
+        type=Path,
+        help="the action table as JSON, or the world.json of a package; VPT and CS:GO bring one",
+    )
     group.add_argument("--camera", help="of a LeRobot dataset with several: the feature with the pictures")
     group.add_argument("--gym", metavar="ID", help="a Gymnasium environment, such as Acrobot-v1 or module:Name-v0")
     group.add_argument("--frame-skip", type=int, help="environment steps per frame; default 1")
@@ -54,8 +60,8 @@ def bring(args: argparse.Namespace, data: Path) -> None:
             raise TrainingError(f"'{data}': expected no recordings in the folder of a new world, got some.")
         own_world.save(gym_world.describe(args.world, about, **wishes), data)
     elif folder:
-        if about is None or {"frame_skip", "idle"} & wishes.keys():
-            raise TrainingError("expected --actions FILE beside --episodes, and neither --frame-skip nor --idle.")
+        if {"frame_skip", "idle"} & wishes.keys():
+            raise TrainingError("expected neither --frame-skip nor --idle beside --episodes: they are for --gym.")
         import_world(args.world, about, data, episodes=folder, camera=args.camera, **wishes)
     elif wishes or about:
         raise TrainingError(f"world '{args.world}' is new: expected --episodes FOLDER or --gym ID beside these flags.")

@@ -1,8 +1,9 @@
 """Brings in episodes that others recorded: as a world of their own, or as more training data of a world that is there.
 
-Three layouts: `.npz` as `training.data.record` and `worldloop collect --format npz` write them; a LeRobot dataset v3.0
-with pictures or videos; a video and a log of actions (`NAME.mp4`, `NAME.jsonl`) per episode. Everything is read and
-checked before anything is written. `docs/own-world.md` is the guide.
+Five layouts: `.npz` as `training.data.record` and `worldloop collect --format npz` write them; a LeRobot dataset v3.0
+with pictures or videos; a video and a log of actions (`NAME.mp4`, `NAME.jsonl`) per episode; VPT's recordings of
+Minecraft; HDF5 recordings of CS:GO. The last two bring an action table. Everything is read and checked before anything
+is written. `docs/own-world.md` is the guide.
 """
 
 from __future__ import annotations
@@ -23,11 +24,16 @@ from ..worlds import own_world
 from ..worlds.own_world import About, OwnWorld
 from ..worlds.pictures import to_square
 from ..worlds.world import ActionSpec
+from .csgo_episodes import FRAME_RATE as CSGO_FRAME_RATE
+from .csgo_episodes import LICENCE as CSGO_LICENCE
+from .csgo_episodes import CsgoRecordings
 from .episodes import load_recording
 from .held_out import WINDOW
 from .lerobot_episodes import INFO, LerobotDataset
 from .record import HELD_OUT_FROM, write_npz
 from .video import Video
+from .vpt_episodes import LICENCE as VPT_LICENCE
+from .vpt_episodes import VptRecordings, is_vpt
 
 HELD_OUT = 0.1  # share of the episodes that is held out, two at least
 LONG = WINDOW  # frames that the evaluation wants of a held-out episode
@@ -43,6 +49,8 @@ class Folder:
     episodes: Iterator[Found]
     frame_rate: float | None = None  # None where the layout doesn't say
     frames: int | None = None  # in all; None where only reading tells
+    actions: list[ActionSpec] | None = None  # the table in use; None where the layout has none and none was given
+    licence: str | None = None  # where the layout tells whose recordings they are
 
 
 @dataclass
@@ -55,7 +63,7 @@ class Episode:
 
 def import_world(
     name: str,
-    about: About,
+    about: About | None,
     data: Path,
     *,
     episodes: str,
@@ -65,13 +73,19 @@ def import_world(
 ) -> OwnWorld:
     """Makes a data folder of the folder `episodes`; the other arguments are fields of `OwnWorld`.
 
+    Without `about` the action table is that of the layout, where it has one.
     `data` must be new or empty, and appears whole or not at all. Raises TrainingError naming file and expectation.
     """
     if data.exists() and any(data.iterdir()):
         raise TrainingError(
             f"'{data}': expected a new or empty folder for the world '{name}', got one with files in it."
         )
-    folder = open_folder(Path(episodes), about.actions, camera)
+    folder = open_folder(Path(episodes), about.actions if about else None, camera)
+    if folder.actions is None:
+        raise TrainingError(
+            f"'{episodes}': expected --actions FILE beside these --episodes, which say no action table."
+        )
+    about = about or About(folder.actions)
     frame_rate = folder.frame_rate or about.frame_rate
     if not frame_rate:
         raise TrainingError(f"'{episodes}' has no frame rate: say frameRate beside actions in the file of --actions.")
@@ -82,7 +96,7 @@ def import_world(
         title=about.title or name.replace("-", " ").capitalize(),
         description=about.description or "A world learned from recorded episodes.",
         environment=f"the episodes of '{Path(episodes).name}'",
-        licence=about.licence or "not stated",
+        licence=about.licence or folder.licence or "not stated",
         frame_rate=frame_rate,
         actions=about.actions,
         episodes=episodes,
@@ -119,28 +133,38 @@ def add_episodes(
             print(f"{path}: {len(part)} episodes of '{folder}'", file=sys.stderr)
 
 
-def open_folder(folder: Path, actions: list[ActionSpec], camera: str | None = None) -> Folder:
-    """Sees what layout it is. Raises TrainingError when it is none or two."""
+def open_folder(folder: Path, actions: list[ActionSpec] | None, camera: str | None = None) -> Folder:
+    """Sees what layout it is; `actions` is the table, None for that of the layout. Raises TrainingError when the layout
+    is none or two.
+    """
     if (folder / INFO).is_file():
         dataset = LerobotDataset(folder, camera)
-        return Folder(dataset.episodes(), dataset.frame_rate, dataset.frames)
+        return Folder(dataset.episodes(), dataset.frame_rate, dataset.frames, actions)
     if camera is not None:
         raise TrainingError(f"'{folder}': expected no --camera, which is for LeRobot datasets, got '{camera}'.")
     recordings, videos, logs = (sorted(folder.glob(f"*.{kind}")) for kind in ("npz", "mp4", "jsonl"))
-    if bool(recordings) == bool(videos or logs):
-        got = "both kinds" if recordings else "neither" if folder.is_dir() else "no folder"
+    matches = list(folder.rglob("*.hdf5"))  # unpacked, they lie in folders of a hundred
+    kinds = [kind for kind in (recordings, videos or logs, matches) if kind]
+    if len(kinds) != 1:
+        got = "several kinds" if kinds else "neither" if folder.is_dir() else "no folder"
         raise TrainingError(
             f"'{folder}': expected {INFO} of a LeRobot dataset, or recordings (.npz), or videos with logs of actions "
-            f"(.mp4, .jsonl), got {got}."
+            f"(.mp4, .jsonl), or recordings of CS:GO (.hdf5), got {got}."
         )
     if recordings:
-        return Folder(_recorded(recordings))
+        return Folder(_recorded(recordings), actions=actions)
+    if matches:
+        csgo = CsgoRecordings(folder, matches, actions)
+        return Folder(csgo.episodes(), CSGO_FRAME_RATE, csgo.frames, csgo.actions, CSGO_LICENCE)
     names = sorted({path.with_suffix("") for path in (*videos, *logs)})
     rates = {name: Video(name.with_suffix(".mp4")).frame_rate for name in names}
     for name, rate in rates.items():
         if abs(rate - rates[names[0]]) > 0.01:
             raise TrainingError(f"'{name}.mp4': expected {rates[names[0]]:g} frames a second, got {rate:g}.")
-    return Folder(_filmed(names, [spec["name"] for spec in actions]), rates[names[0]])
+    if is_vpt(logs):
+        vpt = VptRecordings(names, actions)
+        return Folder(vpt.episodes(), rates[names[0]], vpt.frames, vpt.actions, VPT_LICENCE)
+    return Folder(_filmed(names, [spec["name"] for spec in actions or []]), rates[names[0]], actions=actions)
 
 
 def _recorded(files: list[Path]) -> Iterator[Found]:

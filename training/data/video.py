@@ -23,6 +23,7 @@ class Video:
         if not self.capture.isOpened():
             raise TrainingError(f"'{path}': expected a video, got something that isn't one.")
         self.frame_rate = float(self.capture.get(cv2.CAP_PROP_FPS))
+        self.frames = max(0, int(self.capture.get(cv2.CAP_PROP_FRAME_COUNT)))  # as the file says, unread
 
     def __iter__(self) -> Iterator[np.ndarray]:
         while (picture := self.frame()) is not None:
