@@ -25,7 +25,7 @@ from ..worlds.world import ActionSpec
 from .controls import axis, button, columns
 from .video import Video
 
-LICENCE = "MIT (OpenAI, VPT contractor data); Minecraft itself is Microsoft's, and not licensed by it"
+LICENCE = "MIT (that of OpenAI's Video-Pre-Training, which publishes it); Minecraft is Microsoft's, not licensed by it"
 DEGREES = 360 / 2400  # that a count of the mouse turns the view
 FULL = 10.0  # degrees a frame at full deflection; VPT's agents turn no faster (`camera_maxval` in `agent.py`)
 SLACK = 0.1  # share by which a log and its video may differ in length; beyond it they aren't of one recording
