@@ -13,10 +13,6 @@ class TrainingError(Exception):
     """Bad input to a training command; the command prints the message and exits with 2."""
 
 
-class OutOfTime(TrainingError):
-    """The time that a run was given is over. Nothing is lost: the same command goes on."""
-
-
 def exit_status(work: Callable[[], object]) -> int:
     """Does a command's work: 0, or 2 after one line on stderr where its input was bad."""
     try:

@@ -55,14 +55,15 @@ def main(argv: list[str] | None = None) -> int:
         wishes["steps"] = args.steps
     if args.batch is not None:
         wishes["batch"] = args.batch
-    if args.no_compile and args.stage != tokenizer.STAGE:  # the tokenizer never compiles
+    if args.no_compile:
         wishes["compile"] = False
 
     def work() -> None:
         world = find_world(args.world, data)
-        model = stage.train(stage.settings(world, data, **wishes))
-        if args.stage == tokenizer.STAGE and find_place().first:
-            tokenizer.write_latents(model, data, mirror=world.mirror is not None)
+        settings = stage.settings(world, data, **wishes)
+        model = stage.train(settings)
+        if isinstance(settings, tokenizer.TokenizerTraining) and find_place().first:
+            tokenizer.write_all_latents(model, settings)
 
     return exit_status(work)
 

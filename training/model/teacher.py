@@ -1,7 +1,7 @@
 """The teacher: a bidirectional twin of the world model that denoises a whole clip at once, in many steps.
 
-It sees the future of a clip as well as its past, so it can't play; it can judge. Same layers as the student's, no
-causal mask.
+It sees the future of a clip as well as its past, so it can't play; it can judge. Layers as those of the student's
+trunk, as many as its trunk and head have together, no causal mask.
 
 Sources: Yin et al. 2025, "From slow bidirectional to fast autoregressive video diffusion models" (CausVid).
 """
@@ -29,7 +29,7 @@ class Teacher(nn.Module):
         self.time = nn.Parameter(0.02 * torch.randn(FRAMES, 1, c.width))
         self.action = nn.Sequential(nn.Linear(c.actions, c.condition), nn.SiLU(), nn.Linear(c.condition, c.condition))
         self.level = nn.Sequential(nn.Linear(32, c.condition), nn.SiLU(), nn.Linear(c.condition, c.condition))
-        self.layers = Layers(Layer(c, windowed=False) for _ in range(c.trunk_layers + c.head_layers))
+        self.layers = Layers(Layer(c, windowed=False) for _ in range(c.trunk_layers + c.head_shared + c.head_sampled))
         self.norm = RMSNorm(c.width)
         self.out = nn.Linear(c.width, c.token_channels)
         nn.init.zeros_(self.out.weight)

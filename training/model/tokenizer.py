@@ -91,7 +91,7 @@ class Tokenizer(nn.Module):
     @torch.no_grad()
     def encode_all(self, frames: np.ndarray, batch: int = 128) -> Tensor:
         """uint8 [T, H, W, 3] to normalised latents float32 [T, C, H/8, W/8], on the CPU."""
-        parts = (np.ascontiguousarray(frames[i : i + batch]) for i in range(0, len(frames), batch))
+        parts = (np.array(frames[i : i + batch], order="C") for i in range(0, len(frames), batch))
         return torch.cat([self.encode(torch.from_numpy(part).to(self.mean.device)).cpu() for part in parts])
 
     @torch.no_grad()

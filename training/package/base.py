@@ -7,6 +7,7 @@ file; nothing plays it as it is.
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,22 +58,18 @@ def load(folder: Path = FOLDER) -> Base:
     """Raises TrainingError where there is none, or something else."""
     path = folder / FILE
     if not path.is_file():
-        raise TrainingError(f"expected a base at '{path}', found none; --base none trains from nothing.")
+        raise TrainingError(f"expected a base at '{path}', found none; --from none trains from nothing.")
     try:
         with np.load(path, allow_pickle=False) as archive:
             values = {name: archive[name] for name in archive.files}
         about = json.loads(str(values.pop("about")))
-        model, tokenizer = (
-            WorldModel(WorldModelConfig(**about["model"])),
-            Tokenizer(TokenizerConfig(**about["tokenizer"])),
-        )
+        model = WorldModel(WorldModelConfig(**about["model"]))
+        tokenizer = Tokenizer(TokenizerConfig(**about["tokenizer"]))
         _fill(model, values, "model")
         _fill(tokenizer, values, "tokenizer")
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise TrainingError(
-            f"'{path}': expected a base that training.run wrote, got something else: {error}"
-        ) from error
-    return Base(tokenizer, model, tuple(about["worlds"]), about["frames"])
+        return Base(tokenizer, model, tuple(about["worlds"]), about["frames"])
+    except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
+        raise TrainingError(f"'{path}': expected a base of training.run, got something else: {error}") from error
 
 
 def _fill(module: nn.Module, values: dict[str, np.ndarray], prefix: str) -> None:

@@ -140,10 +140,9 @@ class Loop:
     @property
     def share(self) -> float:
         """How far the stage is, from 0 to 1: by its steps or by the clock, whichever is nearer to its end."""
-        by_steps = self.step / self.args.steps
-        if math.isinf(self.args.until):
-            return by_steps
-        return min(1.0, max(by_steps, (time.monotonic() - self._begin) / (self.args.until - self._begin + 1e-9)))
+        by_steps, whole = self.step / self.args.steps, self.args.until - self._begin
+        by_time = (time.monotonic() - self._begin) / whole if whole > 0 else 1.0
+        return min(1.0, max(by_steps, by_time))
 
     def __iter__(self) -> Iterator[tuple[int, np.random.Generator]]:
         """Steps yet to do, each with its generator. Does nothing at all once they are done.
@@ -155,8 +154,10 @@ class Loop:
         if self.place.first:
             yield from self._steps_of_the_first()
         else:
-            while not self._over():
+            over = False
+            while not over:  # asked after each step, as the first process does: they answer together
                 yield self._next()
+                over = self._over()
         if self.finish:
             self.finish()
         if self.place.first:
