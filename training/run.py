@@ -31,7 +31,7 @@ from typing import Any
 from .data.bring import add_arguments, bring
 from .data.corpus import Corpus
 from .data.record import FRAMES, HELD_OUT_FROM, Recording, record_all, to_train_on
-from .data.refill import refilling
+from .data.refill import recorded, refilling
 from .errors import TrainingError
 from .judge.evaluate import main as evaluate
 from .model.tokenizer import Tokenizer, TokenizerConfig
@@ -152,7 +152,8 @@ def record(r: Run) -> None:
             continue
         data.mkdir(parents=True, exist_ok=True)
         jobs.append((data / f"held-{HELD_OUT_FROM}.npz", Recording(world, "mixed", HELD_OUT_FROM, r.held_out)))
-        jobs += to_train_on(world, data, r.recordings, r.frames)
+        if len(recorded(data)) < r.recordings:  # else fresh ones have taken the place of the first
+            jobs += to_train_on(world, data, r.recordings, r.frames)
     record_all([(file, spec) for file, spec in jobs if not file.exists()])
 
 

@@ -60,15 +60,23 @@ def _record_for_ever(folders: list[tuple[str, Path]], encode: Encode, most: int,
             time.sleep(REST * (time.monotonic() - begin))
 
 
+def recorded(data: Path) -> list[Path]:
+    """What was recorded to train on, oldest first; not what was imported."""
+    return [file for file in recordings(data, "train") if file.stem.removeprefix("train-").isdigit()]
+
+
+def seed_of(file: Path) -> int:
+    return int(file.stem.removeprefix("train-"))
+
+
 def refill(world: str, data: Path, encode: Encode, *, most: int, frames: int) -> Path:
     """Records one more file of a world with the next seed, and removes the oldest ones beyond `most`."""
     corpus = Corpus(find_world(world, data), data)
-    seeds = [int(file.stem.removeprefix("train-")) for file in recordings(data, "train")]
-    seed = max(seeds, default=0) + 1
+    seed = max(map(seed_of, recorded(data)), default=0) + 1
     file = data / f"train-{seed}.npz"
     write_npz(file, record(Recording(world, "mixed", seed, frames), progress=False))
     encode(corpus, file)
-    for old in recordings(data, "train")[:-most]:
+    for old in recorded(data)[:-most]:
         for path in (*latents_of(corpus, old), old):  # a recording without latents is not drawn from
             path.unlink(missing_ok=True)
     return file
