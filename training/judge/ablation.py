@@ -3,8 +3,9 @@
     python -m training.judge.ablation --world car-racing --steps 800
 
 Every variant is the world model with one thing changed, trained from scratch for the same few steps on the same rows.
-Beside them stand the stages that lie in the data folder: the bidirectional teacher in fifty steps, the causal model in
-four, two and one, and its students. All dream the same held-out clips; the table goes to `ablation.md` there.
+Beside them stand the stages that lie in the data folder: the bidirectional teacher in fifty steps, the causal model and
+its students. A network that denoises dreams in several numbers of evaluations, others in one. All dream the same
+held-out clips; the table goes to `ablation.md` there.
 """
 
 from __future__ import annotations
@@ -43,13 +44,12 @@ HORIZONS = (1, 4, 8, 12)  # the teacher's clips end after 12
 VARIANTS: dict[str, tuple[dict, dict]] = {
     "the recipe": ({}, {}),
     "without history augmentation": ({"noise_scale": 0.0}, {}),
-    "with resampled history": ({"resample_from": 0.5}, {}),
-    "v-prediction": ({}, {"prediction": "v"}),
+    "diffusion forcing": ({}, {"prediction": "x"}),
     "deterministic twin": ({}, {"prediction": "mean"}),
     "window of 4 frames": ({}, {"window": 4}),
 }
 
-# Students and their function evaluations; each is shown if its checkpoint is there.
+# Students and their function evaluations where they denoise; each is shown if its checkpoint is there.
 CHAIN = {"world-model": (4, 2, 1), "consistency": (2, 1), "matching": (2, 1), "self-forcing": (2, 1)}
 
 Dreamer = Callable[
@@ -83,6 +83,13 @@ def train_variants(a: Ablation) -> dict[str, WorldModel]:
     return models
 
 
+def dreamers(name: str, model: WorldModel, counts: tuple[int, ...]) -> dict[str, Dreamer]:
+    """By name: one for each number of evaluations; one alone, in one evaluation, of a network that doesn't denoise."""
+    if model.config.prediction != "x":
+        return {name: dreamer(model, 1)}
+    return {f"{name}, {count} evaluation{'s' * (count > 1)}": dreamer(model, count) for count in counts}
+
+
 def dreamer(model: WorldModel, evaluations: int) -> Dreamer:
     def dream(context: Tensor, actions: Tensor) -> Tensor:
         generator = torch.Generator().manual_seed(0)
@@ -104,9 +111,9 @@ def contestants(a: Ablation) -> dict[str, Dreamer]:
         found["teacher, 50 steps"] = teacher_dreamer(load_teacher(a.data, a.world.name), 50)
     for stage, counts in CHAIN.items():
         if (a.data / f"{stage}.pt").is_file():
-            model = load_world_model(a.data, a.world.name, stage)
-            found |= {f"{stage}, {count} evaluation{'s' * (count > 1)}": dreamer(model, count) for count in counts}
-    found |= {f"{a.steps} steps, {name}": dreamer(model, 1) for name, model in train_variants(a).items()}
+            found |= dreamers(stage, load_world_model(a.data, a.world.name, stage), counts)
+    for name, model in train_variants(a).items():
+        found |= dreamers(f"{a.steps} steps, {name}", model, CHAIN["world-model"])
     return found
 
 

@@ -1,15 +1,17 @@
 """Pruning: the same world in less time a tick, and what it costs.
 
-    python -m training.judge.prune --world car-racing --keep mlp=448,heads=6,trunk=5  # one smaller model, `pruned.pt`
+    python -m training.judge.prune --world car-racing --keep mlp=448,trunk=4  # one smaller model, `pruned.pt`
     python -m training.judge.prune --world car-racing --curve  # several, as a table of time and quality
 
-Whole MLP channels, attention heads and layers go, so that the graph gets smaller for any runtime. What matters least is
-found on real frames: a channel or head by how much its output times its gradient moves the loss (first-order Taylor), a
-layer by how much the loss rises without it. Time is what onnxruntime takes for the exported tick, as a ratio to the
-whole model's in the same run. A short training on real histories then mends what is left.
+MLP channels and layers of the trunk go, and blocks of the convolutional head, so that the graph gets smaller for any
+runtime. What matters least is found on real frames: a channel by how much its output times its gradient moves the loss
+(first-order Taylor), a layer or block by how much the loss rises without it. Attention heads and the head's channels
+stay: the first have the trunk's width between them, the second are what all blocks read and write. Time is what
+onnxruntime takes for the exported tick, as a ratio to the whole model's in the same run. A short training on real
+histories then mends what is left.
 
 Sources: Molchanov et al. 2019, "Importance estimation for neural network pruning"; Minitron (Muralidharan et al. 2024)
-for layers, heads and channels together.
+for layers and channels together.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,16 +33,22 @@ from torch import Tensor, nn
 
 from ..errors import TrainingError, exit_status
 from ..model.tokenizer import Tokenizer
-from ..model.world_model import Head, Layer, Layers, Trunk, WorldModel, WorldModelConfig, patchify
+from ..model.world_model import WorldModel, WorldModelConfig, patchify
 from ..package.export import export_tick, tick_inputs
 from ..stages.device import compiled, find_place
 from ..stages.loop import Loop, Training, follow
 from ..stages.tokenizer import load_tokenizer
-from ..stages.world_model import held_out, held_rows, load_world_model, training_rows
+from ..stages.world_model import held_latents, held_out, load_world_model, training_latents
 from ..worlds.registry import find_world
 
 STAGE = "pruned"
 TICKS = 60  # timed ticks, whole and pruned by turns
+LIMITS = {  # what may be pruned: the field of the config, and the least that must stay
+    "mlp": ("mlp", 1),
+    "trunk": ("trunk_layers", 1),
+    "shared": ("head_shared", 0),
+    "sampled": ("head_sampled", 1),
+}
 
 
 @dataclass
@@ -57,33 +65,25 @@ class Pruning(Training):
 
 
 def points(c: WorldModelConfig) -> list[str]:
-    """What the curve keeps: three quarters or half of the channels, fewer heads, a layer less, some of it at once."""
+    """What the curve keeps: three quarters or half of the channels, a layer or a block less, some of it at once."""
     some, half = (f"mlp={max(1, int(c.mlp * share))}" for share in (0.75, 0.5))
-    heads = f"heads={max(c.kv_heads, int(0.75 * c.heads) // c.kv_heads * c.kv_heads)}"
-    layers = [f"trunk={c.trunk_layers - 1}"] * (c.trunk_layers > len(c.window_layers)) + [
-        f"head={c.head_layers - 1}"
-    ] * (c.head_layers > 1)
-    return [some, half, heads, *layers, f"{some},{heads}", ",".join([half, heads, *layers])]
+    fewer = [f"trunk={c.trunk_layers - 1}"] * (c.trunk_layers > len(c.window_layers))
+    fewer += [f"shared={c.head_shared - 1}"] * (c.head_shared > 0)
+    fewer += [f"sampled={c.head_sampled - 1}"] * (c.head_sampled > 1)
+    return [some, half, *fewer, ",".join([half, *fewer])]
 
 
 def parse_keep(text: str, config: WorldModelConfig) -> WorldModelConfig:
-    """`mlp=448,heads=6,trunk=5,head=2`: channels, heads, layers of trunk and head that stay. Raises TrainingError."""
-    limits = {
-        "mlp": ("mlp", config.mlp, 1),
-        "heads": ("heads", config.heads, config.kv_heads),
-        "trunk": ("trunk_layers", config.trunk_layers, 1),
-        "head": ("head_layers", config.head_layers, 1),
-    }
+    """`mlp=448,trunk=4,shared=0,sampled=1`: what stays of `LIMITS`. Raises TrainingError."""
     changes = {}
     for part in text.split(","):
         name, _, value = part.partition("=")
-        if name not in limits or not value.isdigit():
-            raise TrainingError(f"--keep: expected NAME=NUMBER with a name of {', '.join(limits)}, got '{part}'.")
-        field, most, unit = limits[name]
-        least = len(config.window_layers) if name == "trunk" else unit
-        if not least <= int(value) <= most or int(value) % unit:
-            of = f", a multiple of {unit}" if unit > 1 else ""
-            raise TrainingError(f"--keep: expected {name} from {least} to {most}{of}, got {value}.")
+        if name not in LIMITS or not value.isdigit():
+            raise TrainingError(f"--keep: expected NAME=NUMBER with a name of {', '.join(LIMITS)}, got '{part}'.")
+        field, least = LIMITS[name]
+        most, least = getattr(config, field), len(config.window_layers) if name == "trunk" else least
+        if not least <= int(value) <= most:
+            raise TrainingError(f"--keep: expected {name} from {least} to {most}, got {value}.")
         changes[field] = int(value)
     return replace(config, **changes)
 
@@ -99,50 +99,30 @@ def prune(
         torch.manual_seed(0)  # the same noise for all that are compared
         return model.loss(latents[:, :-1], latents[:, 1:], action, noise_scale)[0]
 
-    trunk, trunk_at = _drop_layers(model.trunk, smaller.trunk_layers, set(c.window_layers), loss)
-    head, _ = _drop_layers(model.head, smaller.head_layers, set(), loss)
-    model.trunk.layers, model.head.layers = trunk, head
+    left = _drop(model.trunk, "layers", smaller.trunk_layers, set(c.window_layers), loss)
+    _drop(model.head, "shared", smaller.head_shared, set(), loss)
+    _drop(model.head, "sampled", smaller.head_sampled, set(), loss)
     scores = _taylor(model, loss)
-    smaller = replace(smaller, window_layers=tuple(trunk_at.index(i) for i in c.window_layers))
-    result = WorldModel(smaller)
+    smaller = replace(smaller, window_layers=tuple(left.index(i) for i in c.window_layers))
     state = model.state_dict()
-    for name, layer in _layers(model):
-        channels = _best(scores[layer.down], smaller.mlp)
-        by_head = scores[layer.out].unflatten(0, (c.kv_heads, -1, c.head_width)).sum(-1)  # [kv_heads, heads in a group]
-        group = smaller.heads // smaller.kv_heads
-        heads = torch.cat([_best(row, group) + i * by_head.shape[1] for i, row in enumerate(by_head)])
-        queries = (heads[:, None] * c.head_width + torch.arange(c.head_width)).flatten()
-        keys = torch.arange(c.attention_width, c.attention_width + 2 * c.kv_width)
-        state[f"{name}.qkv.weight"] = layer.qkv.weight[torch.cat([queries, keys])]
-        state[f"{name}.out.weight"] = layer.out.weight[:, queries]
-        state[f"{name}.up.weight"] = layer.up.weight[torch.cat([channels, channels + c.mlp])]
-        state[f"{name}.down.weight"] = layer.down.weight[:, channels]
-        if layer.windowed:
-            state[f"{name}.age_bias"] = layer.age_bias[heads]
+    for number, layer in enumerate(model.trunk.layers):
+        channels = scores[layer.down].topk(smaller.mlp).indices.sort().values
+        state[f"trunk.layers.{number}.up.weight"] = layer.up.weight[torch.cat([channels, channels + c.mlp])]
+        state[f"trunk.layers.{number}.down.weight"] = layer.down.weight[:, channels]
+    result = WorldModel(smaller)
     result.load_state_dict({name: value.detach() for name, value in state.items()})
     return result
 
 
-def _layers(model: WorldModel) -> Iterable[tuple[str, Layer]]:
-    for part in ("trunk", "head"):
-        for i, layer in enumerate(getattr(model, part).layers):
-            yield f"{part}.layers.{i}", layer
-
-
-def _best(scores: Tensor, count: int) -> Tensor:
-    return scores.topk(count).indices.sort().values
-
-
 def _taylor(model: WorldModel, loss: Callable[[], Tensor]) -> dict[nn.Module, Tensor]:
-    """For the inputs of each layer's `down` and `out`: mean |value x gradient| per channel."""
+    """For the inputs of each layer's `down`: mean |value x gradient| per channel."""
     inputs: dict[nn.Module, Tensor] = {}
 
     def keep(module: nn.Module, arguments: tuple[Tensor]) -> None:
         arguments[0].retain_grad()
         inputs[module] = arguments[0]
 
-    watched = [module for _, layer in _layers(model) for module in (layer.down, layer.out)]
-    hooks = [module.register_forward_pre_hook(keep) for module in watched]
+    hooks = [layer.down.register_forward_pre_hook(keep) for layer in model.trunk.layers]
     loss().backward()
     for hook in hooks:
         hook.remove()
@@ -154,21 +134,25 @@ def _taylor(model: WorldModel, loss: Callable[[], Tensor]) -> dict[nn.Module, Te
 
 
 @torch.no_grad()
-def _drop_layers(
-    part: Trunk | Head, count: int, needed: set[int], loss: Callable[[], Tensor]
-) -> tuple[Layers, list[int]]:
-    """The layers of a part that stay, one dropped after another, and their old numbers; `needed` are never dropped."""
-    layers = list(part.layers)
-    left = list(range(len(layers)))
+def _drop(part: nn.Module, name: str, count: int, needed: set[int], loss: Callable[[], Tensor]) -> list[int]:
+    """Leaves `count` modules in a list of a part, dropping one after another; gives the old numbers of those that stay.
 
-    def without(i: int) -> float:
-        part.layers = Layers(layers[j] for j in left if j != i)
+    `needed` are never dropped.
+    """
+    whole = getattr(part, name)
+    modules, left = list(whole), list(range(len(whole)))
+
+    def keep(numbers: list[int]) -> None:
+        setattr(part, name, type(whole)(modules[i] for i in numbers))
+
+    def without(number: int) -> float:
+        keep([i for i in left if i != number])
         return loss().item()
 
     while len(left) > count:
         left.remove(min((i for i in left if i not in needed), key=without))
-    part.layers = Layers(layers)
-    return Layers(layers[j] for j in left), left
+    keep(left)
+    return left
 
 
 def tick_ratio(whole: WorldModel, pruned: WorldModel, tokenizer: Tokenizer) -> tuple[float, float]:
@@ -198,9 +182,9 @@ def train(args: Pruning, keep: str) -> dict:
     place = find_place()
     tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world.name)
     whole = load_world_model(args.data, args.world.name, "self-forcing", "world-model")
-    rows, held = training_rows(args, args.length + 1), held_rows(args)
-    grid, actions = rows.draw(np.random.default_rng(args.seed), args.batch)
-    clips = patchify(grid, whole.config), actions[:, :-1]
+    rows, held = training_latents(args, args.length + 1), held_latents(args)
+    drawn = rows.draw(np.random.default_rng(args.seed), args.batch)
+    clips = patchify(drawn.latents, whole.config), drawn.actions[:, :-1]
     model = prune(whole, parse_keep(keep, whole.config), *clips, noise_scale=args.noise_scale)
     ms, ratio = tick_ratio(whole, model, tokenizer)
     before = held_out(model, tokenizer, held, count=48)
@@ -217,13 +201,13 @@ def train(args: Pruning, keep: str) -> dict:
     )
     loss_of = compiled(model.loss, args.compile)
     for step, rng in loop:
-        grid, actions = (drawn.to(place.device) for drawn in rows.draw(rng, args.batch))
-        latents = patchify(grid, model.config)
+        drawn = rows.draw(rng, args.batch)
+        latents, actions = patchify(drawn.latents.to(place.device), model.config), drawn.actions.to(place.device)
         with place.autocast():
             clip = latents[:, :-1], latents[:, 1:], actions[:, :-1]
             loss, logs = loss_of(*clip, args.noise_scale)
         loss.backward()
-        loop.update([optim], rate=min(1.0, (step + 1) / 20, max(0.05, 2 * (1 - step / args.steps))))
+        loop.update([optim], rate=min(1.0, (step + 1) / 20, max(0.05, 2 * (1 - loop.share))))
         follow(average, model, decay=args.ema, step=step)
         loop.log(logs)
     whole_scores, after = (held_out(m, tokenizer, held, count=48) for m in (whole.to(place.device), average))
@@ -258,7 +242,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="folder of recordings and checkpoints; default .data/WORLD")
     parser.add_argument("--steps", type=int, default=Pruning.steps)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--keep", metavar="PARTS", help="such as mlp=448,heads=6,trunk=5,head=2")
+    what.add_argument("--keep", metavar="PARTS", help="such as mlp=448,trunk=4,sampled=1")
     what.add_argument("--curve", action="store_true", help="several, one after another, as a table")
     parser.add_argument("--no-compile", action="store_true", help="skip torch.compile: slower steps, at once")
     args = parser.parse_args(argv)
