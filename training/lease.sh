@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# A world on a machine that is lent for minutes, without network: installs, records, trains, stops in time, leaves results.
+# A world on a machine that is lent for minutes, without network: installs, records, trains, packages, leaves results.
 #
 #   bash training/lease.sh WORLD MINUTES WHEELS OUT [BEFORE]
 #
 # WHEELS: folder of all wheels that the machine lacks beside PyTorch (docs/training.md says how to fill it).
 # OUT: what to take home: checkpoints, TensorBoard logs, speed.json, power.csv where there is nvidia-smi, and the package
-# as far as it has come (fp16 weights, card, strip). BEFORE: the OUT of the last time; training goes on from there.
-# Exit status: 0 all is done, 3 time was up and the same command with BEFORE goes on, 2 bad input.
+# (fp16 weights, card, strip). BEFORE: the OUT of the last time; training goes on from there.
+# Exit status: 0, 2 bad input, 124 time was up before the package was judged; what there was is in OUT.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -36,23 +36,17 @@ if command -v nvidia-smi >/dev/null; then
 fi
 [[ -f $out/speed.json || ${LEASE_TINY:-} ]] || "$python" -m training.judge.throughput | tail -1 >"$out/speed.json"
 
-# A fifth of the time is for what comes after training.
+# A fifth of the time is for the package and its short evaluation.
 spent=$(((SECONDS - begin + 59) / 60))
 train=$((minutes - spent - (minutes + 4) / 5))
 ((train >= 1)) || train=1
+left=$((60 * minutes - (SECONDS - begin) - 20))
 status=0
-"$python" -m training.run --world "$world" --data "$data" --out "$out/worlds/$world" --minutes "$train" \
-  ${LEASE_TINY:+--tiny} || status=$?
+timeout $((left > 60 ? left : 60)) "$python" -m training.run --world "$world" --data "$data" \
+  --out "$out/worlds/$world" --minutes "$train" ${LEASE_TINY:+--tiny} || status=$?
 
 # What is worth taking home; recordings are made again.
 mkdir -p "$out/data"
 find "$data" -maxdepth 1 \( -name '*.pt' -o -name '*.pt.json' -o -name 'own-world.json' \) -exec cp {} "$out/data/" \;
 [[ ! -d $data/logs ]] || cp -r "$data/logs" "$out/data/"
-package=$out/worlds/$world left=$((60 * minutes - (SECONDS - begin)))
-if [[ $status == 3 && -f $data/world-model.pt && ! -f $package/metrics.json ]]; then
-  timeout $((left > 30 ? left : 30)) bash -c '
-    "$0" -m training.package.manifest --world "$1" --data "$2" --out "$3" --stage world-model &&
-    "$0" -m training.judge.evaluate --world "$1" --data "$2" --package "$3" --starts 8 --runs 1 --frames 200' \
-    "$python" "$world" "$data" "$package" >"$out/judged.json" || echo "not judged: no time left" >&2
-fi
 exit $status
