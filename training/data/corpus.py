@@ -129,7 +129,12 @@ class Latents:
                     if latents in known:
                         found[latents] = known[latents]
                     elif latents.exists():
-                        part = self._part(number, file, latents)
+                        try:
+                            part = self._part(number, file, latents)
+                        except (TrainingError, FileNotFoundError):
+                            if latents.exists():
+                                raise
+                            continue  # it has just made room for a fresh one
                         found[latents] = part, part.windows(self.length)
             self.parts[number] = [part for part, _ in found.values()]
             self._first[number] = [first for _, first in found.values()]

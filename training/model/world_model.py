@@ -55,6 +55,9 @@ class WorldModelConfig:
     head_sampled: int = 2  # residual blocks after it
     prediction: str = "score"  # sample in one evaluation; "x": denoise; "mean": blind to noise, by squared error
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "window_layers", tuple(self.window_layers))  # JSON has lists
+
     @property
     def tokens(self) -> int:
         return (self.grid // self.patch) ** 2

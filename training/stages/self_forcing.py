@@ -210,7 +210,7 @@ def train(args: SelfForcing) -> WorldModel:
             loss, forcing_logs = forcing(
                 latents[:, :-1], latents[:, 1:], led, args.noise_scale, args.first_weight, world=world
             )
-        push = args.push * min(1.0, max(0.0, (step - args.alone) / (2 * args.alone)))
+        push = args.push * min(1.0, max(0.0, (step - args.alone) / max(1, 2 * args.alone)))
         loss.backward()
         if push > 0:
             dreamed.backward(push * 2 / dreamed.numel() * gradient / (pull + 1e-12))
