@@ -1,5 +1,6 @@
-"""What several test files share: a tiny, untrained package of push-t, with a reward head."""
+"""What several test files share: exact arithmetic, and a tiny, untrained package of push-t with a reward head."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,11 @@ from training.package import reward
 from training.package.manifest import write_package
 from training.worlds import push_t
 
-SHAPES = {"width": 32, "heads": 4, "mlp": 32, "trunk_layers": 2, "window_layers": (1,), "head_layers": 1}
+os.environ |= {"WORLDLOOP_PRECISION": "float32", "OMP_NUM_THREADS": "1"}  # of the processes that tests start, too
+torch.set_num_threads(1)  # what is trained here is so small that two would wait for each other
+
+SHAPES = {"width": 32, "heads": 4, "mlp": 32, "trunk_layers": 2, "window_layers": (1,)}
+SHAPES |= {"stem": 8, "features": 8, "head_width": 16}
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +29,7 @@ def push_t_package(tmp_path_factory) -> Path:
         world=replace(push_t.WORLD, starts=(("Early", 3),)),  # the true ones take hundreds of frames to record
         data=folder.parent,
         model=WorldModel(WorldModelConfig(actions=2, **SHAPES)).eval(),
-        tokenizer=Tokenizer(TokenizerConfig(wide=16, narrow=8, decoder_narrow=8)).eval(),
+        tokenizer=Tokenizer(TokenizerConfig(wide=16, narrow=8)).eval(),
         evaluations=1,
         context_level=0.1,
         trained_frames=0,

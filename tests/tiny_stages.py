@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
+from training.data.corpus import Corpus
 from training.data.record import write_npz
 from training.model.tokenizer import TokenizerConfig
 from training.model.world_model import WorldModelConfig
@@ -32,6 +34,7 @@ from training.stages import (
 from training.stages import tokenizer as train_tokenizer
 from training.stages import world_model as train_world_model
 from training.stages.device import Place, find_place
+from training.stages.latents import write_latents
 from training.stages.loop import Loop, Training
 from training.worlds.push_t import WORLD
 
@@ -43,7 +46,7 @@ EVERY = {"log_every": 1, "evaluate_every": STEPS, "checkpoint_every": 0.0}
 
 def make_data(folder: Path) -> None:
     """Recordings: a bright square that the two actions move."""
-    for name, seed, frames in (("train-1", 1, 120), ("held-1000000", 2, 60)):
+    for name, seed, frames in (("train-1", 1, 120), ("held-1000000", 2, 90)):
         rng = np.random.default_rng(seed)
         actions = np.repeat(rng.uniform(-1, 1, (frames // 6, 2)), 6, 0).astype(np.float32)
         place = 12 + np.cumsum(2 * actions, 0).astype(int) % 16
@@ -55,18 +58,24 @@ def make_data(folder: Path) -> None:
 
 
 def tokenizer(folder: Path, **changes) -> nn.Module:
-    args = train_tokenizer.TokenizerTraining(WORLD, folder, **{"steps": STEPS, "batch": 4, **EVERY, **changes})
-    return train_tokenizer.train(args, TokenizerConfig(size=SIZE, wide=8, narrow=8, decoder_narrow=8))
+    settings = {"steps": STEPS, "batch": 4, "compile": False, **EVERY, **changes}
+    args = train_tokenizer.TokenizerTraining(WORLD, folder, **settings)
+    return train_tokenizer.train(args, TokenizerConfig(size=SIZE, channels=8, wide=8, narrow=8))
 
 
 SHAPES = {"grid": SIZE // 8, "patch": 2, "width": 32, "heads": 4, "mlp": 32, "window": 4}
-LAYERS = {"trunk_layers": 2, "window_layers": (1,), "head_layers": 1}
+LAYERS = {"trunk_layers": 2, "window_layers": (1,), "stem": 8, "features": 8, "head_width": 16}
 
 
-def world_model(folder: Path, **changes) -> nn.Module:
+def world_model(folder: Path, *, prediction: str = "score", **changes) -> nn.Module:
     settings = {"steps": STEPS, "batch": 4, "length": 8, "compile": False, **EVERY, **changes}
     args = train_world_model.WorldModelTraining(WORLD, folder, **settings)
-    return train_world_model.train(args, WorldModelConfig(**SHAPES, **LAYERS))
+    return train_world_model.train(args, WorldModelConfig(prediction=prediction, **SHAPES, **LAYERS))
+
+
+def denoiser(folder: Path, **changes) -> nn.Module:
+    """What the chain from a teacher begins from."""
+    return world_model(folder, prediction="x", **changes)
 
 
 def teaching(folder: Path, **changes) -> nn.Module:
@@ -115,7 +124,7 @@ def line_loss(model: nn.Module, at: np.ndarray) -> torch.Tensor:
     return (model(x)[:, 0] - x.sum(1)).square().mean()
 
 
-STAGES: dict[str, Callable[..., nn.Module]] = {
+STAGES: dict[str, Callable[..., nn.Module]] = {  # by checkpoint
     "tokenizer": tokenizer,
     "world-model": world_model,
     "self-forcing": forcing,
@@ -125,12 +134,25 @@ STAGES: dict[str, Callable[..., nn.Module]] = {
 }
 
 
-def prepare(folder: Path) -> None:
+CHAIN = ("teacher", "consistency", "matching")  # stages of a network that denoises
+
+
+def encode(folder: Path) -> None:
+    """Latents of the recordings, by the tokenizer that lies there."""
+    path = folder / "tokenizer.pt"
+    learned = train_tokenizer.load_tokenizer(path, WORLD.name)
+    write_latents(learned, Corpus(WORLD, folder), trained=path.stat().st_mtime)
+
+
+def prepare(folder: Path, *, prediction: str = "score") -> None:
     """Recordings, and all that later stages begin from."""
     make_data(folder)
-    train_tokenizer.write_latents(tokenizer(folder, steps=4), folder, mirror=False)
-    for train in (world_model, teaching, distilling):
-        train(folder, steps=4)
+    tokenizer(folder, steps=4)
+    encode(folder)
+    world_model(folder, prediction=prediction, steps=4)
+    if prediction == "x":
+        for train in (teaching, distilling):
+            train(folder, steps=4)
 
 
 def logged(folder: Path, stage: str, name: str = "loss") -> dict[int, float]:
@@ -147,9 +169,9 @@ def kill_in_the_middle(stage: str, folder: Path) -> None:
     log = Loop.log
 
     def log_or_die(loop: Loop, logs: dict) -> None:
-        if loop.step + 1 > LAST_SAVED:
+        if loop.step > LAST_SAVED:  # the step at work is counted already
             loop.args.checkpoint_every = math.inf
-        if loop.step + 1 == KILLED:
+        if loop.step == KILLED:
             os.kill(os.getpid(), signal.SIGKILL)
         log(loop, logs)
 
@@ -166,12 +188,15 @@ def train_together(folder: Path) -> None:
             raise AssertionError("only the first process may write")
 
         checkpoint.save = refuse
-    models = {}
-    for stage, train in STAGES.items():
-        models[stage] = train(folder).state_dict()
-        if stage == "tokenizer" and place.first:
-            learned = train_tokenizer.load_tokenizer(folder / "tokenizer.pt", WORLD.name)
-            train_tokenizer.write_latents(learned, folder, mirror=False)
+    models = {"tokenizer": tokenizer(folder).state_dict()}
+    chain = folder / "chain"
+    if place.first:
+        encode(folder)
+        shutil.copytree(folder, chain, ignore=shutil.ignore_patterns("logs"))
+    place.wait()
+    denoiser(chain)
+    for stage, train in list(STAGES.items())[1:]:
+        models[stage] = train(chain if stage in CHAIN else folder).state_dict()
         place.wait()
     models["line"] = line(folder, place).state_dict()
     torch.save(models, folder / f"weights-of-{place.rank}.pt")

@@ -1,0 +1,97 @@
+"""The base comes back as it was saved, serves worlds that it saw and new ones, and nothing else is taken for it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny_stages import LAYERS, SHAPES
+
+from training.errors import TrainingError
+from training.model.tokenizer import Tokenizer, TokenizerConfig
+from training.model.world_model import WorldModel, WorldModelConfig
+from training.package.base import FILE, Base, load, save
+
+CONFIG = WorldModelConfig(actions=3, worlds=2, channels=4, **SHAPES, **LAYERS)
+
+
+def base(model: WorldModel | None = None) -> Base:
+    torch.manual_seed(0)
+    tokenizer = Tokenizer(TokenizerConfig(size=32, channels=4, wide=8, narrow=4)).eval()
+    tokenizer.std.fill_(0.3)
+    return Base(tokenizer, model or WorldModel(CONFIG).eval(), ("left", "right"), 1234)
+
+
+def test_it_comes_back_rounded_to_half(tmp_path):
+    saved = base()
+    assert save(tmp_path, saved) == tmp_path / FILE
+    found = load(tmp_path)
+    assert (found.worlds, found.frames) == (("left", "right"), 1234)
+    assert found.model.config == saved.model.config and found.tokenizer.config == saved.tokenizer.config
+    for ours, theirs in ((saved.model, found.model), (saved.tokenizer, found.tokenizer)):
+        assert not theirs.training
+        for name, value in ours.state_dict().items():
+            assert torch.equal(value.half().float(), theirs.state_dict()[name]), name
+    save(tmp_path / "again", found)
+    again = load(tmp_path / "again").model.state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in found.model.state_dict().items())
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [FILE]
+
+
+def test_it_serves_worlds_that_it_saw_and_new_ones():
+    ours = base()
+    right, new = ours.world_model("right", 3), ours.world_model("nowhere", 4)
+    assert torch.equal(right.trunk.action_weight[0], ours.model.trunk.action_weight[1])
+    assert (right.config.worlds, new.config.worlds, new.config.actions) == (1, 1, 4)
+    assert new.trunk.action_weight.shape[1] == 4
+
+
+def write_npz_without_weights(path: Path) -> None:
+    np.savez(path, about=np.array("{}"))
+
+
+def drop(name: str):
+    def spoil(path: Path) -> None:
+        with np.load(path) as archive:
+            arrays = {key: archive[key] for key in archive.files if key != name}
+        np.savez(path, **arrays)
+
+    return spoil
+
+
+BAD = {
+    "text": lambda path: path.write_text("a base"),
+    "empty": lambda path: path.write_bytes(b""),
+    "cut short": lambda path: path.write_bytes(path.read_bytes()[:3000]),
+    "one array": lambda path: np.save(path.open("wb"), np.zeros(3)),
+    "nothing about it": drop("about"),
+    "a weight missing": drop("model.trunk.position"),
+    "no weights": write_npz_without_weights,
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_another_file_is_refused(tmp_path, name):
+    path = save(tmp_path, base())
+    BAD[name](path)
+    with pytest.raises(TrainingError, match="expected a base of training.run, got something else") as caught:
+        load(tmp_path)
+    assert str(path) in str(caught.value)
+
+
+def test_no_base_is_said(tmp_path):
+    with pytest.raises(TrainingError, match="found none; --from none trains from nothing"):
+        load(tmp_path)
+
+
+def test_a_base_of_other_shapes_is_refused(tmp_path):
+    path = save(tmp_path, base())
+    with np.load(path) as archive:
+        arrays = {key: archive[key] for key in archive.files}
+    other = save(tmp_path / "other", base(WorldModel(replace(CONFIG, mlp=16))))
+    with np.load(other) as archive:
+        arrays["about"] = archive["about"]
+    np.savez(path, **arrays)
+    with pytest.raises(TrainingError, match="got something else"):
+        load(tmp_path)
