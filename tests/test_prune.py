@@ -1,6 +1,7 @@
 """Pruning takes whole parts away, keeps what matters most, and refuses what can't be kept."""
 
 import copy
+import json
 
 import pytest
 import torch
@@ -12,7 +13,19 @@ from training.model.world_model import WorldModel, WorldModelConfig
 from training.stages.world_model import load_world_model
 
 CONFIG = WorldModelConfig(
-    actions=2, grid=4, patch=2, width=32, heads=4, kv_heads=2, mlp=24, trunk_layers=4, window_layers=(1, 3), window=4
+    actions=2,
+    grid=4,
+    patch=2,
+    stem=8,
+    width=32,
+    heads=4,
+    kv_heads=2,
+    mlp=24,
+    trunk_layers=4,
+    window_layers=(1, 3),
+    window=4,
+    features=8,
+    head_width=16,
 )
 
 
@@ -37,18 +50,16 @@ def dream(model: WorldModel, rows) -> torch.Tensor:
 
 
 def test_keeping_everything_changes_nothing(model, rows):
-    whole = prune(model, parse_keep("mlp=24,heads=4,trunk=4,head=3", CONFIG), *rows)
+    whole = prune(model, parse_keep("mlp=24,trunk=4,shared=1,sampled=2", CONFIG), *rows)
     torch.testing.assert_close(dream(whole, rows), dream(model, rows))
 
 
 def test_parts_that_do_nothing_go_first(model, rows):
     with torch.no_grad():
-        for layer in [*model.trunk.layers, *model.head.layers]:
+        for layer in model.trunk.layers:
             layer.down.weight[:, [3, 4, 11]] = 0  # three channels of 24 lead nowhere
-            layer.out.weight[:, 8:16] = 0  # nor does the second head of the first group,
-            layer.out.weight[:, 24:32] = 0  # nor that of the second
     before = copy.deepcopy(model.state_dict())
-    smaller = prune(model, parse_keep("mlp=21,heads=2", CONFIG), *rows)
+    smaller = prune(model, parse_keep("mlp=21", CONFIG), *rows)
     torch.testing.assert_close(dream(smaller, rows), dream(model, rows))
     assert sum(p.numel() for p in smaller.parameters()) < sum(p.numel() for p in model.parameters())
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
@@ -71,13 +82,30 @@ def test_the_layer_goes_whose_loss_is_smallest_without_it(model, rows):
 
 def test_the_stage_leaves_a_smaller_model_and_says_what_it_costs(tmp_path):
     prepare(tmp_path)
-    told = train(Pruning(WORLD, tmp_path, steps=2, batch=2, length=8, compile=False), "mlp=16,heads=2")
+    told = train(Pruning(WORLD, tmp_path, steps=2, batch=2, length=8, compile=False), "mlp=16,sampled=1")
     assert told["ratio"] > 0 and told["ms"] > 0
     assert told["whole"]["h1"] != told["after"]["h1"]
     assert load_world_model(tmp_path, WORLD.name, STAGE).config.mlp == 16
+    assert json.loads((tmp_path / f"{STAGE}.pt.json").read_text())["ended"]
 
 
-@pytest.mark.parametrize("config", [WorldModelConfig(), WorldModelConfig(heads=5, kv_heads=1, mlp=384), CONFIG])
+def test_the_block_of_the_head_goes_whose_loss_is_smallest_without_it(model, rows):
+    smaller = prune(model, parse_keep("sampled=1,shared=0", CONFIG), *rows)
+    whole = copy.deepcopy(model)
+    del whole.head.shared[0]
+    losses = []
+    for i in (0, 1):
+        shorter = copy.deepcopy(whole)
+        del shorter.head.sampled[i]
+        torch.manual_seed(0)
+        losses.append(shorter.loss(rows[0][:, :-1], rows[0][:, 1:], rows[1], 0.2)[0].item())
+    stays = 1 - losses.index(min(losses))
+    assert torch.equal(smaller.head.sampled[0].conv1.weight, model.head.sampled[stays].conv1.weight)
+    assert (smaller.config.head_shared, smaller.config.head_sampled) == (0, 1)
+    assert torch.isfinite(dream(smaller, rows)).all()
+
+
+@pytest.mark.parametrize("config", [WorldModelConfig(), WorldModelConfig(heads=4, kv_heads=1, mlp=384), CONFIG])
 def test_every_point_of_the_curve_is_smaller(config):
     sizes = [sum(p.numel() for p in WorldModel(parse_keep(keep, config)).parameters()) for keep in points(config)]
     whole = sum(p.numel() for p in WorldModel(config).parameters())
@@ -95,10 +123,11 @@ def test_the_curve_is_a_table(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("keep", "words"),
     [
-        ("mlp", "expected NAME=NUMBER with a name of mlp, heads, trunk, head, got 'mlp'"),
+        ("mlp", "expected NAME=NUMBER with a name of mlp, trunk, shared, sampled, got 'mlp'"),
         ("width=3", "got 'width=3'"),
         ("mlp=25", "expected mlp from 1 to 24, got 25"),
-        ("heads=3", "expected heads from 2 to 4, a multiple of 2, got 3"),
+        ("heads=2", "got 'heads=2'"),
+        ("sampled=0", "expected sampled from 1 to 2, got 0"),
         ("trunk=1", "expected trunk from 2 to 4, got 1"),
     ],
 )
