@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_stages import KILLED, LAST_SAVED, STAGES, STEPS, WORLD, logged, prepare, world_model
+from tiny_stages import CHAIN, KILLED, LAST_SAVED, STAGES, STEPS, WORLD, logged, prepare, tokenizer, world_model
 
-from training.errors import OutOfTime, TrainingError
+from training.errors import TrainingError
 from training.stage import main as one_stage
-from training.stages import checkpoint
+from training.stages import checkpoint, device
+from training.stages.device import Place
+from training.stages.loop import Loop, Training
+from training.stages.tokenizer import load_tokenizer
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,16 +28,19 @@ def stage(request) -> str:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory) -> Path:
-    """A folder with all that a stage begins from."""
+    """Two folders, by what the network predicts, with all that a stage begins from."""
     folder = tmp_path_factory.mktemp("prepared")
-    prepare(folder)
+    for prediction in ("score", "x"):
+        (folder / prediction).mkdir()
+        prepare(folder / prediction, prediction=prediction)
     return folder
 
 
 def beginning(prepared: Path, folder: Path, stage: str) -> Path:
     """A copy of the folder in which `stage` has not begun."""
     later = [f"{name}.pt*" for name in STAGES][list(STAGES).index(stage) :]
-    shutil.copytree(prepared, folder, ignore=shutil.ignore_patterns("logs", *later))
+    begun = prepared / ("x" if stage in CHAIN else "score")
+    shutil.copytree(begun, folder, ignore=shutil.ignore_patterns("logs", *later))
     return folder
 
 
@@ -64,13 +70,47 @@ def test_a_killed_stage_ends_with_the_same_curve_and_weights(prepared, killed_ru
 def test_a_stage_whose_time_is_up_leaves_a_checkpoint_and_goes_on(prepared, tmp_path):
     whole, cut = (beginning(prepared, tmp_path / name, "world-model") for name in ("whole", "cut"))
     for step in (1, 2):  # time for one step each
-        with pytest.raises(OutOfTime, match=f"time is up at step {step} of {STEPS}"):
-            world_model(cut, checkpoint_every=3600.0, until=0.0)
-        assert json.loads((cut / "world-model.pt.json").read_text())["step"] == step
+        world_model(cut, checkpoint_every=3600.0, until=0.0)
+        meta = json.loads((cut / "world-model.pt.json").read_text())
+        assert (meta["step"], meta["steps"], meta["ended"], meta["frames"]) == (step, STEPS, True, step * 4 * 8)
+    # In the first steps rates still rise, so how near the end is doesn't matter to them.
     resumed, uninterrupted = world_model(cut).state_dict(), world_model(whole).state_dict()
+    metas = [json.loads((folder / "world-model.pt.json").read_text()) for folder in (cut, whole)]
+    assert metas[0] | {"hours": 0} == metas[1] | {"hours": 0} and metas[0]["frames"] == STEPS * 4 * 8
     assert list(logged(cut, "world-model").values()) == pytest.approx(list(logged(whole, "world-model").values()))
     for name, weight in uninterrupted.items():
         torch.testing.assert_close(resumed[name], weight, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_a_tokenizer_whose_time_is_up_normalises_its_latents(prepared, tmp_path):
+    folder = beginning(prepared, tmp_path / "cut", "tokenizer")
+    average = tokenizer(folder, until=0.0)
+    kept = load_tokenizer(folder / "tokenizer.pt", WORLD.name)
+    assert json.loads((folder / "tokenizer.pt.json").read_text())["step"] == 1
+    assert torch.equal(kept.mean, average.mean) and torch.equal(kept.std, average.std)
+    assert (kept.std != 1).all() and (kept.std > 0).all()
+
+
+def test_a_stage_nears_its_end_by_steps_or_by_the_clock(tmp_path):
+    args = Training(WORLD, tmp_path, steps=10)
+    loop = Loop("none", args, Place(torch.device("cpu")), config={}, parts={}, frames=1)
+    assert loop.share == 0
+    loop.step = 5
+    assert loop.share == 0.5
+    args.until = loop._begin + 3600
+    assert loop.share == 0.5
+    loop._begin -= 2 * 3600
+    assert loop.share == pytest.approx(2 / 3, abs=0.01)
+    args.until = loop._begin - 1
+    assert loop.share == 1
+
+
+def test_every_stage_runs_in_bfloat16(prepared, tmp_path, monkeypatch, stage):
+    monkeypatch.setattr(device, "bfloat16_pays", lambda: True)
+    folder = beginning(prepared, tmp_path / "half", stage)
+    STAGES[stage](folder, steps=5)
+    name = "fake" if stage == "matching" else "loss"
+    assert np.isfinite(list(logged(folder, stage, name).values())).all()
 
 
 def test_self_forcing_goes_on_with_other_dreams(prepared, killed_runs, tmp_path):
