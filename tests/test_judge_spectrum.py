@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from training.data.episodes import Episodes
-from training.judge.spectrum import Spectra, edges, names, power, real_power
+from training.data.held_out import CONTEXT
+from training.judge.spectrum import Spectra, edges, first_power, names, power, real_power
 
 SIDE = 96
 RNG = np.random.default_rng(0)
@@ -72,6 +73,16 @@ def test_a_blur_shows():
     blurred = (real + np.roll(real, 1, 1) + np.roll(real, 1, 2) + np.roll(real, (1, 1), (1, 2))) / 4
     found = ratios(blurred.astype(np.uint8), real.astype(np.uint8))
     assert found[-1] < 0.4 and found[0] > 0.8
+
+
+def test_one_frame_ahead_is_compared_with_the_frames_in_its_place():
+    place = waves(8)
+    episodes = Episodes(np.concatenate([noise(20), place]), np.zeros((21, 1), np.float32), np.arange(21) == 0)
+    spectra = Spectra()
+    spectra.watch(0, 0, place)
+    first = first_power(episodes, np.array([20 - CONTEXT]))
+    row = spectra.compare(power(noise(20)), SIDE, first=first)["ahead"]["1"]
+    assert row["factor"] == pytest.approx(1)
 
 
 def test_horizons_are_taken_from_windows_as_runs_reach_them():

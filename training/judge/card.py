@@ -130,7 +130,7 @@ def _limits(metrics: dict) -> str:
     for h, spectrum in metrics["spectrum"]["ahead"].items():
         if spectrum["factor"] > metrics["spectrum"]["goal"]:
             limits.append(
-                f"After {int(h):,} frames textures aren't the real ones: an octave is off by {spectrum['factor']:.1f}."
+                f"Textures {int(h):,} ahead aren't the real ones: an octave is off {spectrum['factor']:.1f} times."
             )
     for name, thing in metrics.get("small_things", {}).get("things", {}).items():
         found = thing["ahead"]["16"]["found"]

@@ -165,6 +165,15 @@ def long_real_runs(
     return courses
 
 
+def run_starts(episodes: Episodes, runs: int) -> np.ndarray:
+    """First rows of the histories that dreamed runs go on from, int64 [runs].
+
+    From the first frames of each real run, which leaves real pictures beside the dream, then from anywhere.
+    """
+    begins = np.intersect1d(np.flatnonzero(episodes.starts), episodes.windows(CONTEXT))
+    return np.concatenate([begins, spread(episodes, CONTEXT, runs)])[:runs]
+
+
 def player_of(make: MakePlayer | None, episodes: Episodes, first: int, run: int) -> Player:
     """Steers a run: the world's `player`, which sees the picture, or else what was recorded, one episode after another.
 
@@ -218,9 +227,7 @@ def drift(
     `player`; without one, recorded actions are played. `real`, what `long_real_runs` gives, stands beside the dreamed
     runs. `watch` sees all pictures, from any of the threads.
     """
-    # From the first frames of each real run, which leaves real pictures beside the dream, then from anywhere.
-    begins = np.intersect1d(np.flatnonzero(episodes.starts), episodes.windows(CONTEXT))
-    firsts = np.concatenate([begins, spread(episodes, CONTEXT, len(lengths))])[: len(lengths)]
+    firsts = run_starts(episodes, len(lengths))
 
     def run(world: Playable, number: int) -> tuple[dict[str, list[float]], list[np.ndarray]]:
         rows = slice(firsts[number], firsts[number] + CONTEXT)

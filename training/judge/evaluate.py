@@ -29,7 +29,7 @@ from ..worlds.registry import find_world
 from ..worlds.world import World
 from .card import write_card
 from .copy_last import CopyLast
-from .drift import MakePlayer, Reference, drift, long_real_runs, real_windows
+from .drift import MakePlayer, Reference, drift, long_real_runs, real_windows, run_starts
 from .following import follow
 from .invention import Drive, invent, real_drives
 from .inverse_dynamics import ActionReader, ReaderTraining, action_reader, kept_action_reader
@@ -41,7 +41,7 @@ from .rest import STARTS as RESTS
 from .rest import Rest, real_rests, rest, rest_action
 from .revisit import real_loops, revisit
 from .small_things import Scene, record_scenes, small_things
-from .spectrum import Spectra, real_power
+from .spectrum import Spectra, first_power, real_power
 from .spread import spread_and_error
 
 LONG = 1_000  # frames of the real runs that drift is compared with, and of most dreamed ones
@@ -151,7 +151,9 @@ def judge(
             bar=bar,
         )
     metrics["drift"]["policy"] = "recorded actions" if player is None else "steered by sight"
-    metrics["spectrum"] = spectra.compare(real.power, min(real.long.frames.shape[1:3]))
+    metrics["spectrum"] = spectra.compare(
+        real.power, min(real.long.frames.shape[1:3]), first=first_power(real.long, run_starts(real.long, len(lengths)))
+    )
     if world.objects is not None and real.scenes is not None:
         with _bar(len(real.scenes), f"small things, {name}", "start") as bar:
             metrics["small_things"] = small_things(make, world.objects, real.scenes, bar=bar)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..data.episodes import Episodes
+from ..data.held_out import CONTEXT
 
 AHEAD = (1, 100, 1_000, 10_000)  # frames at which dreams are looked at
 STRETCH, EVERY = 50, 10  # frames before those that count too, every so many: one picture alone is mostly chance
@@ -59,6 +60,11 @@ def real_power(episodes: Episodes) -> np.ndarray:
     return power(episodes.frames[::EVERY])
 
 
+def first_power(episodes: Episodes, starts: np.ndarray) -> np.ndarray:
+    """Of the real frames one ahead of the histories that begin at `starts`, float64 [R, O]."""
+    return power(episodes.frames[np.minimum(starts + CONTEXT, len(episodes.frames) - 1)])
+
+
 class Spectra:
     """Collects the spectra of long runs at `AHEAD`; `drift` shows it their pictures."""
 
@@ -73,19 +79,21 @@ class Spectra:
                 stretch = pictures[max(0, last - STRETCH) : last][::-1][::EVERY]
                 self.seen[h][run] = power(stretch).mean(0)
 
-    def compare(self, real: np.ndarray, side: int) -> dict:
+    def compare(self, real: np.ndarray, side: int, *, first: np.ndarray | None = None) -> dict:
         """Ratio of dreamed to real power for each octave at each horizon, (ratio of means, low, high) over the runs.
 
-        `real` [N, O] is what `real_power` gives. `chance` is where that ratio lies, 95 times in 100, for as many
-        stretches of real frames. `factor` is that of the worst octave, up or down.
+        `real` [N, O] is what `real_power` gives, `first` [R, O] the power of the real frames in the first one's place:
+        one frame ahead a dream still shows where it began, so it is compared with that. `chance` is where that ratio
+        lies, 95 times in 100, for as many stretches of real frames. `factor` is that of the worst octave, up or down.
         """
         ahead = {}
         for h, runs in self.seen.items():
             if not runs:
                 continue
             dreamed = np.stack([runs[run] for run in sorted(runs)])  # [R, O]
-            ratio = _floor(dreamed.mean(0)) / _floor(real.mean(0))
-            low, high = _interval(dreamed, real)
+            beside = first if h == 1 and first is not None else real
+            ratio = _floor(dreamed.mean(0)) / _floor(beside.mean(0))
+            low, high = _interval(dreamed, beside)
             chance = _interval(_stretches(real, 1 if h == 1 else STRETCH // EVERY), real, size=len(dreamed))
             ahead[str(h)] = {
                 "runs": len(dreamed),
