@@ -47,6 +47,7 @@ from .package.reward import main as reward
 from .stage import STAGES
 from .stages import checkpoint, consistency, matching, teacher, tokenizer, world_model
 from .stages.latents import write_latents, write_latents_of
+from .stages.together import processes, train_together
 from .worlds.registry import find_world
 from .worlds.world import World
 
@@ -168,7 +169,8 @@ def train(r: Run, name: str, *shapes: TokenizerConfig | WorldModelConfig, until:
     if r.steps is not None:
         settings["steps"] = r.steps[name]
     stage = STAGES[name]
-    stage.train(stage.settings(r.world, r.data, **settings), *shapes)
+    count = 1 if r.small else processes()
+    train_together(stage.train, stage.settings(r.world, r.data, **settings), *shapes, count=count)
 
 
 def finish(r: Run) -> None:

@@ -200,12 +200,22 @@ def mixed(rng: np.random.Generator) -> Policy:
     return sticky_random(rng)
 
 
+def paid(source: Source) -> float:
+    """All rewards so far."""
+    return source.env.reward
+
+
+def never(_: float) -> bool:
+    """No reward of a step ends the episode."""
+    return False
+
+
 TASK = Task(
     about="1000 / tiles of the track for each tile driven over for the first time, -0.2 for each frame",
     end=None,
-    paid=lambda source: source.env.reward,
+    paid=paid,
     total=True,
-    ended=lambda _: False,
+    ended=never,
 )
 
 POLICIES = {"sticky-random": sticky_random, "scripted": scripted, "mixed": mixed}

@@ -246,12 +246,22 @@ def near_the_goal(source: Source, rng: np.random.Generator) -> None:
     source.lay(np.concatenate([rng.uniform(30, 482, 2), block]))
 
 
+def paid(source: Source) -> float:
+    """The reward of this moment."""
+    return source.reward
+
+
+def covered(reward: float) -> bool:
+    """Whether the block is where it should be."""
+    return reward >= 1
+
+
 TASK = Task(
     about="share of the goal that the block covers, 1 from 95 % on",
     end="the block covers 95 % of the goal",
-    paid=lambda source: source.reward,
+    paid=paid,
     total=False,
-    ended=lambda reward: reward >= 1,
+    ended=covered,
     arrange=near_the_goal,
 )
 

@@ -81,7 +81,10 @@ class Road:
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """An environment, or a folder of episodes, as something to learn from."""
+    """An environment, or a folder of episodes, as something to learn from.
+
+    It goes to other processes: functions in it have names, no lambdas.
+    """
 
     name: str  # as in the address of the page: small letters, digits, dashes
     title: str
