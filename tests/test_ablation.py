@@ -14,9 +14,9 @@ from training.model.world_model import WorldModelConfig
 @pytest.fixture(scope="module")
 def table(tmp_path_factory) -> list[dict]:
     folder: Path = tmp_path_factory.mktemp("ablation")
-    prepare(folder)
+    prepare(folder, prediction="x")
     matched(folder, steps=2)
-    config = WorldModelConfig(actions=2, **SHAPES, **LAYERS)
+    config = WorldModelConfig(actions=2, channels=8, **SHAPES, **LAYERS)
     world = replace(WORLD, policies={})  # the true environment's pictures are none of these
     return compare(Ablation(world, folder, steps=2, clips=4, model=config, compile=False))
 
@@ -24,8 +24,11 @@ def table(tmp_path_factory) -> list[dict]:
 def test_there_is_a_row_for_each(table):
     names = [row["name"] for row in table]
     assert names[:2] == ["copy-last-frame", "teacher, 50 steps"]
-    variants = list(VARIANTS)
-    assert [f"2 steps, {name}" for name in variants] == names[-len(variants) :]
+    denoising = [f"2 steps, diffusion forcing, {count}" for count in ("4 evaluations", "2 evaluations", "1 evaluation")]
+    variants = [
+        row for name in VARIANTS for row in (denoising if name == "diffusion forcing" else [f"2 steps, {name}"])
+    ]
+    assert variants == names[-len(variants) :]
     stages = [name.split(",")[0] for name in names[2 : -len(variants)]]
     assert stages == [stage for stage, counts in CHAIN.items() for _ in counts if stage != "self-forcing"]
 
@@ -37,6 +40,8 @@ def test_rows_differ_as_their_contestants_do(table):
     assert rows["copy-last-frame"]["frechet"] > 0
     assert rows["copy-last-frame"]["sharpness"] == pytest.approx(1, abs=0.3)  # real pictures, as sharp as real ones
     assert rows["teacher, 50 steps"]["ms"] > 0
+    several = [rows[f"world-model, {count}"]["psnr"] for count in ("4 evaluations", "1 evaluation")]
+    assert several[0] != several[1]
 
 
 def test_the_table_has_a_line_for_each(table):

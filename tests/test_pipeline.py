@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +14,12 @@ from training.data.episodes import load_episodes
 from training.data.record import write_npz
 from training.errors import TrainingError
 from training.judge.onnx_world import OnnxWorld
-from training.model.world_model import WorldModel, WorldModelConfig
 from training.package.export import Tick, round_weights
 from training.package.unpack import main as unpack
 from training.package.weights import load_package
 from training.run import main as run
-from training.stages.world_model import HISTORY_LEVEL
 from training.stages.tokenizer import load_tokenizer
-from training.stages.world_model import WorldModelTraining, load_world_model
+from training.stages.world_model import HISTORY_LEVEL, WorldModelTraining, load_world_model
 from training.stages.world_model import train as train_world_model
 from training.worlds.registry import find_world
 
@@ -33,21 +30,8 @@ WORLD = "car-racing"
 def pipeline(tmp_path_factory) -> tuple[Path, Path]:
     """Folders of data and package."""
     data, out = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("worlds") / WORLD
-    assert run(["--world", WORLD, "--tiny", "--data", str(data), "--out", str(out)]) == 0
+    assert run(["--world", WORLD, "--tiny", "--refine", "self-forcing", "--data", str(data), "--out", str(out)]) == 0
     return data, out
-
-
-def test_a_run_stops_when_its_time_is_up_and_says_how_to_go_on(pipeline, tmp_path, capsys):
-    data, out = shutil.copytree(pipeline[0], tmp_path / "data"), tmp_path / "worlds" / WORLD
-    for part in data.glob("world-model.pt*"):
-        part.unlink()
-    places = ["--world", WORLD, "--tiny", "--data", str(data), "--out", str(out)]
-    assert run([*places, "--minutes", "1e-9"]) == 3
-    assert "world-model: time is up at step 1 of 6. The same command goes on" in capsys.readouterr().err
-    assert json.loads((data / "world-model.pt.json").read_text())["step"] == 1 and not out.exists()
-    with pytest.raises(SystemExit):
-        run([*places, "--minutes", "0"])
-    assert "--minutes: expected more than 0, got 0." in capsys.readouterr().err
 
 
 def test_package_lists_every_file_and_is_evaluated(pipeline):
@@ -125,25 +109,6 @@ def test_a_package_becomes_checkpoints_and_overwrites_none(pipeline, tmp_path, c
     assert unpack(call) == 2
     assert "expected no checkpoint" in capsys.readouterr().err
     assert (tmp_path / "tokenizer.pt").read_bytes() == before
-
-
-def test_all_frames_at_once_equal_one_after_the_other():
-    torch.manual_seed(0)
-    c = WorldModelConfig(width=32, heads=4, mlp=32, trunk_layers=3, window_layers=(0, 2), head_layers=1, window=5)
-    model = WorldModel(c)
-    for weight in model.parameters():
-        weight.data.add_(0.1 * torch.randn_like(weight))
-    latent, action = torch.randn(2, 14, c.tokens, c.token_channels), torch.rand(2, 14, 3)
-    level = torch.rand(2, 14)
-    together, _ = model.trunk(latent, action, level)
-    kv = torch.zeros(2, c.window, 2, 2, c.tokens, c.kv_width)
-    age = torch.full((c.window,), -1, dtype=torch.int32)
-    for t in range(14):
-        alone, slot = model.trunk.step(latent[:, t], action[:, t], level[:, t], kv, age)
-        torch.testing.assert_close(alone, together[:, t], atol=1e-4, rtol=1e-4)
-        kv[:, t % c.window] = slot
-        age = torch.where(age >= 0, age + 1, age)
-        age[t % c.window] = 1
 
 
 def test_recording_repeats_itself_and_says_what_is_wrong(tmp_path, capsys):

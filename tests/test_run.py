@@ -1,0 +1,170 @@
+"""What the run decides: a base and a world from it, a budget of minutes, and what is refused before it costs time."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from training import run as module
+from training.data.record import write_npz
+from training.model.tokenizer import Tokenizer, TokenizerConfig
+from training.model.world_model import WorldModel, WorldModelConfig
+from training.package.base import Base, load, save
+from training.run import main as run
+from training.stages.tokenizer import load_tokenizer
+from training.stages.world_model import load_world_model
+
+WORLD, SIZE = "square", 64
+TABLE = {"title": "Square", "frameRate": 10, "actions": []}
+for control, name in (("leftX", "right"), ("leftY", "down")):
+    spec = {"name": name, "min": -1, "max": 1, "rest": 0, "unit": "px", "keys": {}, "gamepad": control}
+    TABLE["actions"].append(spec)
+
+
+@pytest.fixture(scope="module")
+def episodes(tmp_path_factory) -> list[str]:
+    """A square that the actions move; the arguments that bring it."""
+    folder = tmp_path_factory.mktemp("square")
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        actions = np.repeat(rng.uniform(-1, 1, (26, 2)), 4, 0).astype(np.float32)
+        frames = np.full((104, SIZE, SIZE, 3), 60, np.uint8)
+        for frame, (x, y) in zip(frames, 20 + np.cumsum(2 * actions, 0).astype(int) % 30, strict=True):
+            frame[y : y + 9, x : x + 9] = (230, 90, 20)
+        arrays = {"frames": frames, "actions": actions, "starts": np.arange(104) == 0}
+        write_npz(folder / f"{seed}.npz", arrays)
+    (folder / "actions.json").write_text(json.dumps(TABLE))
+    return ["--episodes", str(folder), "--actions", str(folder / "actions.json"), "--size", str(SIZE)]
+
+
+@pytest.fixture
+def judged(monkeypatch) -> list[list[str]]:
+    """The arguments of each evaluation, which isn't done: `test_evaluate.py` does it."""
+    calls: list[list[str]] = []
+    monkeypatch.setattr(module, "evaluate", lambda arguments: calls.append(arguments) or 0)
+    return calls
+
+
+def state(data: Path, stage: str) -> dict:
+    return json.loads((data / f"{stage}.pt.json").read_text())
+
+
+def test_minutes_end_with_a_package_and_the_same_command_goes_on(episodes, judged, tmp_path):
+    data, out = tmp_path / "data", tmp_path / WORLD
+    command = ["--world", WORLD, "--tiny", *episodes, "--data", str(data), "--out", str(out)]
+    assert run([*command, "--minutes", "1e-6"]) == 0
+    assert [state(data, stage)["step"] for stage in ("tokenizer", "world-model")] == [1, 1]
+    assert (out / "world.json").is_file() and "--quick" in judged[0]
+    before = (out / "tick.onnx").read_bytes()
+    assert run(command) == 0
+    meta = state(data, "world-model")
+    assert meta["step"] == meta["steps"] == 6 and meta["ended"]
+    assert state(data, "tokenizer")["step"] == 1  # it ended in order, and latents hang on it
+    assert (out / "tick.onnx").read_bytes() != before and "--quick" not in judged[1]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory) -> tuple[Path, Path]:
+    """Data folder and place of a tiny base of two worlds."""
+    data, out = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("base") / "base"
+    assert run(["--base", "push-t,pong", "--tiny", "--data", str(data), "--out", str(out)]) == 0
+    return data, out
+
+
+def test_a_base_is_trained_on_all_its_worlds(base):
+    data, out = base
+    found = load(out)
+    assert found.worlds == ("push-t", "pong") and found.model.config.worlds == 2
+    meta = state(data, "world-model")
+    assert found.frames == meta["frames"] > 0 and meta["world"] == "base"
+    assert len(state(data, "tokenizer")["errors"]) == 2
+    assert {path.parent.name for path in data.rglob("latents-*.npy")} == {"push-t", "pong"}
+    assert [path.name for path in out.iterdir()] == ["base.npz"]
+
+
+def test_a_world_begins_from_the_base(base, tmp_path, monkeypatch):
+    data, out = base
+    monkeypatch.setattr(module, "finish", lambda plan: None)  # the package: `test_pipeline.py`
+    found = load(out)
+    begun: list[dict] = []
+    train = module.train
+
+    def watched(plan, name, *shapes, until) -> None:
+        begun.append(torch.load(plan.data / f"{name}.pt", weights_only=True)["model"])
+        train(plan, name, *shapes, until=until)
+
+    monkeypatch.setattr(module, "train", watched)
+    mine = tmp_path / "pong"
+    mine.mkdir()
+    for file in (data / "pong").glob("*.npz"):
+        (mine / file.name).symlink_to(file)
+    call = ["--world", "pong", "--tiny", "--data", str(mine), "--out", str(tmp_path / "out"), "--from", str(out)]
+    assert run(call) == 0
+    seen, actions = found.tokenizer.state_dict(), begun[1]["trunk.action_weight"].shape[1]
+    alone = found.world_model("pong", actions).state_dict()
+    assert all(torch.equal(begun[0][name], value) for name, value in seen.items())
+    assert all(torch.equal(begun[1][name], value) for name, value in alone.items())
+    kept = load_tokenizer(mine / "tokenizer.pt", "pong").state_dict()
+    assert all(torch.equal(kept[name], value) for name, value in seen.items())  # sees as the base does
+    trained = load_world_model(mine, "pong")
+    assert trained.config.worlds == 1 and state(mine, "world-model")["step"] == 6
+    assert not torch.equal(trained.trunk.stem.weight, alone["trunk.stem.weight"])
+
+
+def tiny_base(folder: Path, size: int) -> Path:
+    pictures = TokenizerConfig(size=size, channels=4, wide=8, narrow=4)
+    dreams = WorldModelConfig(
+        grid=size // 8, channels=4, patch=2, stem=8, width=32, heads=4, mlp=32, features=8, head_width=16
+    )
+    return save(folder, Base(Tokenizer(pictures), WorldModel(dreams), ("push-t",), 1)).parent
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--refine", "magic"], "--refine: expected stages of"),
+        (["--refine", "self-forcing,teacher"], "a student last, got 'self-forcing,teacher'"),
+        (["--refine", "teacher,matching"], "expected a network with prediction 'x' for matching, teacher, got 'score'"),
+        (["--from", "nowhere"], "expected a base at 'nowhere/base.npz', found none"),
+        (["--from", "BAD"], "expected a base of training.run, got something else"),
+        (["--from", "SMALL"], "expected a world with pictures of 32 px, got 96"),
+    ],
+)
+def test_nonsense_is_refused_before_anything_is_recorded(tmp_path, capsys, arguments, words):
+    data, bad = tmp_path / "data", tmp_path / "bad"
+    bad.mkdir()
+    (bad / "base.npz").write_text("a base")
+    places = {"BAD": str(bad), "SMALL": str(tiny_base(tmp_path / "small", 32))}
+    arguments = [places.get(argument, argument) for argument in arguments]
+    assert run(["--world", "push-t", "--tiny", "--data", str(data), "--out", str(tmp_path / "out"), *arguments]) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1 and said[0].startswith("error:") and words in said[0]
+    assert not data.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--world", "push-t", "--minutes", "0"], "--minutes: expected more than 0, got 0."),
+        (["--world", "push-t", "--minutes", "-3"], "--minutes: expected more than 0, got -3."),
+        (["--world", "push-t", "--minutes", "nan"], "--minutes: expected more than 0, got nan."),
+        (["--world", "push-t", "--minutes", "ten"], "invalid float value: 'ten'"),
+        (["--world", "push-t", "--prediction", "v"], "invalid choice: 'v'"),
+        (["--base", "push-t", "--from", "somewhere"], "--from: expected a --world beside it"),
+        (["--base", "push-t", "--world", "push-t"], "not allowed with argument"),
+        (["--tiny", "--world", "push-t"], "--tiny wants --data and --out"),
+        ([], "one of the arguments --world --base is required"),
+    ],
+)
+def test_bad_flags_are_refused(capsys, arguments, words):
+    with pytest.raises(SystemExit) as caught:
+        run(arguments)
+    assert caught.value.code == 2 and words in capsys.readouterr().err
+
+
+def test_an_unknown_world_of_a_base_is_said(tmp_path, capsys):
+    assert run(["--base", "push-t,pung", "--tiny", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert "unknown world" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
