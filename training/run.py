@@ -56,6 +56,8 @@ CHAIN = {teacher.STAGE, consistency.STAGE, matching.STAGE}  # those that want a 
 KEPT = 24  # recordings of a world; fresh ones take the place of the oldest
 BASE = "base"  # what the networks of all worlds together are called
 TOKENIZER_SHARE = 0.3  # of the minutes, where there is no base that can see already
+ENDLESS = 1_000_000  # steps, where minutes count
+REFINE_SHARE = 0.15  # of the minutes, for each stage after the world model
 
 
 @dataclass
@@ -84,6 +86,11 @@ class Run:
     @property
     def sources(self) -> tuple[Corpus, ...]:
         return self.corpora or (Corpus(self.world, self.data),)
+
+
+def short(run: Run) -> Run:
+    """Little is recorded before training begins; the rest comes while it runs."""
+    return replace(run, recordings=2, frames=4000, held_out=2000)
 
 
 def tiny(run: Run) -> Run:
@@ -115,7 +122,6 @@ def networks(size: int, *, small: bool, prediction: str) -> tuple[TokenizerConfi
 
 def run(r: Run) -> None:
     begin = time.monotonic()
-    until = begin + 60 * r.minutes
     pictures, dreams = networks(r.world.size, small=r.small, prediction=r.prediction)
     if r.start is not None:
         pictures, dreams = begin_from(r.start, r.data, r.world)
@@ -134,10 +140,11 @@ def run(r: Run) -> None:
         write_latents(learned, corpus, trained=trained)
 
     encode = functools.partial(write_latents_of, learned)
-    with refilling(r.sources, encode, most=KEPT) if r.refill else contextlib.nullcontext():
-        train(r, world_model.STAGE, dreams, until=until)
-        for name in r.refine:
-            train(r, name, until=until)
+    with refilling(r.sources, encode, most=KEPT, frames=r.frames) if r.refill else contextlib.nullcontext():
+        train(r, world_model.STAGE, dreams, until=begin + 60 * r.minutes * (1 - REFINE_SHARE * len(r.refine)))
+        for number, name in enumerate(r.refine, 1):
+            later = REFINE_SHARE * (len(r.refine) - number)
+            train(r, name, until=begin + 60 * r.minutes * (1 - later))
     if r.corpora:
         write_base(r, learned)
     else:
@@ -168,6 +175,8 @@ def train(r: Run, name: str, *shapes: TokenizerConfig | WorldModelConfig, until:
     settings: dict[str, Any] = {"until": until, "corpora": r.corpora, "compile": r.compile}
     if r.steps is not None:
         settings["steps"] = r.steps[name]
+    elif math.isfinite(r.minutes):
+        settings["steps"] = ENDLESS
     stage = STAGES[name]
     count = 1 if r.small else processes()
     train_together(stage.train, stage.settings(r.world, r.data, **settings), *shapes, count=count)
@@ -176,12 +185,12 @@ def train(r: Run, name: str, *shapes: TokenizerConfig | WorldModelConfig, until:
 def finish(r: Run) -> None:
     """What comes after training: the package, a reward head where there is a task, the card."""
     places = ["--world", r.world.name, "--data", str(r.data)]
-    short = math.isfinite(r.minutes)
+    briefly = math.isfinite(r.minutes)
     last = [world_model.STAGE, *r.refine][-1]
     call(package, [*places, "--out", str(r.out), "--stage", last])
-    if r.world.task is not None and not short:
+    if r.world.task is not None and not briefly:
         call(reward, ["--world", r.world.name, "--package", str(r.out), "--steps", str(r.reward_steps)])
-    amount = ["--quick"] if short else ["--starts", str(r.starts), "--frames", str(r.drive)]
+    amount = ["--quick"] if briefly else ["--starts", str(r.starts), "--frames", str(r.drive)]
     call(evaluate, [*places, "--package", str(r.out), *amount])
 
 
@@ -298,6 +307,8 @@ def main(argv: list[str] | None = None) -> int:
             prediction=args.prediction,
             minutes=math.inf if args.minutes is None else args.minutes,
         )
+        if args.minutes is not None:
+            plan = short(plan)
         run(tiny(plan) if args.tiny else plan)
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)

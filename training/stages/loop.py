@@ -177,9 +177,10 @@ class Loop:
 
     def _steps_of_the_first(self) -> Iterator[tuple[int, np.random.Generator]]:
         args, over, saved_at = self.args, False, time.monotonic()
+        steps = args.steps if math.isinf(args.until) else None  # else the clock says how long
         with (
             SummaryWriter(str(args.data / "logs" / self.stage), purge_step=self.step + 1) as writer,
-            tqdm(total=args.steps, initial=self.step, unit="step", desc=self.stage, file=sys.stderr) as bar,
+            tqdm(total=steps, initial=self.step, unit="step", desc=self.stage, file=sys.stderr) as bar,
         ):
             while not over:
                 yield self._next()
@@ -223,7 +224,10 @@ class Loop:
         for name, value in logs.items():
             writer.add_scalar(f"{self.stage}/{name}", value, self.step)
         rate = (bar.format_dict["rate"] or 0) * self.frames * self.place.ranks
-        bar.set_postfix({name: f"{value:.4g}" for name, value in logs.items()} | {"frames/s": f"{rate:.0f}"})
+        shown = {name: f"{value:.4g}" for name, value in logs.items()} | {"frames/s": f"{rate:.0f}"}
+        if math.isfinite(self.args.until):
+            shown["minutes left"] = f"{max(0.0, self.args.until - time.monotonic()) / 60:.1f}"
+        bar.set_postfix(shown)
 
     def log(self, logs: dict[str, Tensor | float]) -> None:
         """What this step found, by name; shown and written every `log_every` steps."""
