@@ -41,10 +41,12 @@ def test_it_comes_back_rounded_to_half(tmp_path):
 
 def test_it_serves_worlds_that_it_saw_and_new_ones():
     ours = base()
-    right, new = ours.world_model("right", 3), ours.world_model("nowhere", 4)
+    right, new = ours.world_model(["right"], 3), ours.world_model(["nowhere"], 4)
     assert torch.equal(right.trunk.action_weight[0], ours.model.trunk.action_weight[1])
     assert (right.config.worlds, new.config.worlds, new.config.actions) == (1, 1, 4)
     assert new.trunk.action_weight.shape[1] == 4
+    both = ours.world_model(["nowhere", "right"], 3)
+    assert torch.equal(both.trunk.action_weight[1], right.trunk.action_weight[0])
 
 
 def write_npz_without_weights(path: Path) -> None:

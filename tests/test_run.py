@@ -103,7 +103,7 @@ def test_a_world_begins_from_the_base(base, tmp_path, monkeypatch):
     call = ["--world", "pong", "--tiny", "--data", str(mine), "--out", str(tmp_path / "out"), "--from", str(out)]
     assert run(call) == 0
     seen, actions = found.tokenizer.state_dict(), begun[1]["trunk.action_weight"].shape[1]
-    alone = found.world_model("pong", actions).state_dict()
+    alone = found.world_model(["pong"], actions).state_dict()
     assert all(torch.equal(begun[0][name], value) for name, value in seen.items())
     assert all(torch.equal(begun[1][name], value) for name, value in alone.items())
     kept = load_tokenizer(mine / "tokenizer.pt", "pong").state_dict()
@@ -152,7 +152,6 @@ def test_nonsense_is_refused_before_anything_is_recorded(tmp_path, capsys, argum
         (["--world", "push-t", "--minutes", "nan"], "--minutes: expected more than 0, got nan."),
         (["--world", "push-t", "--minutes", "ten"], "invalid float value: 'ten'"),
         (["--world", "push-t", "--prediction", "v"], "invalid choice: 'v'"),
-        (["--base", "push-t", "--from", "somewhere"], "--from: expected a --world beside it"),
         (["--base", "push-t", "--world", "push-t"], "not allowed with argument"),
         (["--tiny", "--world", "push-t"], "--tiny wants --data and --out"),
         ([], "one of the arguments --world --base is required"),

@@ -64,7 +64,7 @@ def test_all_frames_at_once_equal_one_after_the_other():
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_network_of_one_world_dreams_as_the_shared_one_does(number):
     shared = network()
-    alone = shared.alone(number, 2).eval()
+    alone = shared.for_worlds([number], 2).eval()
     assert (alone.config.worlds, alone.config.actions) == (1, 2)
     latents, actions = rows(CONFIG, 9)
     actions[..., 2] = 0  # as a corpus pads the actions of a world that has two
@@ -82,7 +82,7 @@ def test_a_network_of_one_world_dreams_as_the_shared_one_does(number):
 
 def test_a_network_for_a_new_world_knows_all_but_the_actions():
     shared = network()
-    new = shared.alone(None, 5)
+    new = shared.for_worlds([None], 5)
     assert new.trunk.action_weight.shape == (1, 5, CONFIG.condition)
     torch.testing.assert_close(new.trunk.action_bias[0], shared.trunk.action_bias.mean(0))
     for name, weight in shared.state_dict().items():

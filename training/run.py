@@ -68,7 +68,7 @@ class Run:
     data: Path  # recordings, latents, checkpoints, logs
     out: Path  # the package, or the base
     corpora: tuple[Corpus, ...] = ()  # of a base: the worlds that it is trained on
-    start: Path | None = None  # the base that it starts from; none: from nothing
+    start: Path | None = None  # the base that it starts from; none: from nothing; a base goes on from another
     recordings: int = 8  # to train on, seeds 1, 2, ...
     frames: int = FRAMES  # of each
     held_out: int = 8_000
@@ -124,7 +124,7 @@ def run(r: Run) -> None:
     begin = time.monotonic()
     pictures, dreams = networks(r.world.size, small=r.small, prediction=r.prediction)
     if r.start is not None:
-        pictures, dreams = begin_from(r.start, r.data, r.world)
+        pictures, dreams = begin_from(r, r.start)
     if dreams.prediction != "x" and not CHAIN.isdisjoint(r.refine):
         raise TrainingError(
             f"--refine: expected a network with prediction 'x' for {', '.join(sorted(CHAIN & set(r.refine)))}, "
@@ -200,10 +200,11 @@ def call(command: Callable[[list[str]], int], arguments: list[str]) -> None:
         raise TrainingError("stopped at the stage above.")
 
 
-def begin_from(start: Path, data: Path, world: World) -> tuple[TokenizerConfig, WorldModelConfig]:
+def begin_from(r: Run, start: Path) -> tuple[TokenizerConfig, WorldModelConfig]:
     """Writes the base's networks into a data folder that has none, as checkpoints; gives their shapes."""
+    data, world = r.data, r.world
     base = load_base(start)
-    model = base.world_model(world.name, len(world.actions))
+    model = base.world_model([corpus.world.name for corpus in r.sources], len(world.actions))
     if base.tokenizer.config.size != world.size:
         raise TrainingError(
             f"'{start}': expected a world with pictures of {base.tokenizer.config.size} px, got {world.size}. "
@@ -281,8 +282,6 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.minutes is not None and not args.minutes > 0:
         parser.error(f"--minutes: expected more than 0, got {args.minutes:g}.")
-    if args.base and args.start not in (None, "none"):
-        parser.error("--from: expected a --world beside it; a base goes on from its own data folder.")
     if args.tiny and (args.data is None or args.out is None):
         parser.error("--tiny wants --data and --out of its own, so that it overwrites nothing of worth.")
     name = args.world or BASE
@@ -320,7 +319,7 @@ def start_of(args: argparse.Namespace, world: World) -> Path | None:
     """The base to start from: the one asked for, or the one that ships if its shapes fit."""
     if args.start is not None:
         return None if args.start == "none" else Path(args.start)
-    fits = not args.base and not args.tiny and args.prediction == WorldModelConfig.prediction and world.size == 96
+    fits = not args.tiny and args.prediction == WorldModelConfig.prediction and world.size == 96
     return BASE_FOLDER if fits and (BASE_FOLDER / BASE_FILE).is_file() else None
 
 

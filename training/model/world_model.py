@@ -21,7 +21,7 @@ vector a frame (Alet et al. 2025, FGN), diffusion forcing (Chen et al. 2024), ad
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import torch
@@ -410,20 +410,22 @@ class WorldModel(nn.Module):
         self.register_buffer("high", torch.full((config.token_channels,), latent_limit))
 
     @torch.no_grad()
-    def alone(self, world: int | None, actions: int) -> WorldModel:
-        """A network for one of the worlds that share this one, or (none) for a new one; weights are copied.
+    def for_worlds(self, worlds: Sequence[int | None], actions: int) -> WorldModel:
+        """A network for some of the worlds that share this one, and (none) for new ones; weights are copied.
 
-        actions: of that world. A new world's reading of actions begins as the mean of the others', with small weights.
+        actions: as many as the new network reads. A new world's reading of actions begins at random, with the mean of
+        the others' biases.
         """
-        model = WorldModel(replace(self.config, worlds=1, actions=actions))
+        model = WorldModel(replace(self.config, worlds=len(worlds), actions=actions))
         state = self.state_dict()
         weight, bias = state["trunk.action_weight"], state["trunk.action_bias"]  # [W, A, condition], [W, condition]
-        if world is None:
-            state["trunk.action_weight"] = 0.5 * torch.randn(1, actions, weight.shape[-1])
-            state["trunk.action_bias"] = bias.mean(0, keepdim=True)
-        else:
-            state["trunk.action_weight"] = weight[world : world + 1, :actions]
-            state["trunk.action_bias"] = bias[world : world + 1]
+        known = min(actions, weight.shape[1])
+        reading = 0.5 * torch.randn(len(worlds), actions, weight.shape[-1])
+        for number, world in enumerate(worlds):
+            if world is not None:
+                reading[number, :known] = weight[world, :known]
+        state["trunk.action_weight"] = reading
+        state["trunk.action_bias"] = torch.stack([bias.mean(0) if world is None else bias[world] for world in worlds])
         model.load_state_dict(state)
         return model
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +33,9 @@ class Base:
     worlds: tuple[str, ...]
     frames: int  # that the world model was trained on, of all worlds together
 
-    def world_model(self, name: str, actions: int) -> WorldModel:
-        """The network for one world: one that the base saw, or a new one with so many actions."""
-        return self.model.alone(self.worlds.index(name) if name in self.worlds else None, actions)
+    def world_model(self, names: Sequence[str], actions: int) -> WorldModel:
+        """The network for some worlds, those that the base saw and new ones, that reads so many actions."""
+        return self.model.for_worlds([self.worlds.index(n) if n in self.worlds else None for n in names], actions)
 
 
 def save(folder: Path, base: Base) -> Path:
