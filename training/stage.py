@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     data = args.data or Path(".data") / args.world
     stage = STAGES[args.stage]
-    wishes: dict[str, int | bool] = {}
+    wishes: dict[str, Any] = {}
     if args.steps is not None:
         wishes["steps"] = args.steps
     if args.batch is not None:
