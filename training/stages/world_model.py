@@ -31,7 +31,7 @@ STAGE = "world-model"
 CONTEXT = 4  # real frames before what `held_out` scores
 HORIZONS = (1, 4, 8, 16, 32, 64)
 SHEET = (1, 4, 8, 16, 32, 64)  # frames ahead that a contact sheet shows
-HISTORY_LEVEL = 0.1  # noise level that the history is said to have in play
+HISTORY_LEVEL = 0.05  # noise level that the history is said to have in play
 FIRST_AND_LAST = {  # layers that AdamW trains, not Muon
     "trunk.stem.",
     "trunk.embed",
@@ -57,7 +57,7 @@ class WorldModelTraining(Training):
     adam_lr: float = 1e-3
     decay_from: float = 0.6  # share of the steps after which the rates fall linearly
     ema: float = 0.998
-    noise_scale: float = 0.3  # largest noise on the history, in standard deviations of the latent
+    noise_scale: float = 0.1  # largest noise on the history, in standard deviations of the latent
     compile: bool = True
 
 
