@@ -7,7 +7,7 @@ import pytest
 
 from training.data.record import Recording, record
 from training.package.manifest import START_FRAMES, START_SEED
-from training.worlds import doom_hall, push_t
+from training.worlds import doom, doom_hall, push_t
 from training.worlds.picture_explorer import medikits, wall_ahead
 from training.worlds.picture_pusher import found
 from training.worlds.registry import find_world
@@ -150,7 +150,7 @@ def test_the_view_turns_and_the_player_walks_as_the_table_says():
     heading = source.pose()[2]
     turned = source.step(act(world, turn=1.0))
     assert np.abs(turned.astype(int) - first).mean() > 2
-    assert (heading - source.pose()[2]) % 360 == pytest.approx(doom_hall.TURN * doom_hall.TICS_PER_FRAME, abs=0.1)
+    assert (heading - source.pose()[2]) % 360 == pytest.approx(doom.TURN * doom.TICS_PER_FRAME, abs=0.1)
     for name, side in (("walk", 0.0), ("strafe", -math.pi / 2)):
         source.reset(1)
         before = source.pose()

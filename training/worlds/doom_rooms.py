@@ -3,29 +3,17 @@
 The scenario and its Freedoom pictures are those of the wheel. It starts in any of 17 places, facing anywhere, and ends
 when the vest is taken, which lies at the end of the last corridor. Nothing else is on the map and nothing moves but
 one wall of running water; doorways stand open, so there is no key for `use`. Pictures, frame rate and action table
-are doom-hall's (`doom_hall.py`).
+are those of all worlds in ViZDoom (`doom.py`).
 """
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
-import vizdoom as vzd
 
-from .doom_hall import (
-    ACTIONS,
-    BUTTONS,
-    LOOPS,  # turns lead back to the first view here too
-    PER_BUTTON,
-    TICS_PER_FRAME,
-    TURN,
-    random_action,
-)
-from .pictures import shrunk
+from .doom import ACTIONS, LOOPS, TICS_PER_FRAME, Game, as_pressed, look_around, random_action, stay, there_and_back
 from .sticky import StickyRandom
 from .world import Action, Policy, World
 
@@ -60,52 +48,11 @@ ENDS = {"west room": 2.0, "south room": 1.5, "east room": 2.0, "vest corridor": 
 VEST = (1040.0, -352.0)
 
 
-class Source:
-    """The game behind `reset` and `step`, one action per recorded frame.
-
-    Frames are uint8 [96, 96, 3]. `done` is true when the vest was taken.
-    """
+class Source(Game):
+    """The rooms. `done` is true when the vest was taken."""
 
     def __init__(self) -> None:
-        self.game = game = vzd.DoomGame()
-        game.load_config(str(Path(vzd.scenarios_path) / "my_way_home.cfg"))
-        game.set_doom_config_path(os.devnull)  # else it writes a file of settings into the working folder
-        game.set_window_visible(False)
-        game.set_screen_format(vzd.ScreenFormat.RGB24)
-        game.set_screen_resolution(vzd.ScreenResolution.RES_256X192)
-        game.set_render_weapon(False)
-        game.set_render_crosshair(False)
-        game.set_available_buttons(BUTTONS)
-        game.set_available_game_variables([])
-        game.set_episode_timeout(0)  # the recorder ends episodes
-        game.init()
-        self.done = False
-        self.picture = np.zeros((96, 96, 3), np.uint8)
-
-    def reset(self, seed: int) -> np.ndarray:
-        self.game.set_seed(seed)
-        self.game.new_episode()
-        self.done = False
-        return self._draw()
-
-    def step(self, action: Action) -> np.ndarray:
-        self.game.make_action((PER_BUTTON * action).tolist(), TICS_PER_FRAME)
-        self.done = self.game.is_episode_finished()
-        return self.picture if self.done else self._draw()
-
-    def close(self) -> None:
-        self.game.close()
-
-    def _draw(self) -> np.ndarray:
-        self.picture = shrunk(self.game.get_state().screen_buffer[:, 32:-32], 2)
-        return self.picture
-
-    # What scripted players and those who judge a dream may look at. To play, pictures are enough.
-
-    def pose(self) -> np.ndarray:
-        """x, y (units) and heading (degrees, left is positive). float64 [3]."""
-        names = (vzd.GameVariable.POSITION_X, vzd.GameVariable.POSITION_Y, vzd.GameVariable.ANGLE)
-        return np.array([self.game.get_game_variable(name) for name in names])
+        super().__init__("my_way_home")
 
     def place(self) -> str:
         """Where the player is: a key of PLACES."""
@@ -157,15 +104,17 @@ class Explorer:
     def __call__(self, source: Source) -> Action:
         wish = next(self.plan, None)
         while wish is None:
-            plans = (self._visit, self._cross, self._look_around, self._there_and_back, self._rest)
-            self.plan = plans[self.rng.choice(len(plans), p=(0.45, 0.15, 0.2, 0.15, 0.05))](source)
+            plans = (
+                self._visit(source),
+                self._cross(source),
+                look_around(self.rng, [1, 0.5, 0.5, 0.25]),
+                there_and_back(self.rng, 4, 20),
+                stay(self.rng),
+            )
+            self.plan = plans[self.rng.choice(len(plans), p=(0.45, 0.15, 0.2, 0.15, 0.05))]
             wish = next(self.plan, None)
         self.drift += -0.1 * self.drift + self.noise * self.rng.normal(size=3)
-        action = np.clip(wish + self.drift * wish.any(), -1, 1)  # rest is rest
-        if self.digital:
-            # A keyboard: full or nothing, with the shares kept on average.
-            action = np.sign(action) * (self.rng.random(3) < np.abs(action) * 1.1)
-        return action.astype(np.float32)
+        return as_pressed(wish + self.drift * wish.any(), self.rng, digital=self.digital)  # rest is rest
 
     def _visit(self, source: Source) -> Iterator[np.ndarray]:
         """To somewhere in another place, through all doorways on the way, or to the doorway and back."""
@@ -214,26 +163,6 @@ class Explorer:
                     yield np.array([spin, pace * math.cos(angle), -pace * math.sin(angle)])
             else:
                 return  # stuck
-
-    def _look_around(self, source: Source) -> Iterator[np.ndarray]:
-        """In place, once around or a part of it, sometimes back again."""
-        turn = self.rng.choice([-1, 1]) * self.rng.choice([1.0, self.rng.uniform(0.3, 1.0)])
-        frames = int(360 / (TURN * TICS_PER_FRAME) * self.rng.choice([1, 0.5, 0.5, 0.25]) / abs(turn))
-        for sign in (1, -1) if self.rng.random() < 0.4 else (1,):
-            for _ in range(frames):
-                yield np.array([sign * turn, 0, 0])
-
-    def _there_and_back(self, source: Source) -> Iterator[np.ndarray]:
-        """One way to move for a while, then its opposite for as long."""
-        way = self.rng.uniform(-1, 1, 3) * self.rng.permutation(np.array([1, 1, self.rng.integers(2)]))
-        frames = self.rng.integers(4, 20)
-        for sign in (1, -1):
-            for _ in range(frames):
-                yield sign * way
-
-    def _rest(self, source: Source) -> Iterator[np.ndarray]:
-        for _ in range(self.rng.integers(3, 15)):
-            yield np.zeros(3)
 
 
 def scripted(rng: np.random.Generator) -> Policy:
