@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..errors import TrainingError
 from ..worlds.world import World
+from .episodes import check, stretches
 
 
 @dataclass(frozen=True)
@@ -44,20 +45,7 @@ def mapped(file: Path) -> dict[str, np.ndarray]:
                 arrays[info.filename.removesuffix(".npy")] = np.memmap(file, dtype, "r", raw.tell(), shape)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise TrainingError(f"'{file}': expected a recording of training.data.record, got: {error}") from error
-    missing = {"frames", "actions", "starts"} - arrays.keys()
-    if missing:
-        raise TrainingError(f"'{file}': expected frames, actions and starts; {', '.join(sorted(missing))} missing.")
-    frames, actions, starts = arrays["frames"], arrays["actions"], arrays["starts"]
-    if (frames.dtype, actions.dtype, starts.dtype) != (np.uint8, np.float32, bool) or frames.ndim != 4:
-        raise TrainingError(
-            f"'{file}': expected frames uint8 [T, H, W, 3], actions float32 and starts bool, "
-            f"got {frames.dtype} {list(frames.shape)}, {actions.dtype}, {starts.dtype}."
-        )
-    if not len(frames) == len(actions) == len(starts):
-        raise TrainingError(
-            f"'{file}': expected as many actions and starts as frames, "
-            f"got {len(frames)} frames, {len(actions)} actions, {len(starts)} starts."
-        )
+    check(file, arrays)
     return arrays
 
 
@@ -86,8 +74,7 @@ class Part:
 
     def windows(self, length: int) -> np.ndarray:
         """First indices of all stretches of `length` frames that stay within one episode. int64 [N]."""
-        first = np.arange(max(0, len(self.episode) - length + 1))
-        return first[self.episode[first] == self.episode[first + length - 1]]
+        return stretches(self.episode, length)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +22,13 @@ class Episodes:
 
     def windows(self, length: int) -> np.ndarray:
         """First indices of all stretches of `length` frames that stay within one episode. int64 [N]."""
-        if len(self.starts) < length:
-            return np.zeros(0, np.int64)
-        breaks = np.cumsum(self.starts)
-        first = np.arange(len(self.starts) - length + 1)
-        return first[breaks[first] == breaks[first + length - 1]]
+        return stretches(np.cumsum(self.starts), length)
+
+
+def stretches(episode: np.ndarray, length: int) -> np.ndarray:
+    """First indices of all stretches of `length` frames of one number in `episode`, int [T]; int64 [N]."""
+    first = np.arange(max(0, len(episode) - length + 1))
+    return first[episode[first] == episode[first + length - 1]]
 
 
 def load_episodes(files: list[Path], *, pictures: bool = True) -> Episodes:
@@ -50,6 +53,13 @@ def load_recording(file: Path, *, pictures: bool = True) -> Episodes:
             arrays = {name: archive[name] for name in archive.files}
     except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise TrainingError(f"'{file}': expected a recording (.npz), got something unreadable: {error}") from error
+    check(file, arrays)
+    frames = arrays["frames"]
+    return Episodes(frames if pictures else frames[:0].copy(), arrays["actions"], arrays["starts"])
+
+
+def check(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raises TrainingError, naming the file, where arrays aren't those of a recording."""
     missing = {"frames", "actions", "starts"} - arrays.keys()
     if missing:
         raise TrainingError(f"'{file}': expected frames, actions and starts; {', '.join(sorted(missing))} missing.")
@@ -67,4 +77,3 @@ def load_recording(file: Path, *, pictures: bool = True) -> Episodes:
         raise TrainingError(f"'{file}': expected frames, the first of them a start.")
     if not np.isfinite(actions).all():
         raise TrainingError(f"'{file}': expected finite actions, got NaN or infinity.")
-    return Episodes(frames if pictures else frames[:0].copy(), actions, starts)

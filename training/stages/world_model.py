@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..data.corpus import Latents
 from ..errors import TrainingError
@@ -30,7 +31,6 @@ from .tokenizer import load_tokenizer
 STAGE = "world-model"
 CONTEXT = 4  # real frames before what `held_out` scores
 HORIZONS = (1, 4, 8, 16, 32, 64)
-SHEET = (1, 4, 8, 16, 32, 64)  # frames ahead that a contact sheet shows
 HISTORY_LEVEL = 0.05  # noise level that the history is said to have in play
 FIRST_AND_LAST = {  # layers that AdamW trains, not Muon
     "trunk.stem.",
@@ -117,49 +117,53 @@ def train(args: WorldModelTraining, config: WorldModelConfig | None = None) -> W
 
 
 @torch.no_grad()
+def dreams_of(
+    model: WorldModel, rows: Latents, number: int, *, count: int, seed: int, evaluations: int = 1
+) -> tuple[Tensor, np.ndarray]:
+    """What follows a few real frames of one of the worlds, dreamed and real.
+
+    Gives latents [count, HORIZONS[-1], N, C] and frames uint8 [count, CONTEXT + HORIZONS[-1], H, W, 3]: a dreamed frame
+    `h` ahead lies beside the real one at CONTEXT - 1 + h.
+    """
+    device = model.low.device
+    drawn = rows.draw(np.random.default_rng(seed), count, number)
+    latents = patchify(drawn.latents.to(device), model.config)
+    dreamed = model.rollout(
+        latents[:, :CONTEXT],
+        drawn.actions[:, :-1].to(device),
+        HORIZONS[-1],
+        evaluations,
+        level=HISTORY_LEVEL,
+        world=drawn.world.to(device) if model.config.worlds > 1 else None,
+        generator=torch.Generator().manual_seed(0),
+    )
+    return dreamed, np.stack(drawn.frames)
+
+
+@torch.no_grad()
 def held_out(model: WorldModel, tokenizer: Tokenizer, rows: Latents, *, count: int, evaluations: int = 1) -> dict:
     """Median PSNR against the real frames after a few real ones, dB, with copy-last-frame beside it; by world."""
-    scores, device = {}, model.low.device
+    scores = {}
     for number, corpus in enumerate(rows.corpora):
-        drawn = rows.draw(np.random.default_rng(5), count, number)
-        latents = patchify(drawn.latents.to(device), model.config)
-        dreamed = model.rollout(
-            latents[:, :CONTEXT],
-            drawn.actions[:, :-1].to(device),
-            HORIZONS[-1],
-            evaluations,
-            level=HISTORY_LEVEL,
-            world=drawn.world.to(device) if model.config.worlds > 1 else None,
-            generator=torch.Generator().manual_seed(0),
-        )
-        frames = torch.from_numpy(np.stack(drawn.frames)).to(device)
+        dreamed, real = dreams_of(model, rows, number, count=count, seed=5, evaluations=evaluations)
+        frames = torch.from_numpy(real).to(dreamed.device)
         name = "" if len(rows.corpora) == 1 else f"{corpus.world.name} "
         for h in HORIZONS:
             picture = to_uint8(tokenizer.decode(unpatchify(dreamed[:, h - 1], model.config)))
-            last, real = frames[:, CONTEXT - 1], frames[:, CONTEXT - 1 + h]
-            scores[f"{name}h{h}"] = psnr(picture, real).median().item()
-            scores[f"{name}copy{h}"] = psnr(last, real).median().item()
+            last, ahead = frames[:, CONTEXT - 1], frames[:, CONTEXT - 1 + h]
+            scores[f"{name}h{h}"] = psnr(picture, ahead).median().item()
+            scores[f"{name}copy{h}"] = psnr(last, ahead).median().item()
     return scores
 
 
 @torch.no_grad()
 def contact_sheet(model: WorldModel, tokenizer: Tokenizer, rows: Latents, *, count: int = 2) -> np.ndarray:
-    """Real frames above dreamed ones, `SHEET` frames ahead from left to right; uint8 [H, W, 3]."""
-    strips, device = [], model.low.device
+    """Real frames above dreamed ones, `HORIZONS` frames ahead from left to right; uint8 [H, W, 3]."""
+    strips = []
     for number in range(len(rows.corpora)):
-        drawn = rows.draw(np.random.default_rng(3), count, number)
-        latents = patchify(drawn.latents.to(device), model.config)
-        dreamed = model.rollout(
-            latents[:, :CONTEXT],
-            drawn.actions[:, :-1].to(device),
-            SHEET[-1],
-            level=HISTORY_LEVEL,
-            world=drawn.world.to(device) if model.config.worlds > 1 else None,
-            generator=torch.Generator().manual_seed(0),
-        )
-        for row, frames in enumerate(drawn.frames):
-            shown = unpatchify(dreamed[row, [h - 1 for h in SHEET]], model.config)
-            strips.append(np.concatenate([frames[CONTEXT - 1 + h] for h in SHEET], 1))
+        for dreamed, real in zip(*dreams_of(model, rows, number, count=count, seed=3), strict=True):
+            shown = unpatchify(dreamed[[h - 1 for h in HORIZONS]], model.config)
+            strips.append(np.concatenate([real[CONTEXT - 1 + h] for h in HORIZONS], 1))
             strips.append(np.concatenate(list(to_uint8(tokenizer.decode(shown)).cpu().numpy()), 1))
     return np.concatenate(strips)
 
