@@ -93,14 +93,15 @@ def find_place() -> Place:
     if not dist.is_initialized():
         dist.init_process_group("nccl" if cuda else "gloo")
         atexit.register(dist.destroy_process_group)
-    half = bool(dist_first(torch.tensor([float(half)], device=device)).item())
-    return Place(device, dist.get_rank(), dist.get_world_size(), half)
+    return Place(device, dist.get_rank(), dist.get_world_size(), first_says(half, device))
 
 
-def dist_first(value: Tensor) -> Tensor:
-    """What the first process says."""
+@functools.cache
+def first_says(flag: bool, device: torch.device) -> bool:
+    """What the first process says; asked of all once, when each finds its place, and known from then on."""
+    value = torch.tensor([float(flag)], device=device)
     dist.broadcast(value, 0)
-    return value
+    return bool(value.item())
 
 
 @functools.cache
