@@ -110,6 +110,34 @@ def test_a_network_that_begins_hears_noise():
     assert model.head.noise.weight.grad.abs().sum() > 0
 
 
+def test_the_squared_error_is_blind_to_noise_and_leaves_its_weights_alone():
+    torch.manual_seed(0)
+    model, (latents, actions) = WorldModel(replace(CONFIG, worlds=1)), rows(CONFIG, 6)
+    errors = {
+        model.loss(latents[:, :-1], latents[:, 1:], actions[:, :-1], 0.0, squared=True)[0].item() for _ in range(3)
+    }
+    assert len(errors) == 1
+    model.loss(latents[:, :-1], latents[:, 1:], actions[:, :-1], 0.0, squared=True)[0].backward()
+    assert not model.head.noise.weight.grad.any()
+    assert model.head.out.weight.grad.any()
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+def test_a_dreamed_history_is_one_step_from_the_history_it_was_made_of(noise):
+    model, (latents, actions) = network(), rows(CONFIG, 6)
+    world = torch.tensor([1, 0])
+    torch.manual_seed(4)
+    dreamed = model.resampled(latents, actions, noise, world)
+    assert torch.equal(dreamed[:, 0], latents[:, 0])
+    torch.manual_seed(4)
+    drawn = noise * torch.randn(len(latents) * 6, *latents.shape[2:])
+    kv = torch.zeros(2, CONFIG.window, 2, 2, CONFIG.tokens, CONFIG.kv_width)
+    age = torch.full((CONFIG.window,), -1, dtype=torch.int32)
+    features, _ = model.trunk.step(latents[:, 0], actions[:, 0], torch.zeros(2), kv, age, world)
+    first = model.denoise(features, latents[:, 0], drawn.view(2, 6, *latents.shape[2:])[None, :, 0])
+    torch.testing.assert_close(dreamed[:, 1], first, atol=1e-4, rtol=1e-4)
+
+
 def test_one_that_denoises_may_take_several_evaluations():
     model = network(replace(CONFIG, worlds=1, prediction="x"))
     dreams = [dream(model, world=None, evaluations=count) for count in (1, 2, 4)]

@@ -2,9 +2,9 @@
 
     python -m training.stage world-model --world car-racing --steps 3200
 
-By the energy score or, as the config says, by diffusion forcing; both with history augmentation: noise on the history,
-its level an input. Begins from a base where there is one (`package/base.py` wrote it into the data folder), resumes
-from its checkpoint.
+First by squared error, then by the energy score or, as the config says, by diffusion forcing alone; with history
+augmentation: noise on the history, its level an input, and histories that the network dreamed itself. Begins from a
+base where there is one (`package/base.py` wrote it into the data folder), resumes from its checkpoint.
 """
 
 from __future__ import annotations
@@ -58,6 +58,9 @@ class WorldModelTraining(Training):
     decay_from: float = 0.6  # share of the steps after which the rates fall linearly
     ema: float = 0.998
     noise_scale: float = 0.1  # largest noise on the history, in standard deviations of the latent
+    dreamed: int = 3  # at most so many frames of a history are dreamed one from another before a real one leads on
+    real: float = 0.25  # share of the rows whose history is real
+    scored_from: float = 0.7  # share of the steps after which the score takes the place of the squared error
     compile: bool = True
 
 
@@ -99,15 +102,22 @@ def train(args: WorldModelTraining, config: WorldModelConfig | None = None) -> W
         evaluate=lambda: held_out(average, tokenizer, held, count=24),
         sheet=lambda: contact_sheet(average, tokenizer, held),
     )
-    loss_of = compiled(model.loss, args.compile)
+    loss_of, resample = compiled(model.loss, args.compile), compiled(model.resampled, args.compile)
     for step, rng in loop:
         if step % REFRESH == REFRESH - 1:
             rows.refresh()
         drawn = rows.draw(rng, args.batch)
         latents, actions = patchify(drawn.latents.to(place.device), config), drawn.actions.to(place.device)
         world = drawn.world.to(place.device) if config.worlds > 1 else None
+        history, led = latents[:, :-1], actions[:, :-1]
+        squared = config.prediction != "x" and loop.share < args.scored_from
         with place.autocast():
-            loss, logs = loss_of(latents[:, :-1], latents[:, 1:], actions[:, :-1], args.noise_scale, world=world)
+            for _ in range(int(rng.integers(args.dreamed + 1))):
+                history = resample(history, led, float(not squared), world)
+        stays = torch.from_numpy(rng.random(args.batch) < args.real).to(place.device)
+        history = torch.where(stays[:, None, None, None], latents[:, :-1], history)
+        with place.autocast():
+            loss, logs = loss_of(history, latents[:, 1:], led, args.noise_scale, world=world, squared=squared)
         loss.backward()
         share = loop.share
         loop.update(optims, rate=min(1.0, (step + 1) / 100, max(0.02, (1 - share) / (1 - args.decay_from))))
