@@ -1,0 +1,356 @@
+/**
+ * Matrix products, [batch, rows, k] × [batch, k, columns], and through their addressing also convolutions and attention.
+ *
+ * Tiling: R rows × V vectors of four columns stay in registers over all of k: R·V accumulators, V vectors of the right
+ * matrix, one value of the left one in all lanes. x86-64 has 16 vector registers, of which V8 keeps one: 6 × 2 and 4 × 3
+ * fill them (12 + 2 + 1, 12 + 3) at 0.67 and 0.58 loads a multiplication, where two loads a cycle feed two multiplications.
+ * A constant right matrix is packed in panels of 4·V columns that are read from front to back and stay in the first-level
+ * cache while the rows pass; another one is read where it lies. Rows are found by stride or table, k by runs of even
+ * stride; so a patch of pixels, a pixel shuffle or a ring of slots needs no copy.
+ */
+import type { Buffer, Expression, Result, View } from "../expression";
+import { commonLoops, joinLoops, type Loop, offsetsOf, sizeOf, slice, sortLoops } from "../layout";
+import { multiplyAdd } from "../math";
+import type { Address, Program, Table } from "../program";
+import { Func, get, i32, type Local, set, v128 } from "../wasm";
+import { Arguments } from "./addressing";
+import { type Epilogue, EpilogueCode, type Extent, offsetsOver, planEpilogue } from "./epilogue";
+
+export interface Factors {
+  /** float32 [batch, rows, k]; several: rows below each other, in different buffers perhaps. */
+  readonly left: readonly View[];
+  /** float32 [batch, k, columns]; several: pieces of k. */
+  readonly right: readonly View[];
+  /** The right factor, packed already: [batch, panel, k, columns of a panel], in the tile of `tileFor`. */
+  readonly packed?: Buffer;
+  /** What the graph asks for, where this product is a part of it. */
+  readonly flops?: number;
+  readonly label: string;
+}
+
+/** A run of k: where it begins in each factor, and how long it is. */
+interface Run {
+  readonly left: number; // bytes from the row's address
+  readonly right: Address; // of the first panel
+  readonly length: number;
+}
+
+interface Inner {
+  readonly runs: readonly Run[];
+  /** Bytes from one k to the next. */
+  readonly leftStride: number;
+  readonly rightStride: number;
+  /** Bytes from one panel to the next. */
+  readonly panelStride: number;
+  readonly rightBatch: readonly number[];
+  readonly rightBuffers: readonly Buffer[];
+}
+
+/** Null when the factors' axes don't go together; a dense copy of them does. */
+export function productOf(program: Program, factors: Factors): Result | null {
+  const { left, right } = factors;
+  const [first] = left as [View, ...View[]];
+  const extent: Extent = {
+    batch: sizeOf(first.layout[0] ?? []),
+    rows: left.reduce((rows, { layout }) => rows + sizeOf(layout[1] ?? []), 0),
+    columns: sizeOf((right[0] as View).layout[2] ?? []),
+  };
+  const depth = sizeOf(first.layout[2] ?? []);
+  const constant = factors.packed !== undefined || right[0]?.buffer.data instanceof Float32Array;
+  const weights = right.length === 1 && constant ? (right[0] as View) : null;
+  const tile = tileFor(extent);
+  const loops = kLoops(left, right, weights !== null);
+  const batches = left.map(({ layout }) => offsetsOf(layout[0] ?? []).map((offset) => 4 * offset));
+  if (!loops || batches.some((offsets) => offsets.some((offset, i) => offset !== batches[0]?.[i]))) return null;
+  const columns = (right[0] as View).layout[2] ?? [];
+  if (!weights && columns.length && !(columns.length === 1 && columns[0]?.stride === 1)) return null;
+
+  return {
+    shape: [extent.batch, extent.rows, extent.columns],
+    finish(expression: Expression, target: View) {
+      const epilogue = planEpilogue(expression, target, extent, weights !== null);
+      if (!epilogue) return false;
+      const [first] = loops as [KLoops];
+      const inner = factors.packed
+        ? innerPacked(factors.packed, first, extent, tile, extent.batch)
+        : weights
+          ? packWeights(weights, first, epilogue.columns, extent, tile)
+          : innerInPlace(right, loops, tile, extent);
+      const rows = left.flatMap(({ buffer, layout, offset }) =>
+        offsetsOf(layout[1] ?? []).map((row) => ({ buffer, offset: 4 * (offset + row) })),
+      );
+      const flops = factors.flops ?? 2 * extent.batch * extent.rows * extent.columns * depth;
+      const step = emit(program, { extent, tile, inner, rows, leftBatch: batches[0] as number[], epilogue });
+      const reads = [
+        ...left.map(({ buffer }) => buffer),
+        ...inner.rightBuffers,
+        ...epilogue.loads.map((l) => l.buffer),
+      ];
+      program.steps.push({ phase: "product", label: factors.label, ...step, reads, writes: target.buffer, flops });
+      return true;
+    },
+  };
+}
+
+export interface Tile {
+  readonly rows: number;
+  readonly vectors: number;
+}
+
+/** Relative time of a multiplication by tile, measured with `npm run bench`. */
+const TILES: readonly (Tile & { readonly cost: number })[] = [
+  { rows: 6, vectors: 2, cost: 1 },
+  { rows: 4, vectors: 3, cost: 1 },
+  { rows: 4, vectors: 2, cost: 1.15 },
+  { rows: 2, vectors: 4, cost: 1.2 },
+  { rows: 1, vectors: 8, cost: 1.8 },
+  { rows: 1, vectors: 4, cost: 2 },
+  { rows: 4, vectors: 1, cost: 2 },
+];
+
+/** The tile that wastes least on these sizes. */
+export function tileFor({ rows, columns }: Extent): Tile {
+  const cost = (tile: (typeof TILES)[number]) => {
+    const panels = Math.ceil(columns / (4 * tile.vectors));
+    const whole = Math.floor(rows / tile.rows) * tile.rows;
+    return panels * tile.vectors * tile.cost * (whole + 1.3 * (rows - whole));
+  };
+  return TILES.reduce((best, tile) => (cost(tile) < cost(best) ? tile : best));
+}
+
+/** The loops over k of one piece; strides of left and right, elements. */
+interface KLoops {
+  readonly outer: readonly Loop[];
+  readonly inner: Loop;
+  /** Elements to add for this piece: of left, of right. */
+  readonly start: readonly [number, number];
+}
+
+function kLoops(left: readonly View[], right: readonly View[], packed: boolean): KLoops[] | null {
+  if (right.length > 1 && left.length > 1) return null;
+  const pieces: KLoops[] = [];
+  let at = 0;
+  for (const part of right) {
+    const size = sizeOf(part.layout[1] ?? []);
+    const cuts = left.map(({ layout }) => slice(layout, 2, at, size));
+    at += size;
+    for (const cut of cuts) {
+      if (!cut) return null;
+      const found = commonLoops([cut.layout[2] ?? [], part.layout[1] ?? []]);
+      if (!found) return null;
+      const sorted = sortLoops(found, 0);
+      const loops = packed ? joinLeft(sorted) : joinLoops(sorted);
+      const inner = loops.at(-1) ?? { size: 1, strides: [1, 1] };
+      const piece: KLoops = { outer: loops.slice(0, -1), inner, start: [cut.offset, part.offset] };
+      const twin = pieces[0];
+      const [a, b] = inner.strides;
+      if (twin && (twin.inner.strides[0] !== a || (!packed && twin.inner.strides[1] !== b))) return null;
+      if (cut === cuts[0]) pieces.push(piece);
+      else if (!sameLoops(pieces.at(-1) as KLoops, piece)) return null;
+    }
+  }
+  return pieces;
+}
+
+const sameLoops = (a: KLoops, b: KLoops) =>
+  JSON.stringify([a.outer, a.inner]) === JSON.stringify([b.outer, b.inner]) && a.start[0] === b.start[0];
+
+/** Joins loops by the left factor alone, whose order packed weights follow. The right one's offsets are kept in `rights`. */
+function joinLeft(loops: readonly Loop[]): Loop[] {
+  const out: PackedLoop[] = [];
+  for (const loop of loops) {
+    const [left, right] = loop.strides as [number, number];
+    const rights = Array.from({ length: loop.size }, (_, i) => i * right);
+    const outer = out.at(-1);
+    if (outer && outer.strides[0] === left * loop.size) {
+      const joined = outer.rights.flatMap((a) => rights.map((b) => a + b));
+      out[out.length - 1] = { size: joined.length, strides: [left, Number.NaN], rights: joined };
+    } else out.push({ size: loop.size, strides: [left, right], rights });
+  }
+  return out;
+}
+interface PackedLoop extends Loop {
+  readonly rights: readonly number[];
+}
+
+const rightsOf = (loop: Loop): readonly number[] =>
+  (loop as Partial<PackedLoop>).rights ?? Array.from({ length: loop.size }, (_, i) => i * (loop.strides[1] as number));
+
+/** Packs weights: [batch, panel, k in the order of the left factor, 4 · vectors]; zeros beyond the last column. */
+function packWeights(weights: View, loops: KLoops, order: readonly number[], extent: Extent, tile: Tile): Inner {
+  const source = weights.buffer.data as Float32Array;
+  let ks = [weights.offset];
+  for (const loop of [...loops.outer, loops.inner]) ks = ks.flatMap((k) => rightsOf(loop).map((right) => k + right));
+  const columnOffsets = offsetsOf(weights.layout[2] ?? []);
+  const columns = Int32Array.from(order, (column) => columnOffsets[column] as number);
+  const batches = offsetsOf(weights.layout[0] ?? []);
+  const wide = 4 * tile.vectors;
+  const panels = Math.ceil(columns.length / wide);
+  const packed = new Float32Array(batches.length * panels * ks.length * wide);
+  let at = 0;
+  for (const batch of batches) {
+    for (let first = 0; first < columns.length; first += wide) {
+      const count = Math.min(wide, columns.length - first);
+      for (const k of ks) {
+        const row = batch + k;
+        for (let c = 0; c < count; c++) packed[at + c] = source[row + (columns[first + c] as number)] as number;
+        at += wide;
+      }
+    }
+  }
+  const buffer: Buffer = { kind: "float32", size: packed.length, place: "constant", data: packed };
+  return innerPacked(buffer, loops, extent, tile, batches.length);
+}
+
+/** Addresses in packed weights. */
+function innerPacked(buffer: Buffer, loops: KLoops, extent: Extent, tile: Tile, batches: number): Inner {
+  const wide = 4 * tile.vectors;
+  const depth = loops.outer.reduce((size, loop) => size * loop.size, loops.inner.size);
+  const runs = offsetsOver(loops.outer, 0).map((left, i) => ({
+    left: 4 * (left + loops.start[0]),
+    right: { buffer, offset: 4 * wide * i * loops.inner.size },
+    length: loops.inner.size,
+  }));
+  const matrix = 4 * Math.ceil(extent.columns / wide) * depth * wide;
+  return {
+    runs,
+    leftStride: 4 * (loops.inner.strides[0] as number),
+    rightStride: 4 * wide,
+    panelStride: 4 * wide * depth,
+    rightBatch: Array.from({ length: extent.batch }, (_, i) => (batches > 1 ? i * matrix : 0)),
+    rightBuffers: [buffer],
+  };
+}
+
+function innerInPlace(right: readonly View[], pieces: readonly KLoops[], tile: Tile, extent: Extent): Inner {
+  const runs = pieces.flatMap(({ outer, inner, start }, i) => {
+    const { buffer } = right[i] as View;
+    const rights = offsetsOver(outer, 1);
+    return offsetsOver(outer, 0).map((left, run) => ({
+      left: 4 * (left + start[0]),
+      right: { buffer, offset: 4 * (start[1] + (rights[run] as number)) },
+      length: inner.size,
+    }));
+  });
+  const [left, stride] = (pieces[0] as KLoops).inner.strides as [number, number];
+  const batch = offsetsOf((right[0] as View).layout[0] ?? []).map((offset) => 4 * offset);
+  return {
+    runs,
+    leftStride: 4 * left,
+    rightStride: 4 * stride,
+    panelStride: 16 * tile.vectors,
+    rightBatch: batch.length === extent.batch ? batch : Array<number>(extent.batch).fill(0),
+    rightBuffers: right.map(({ buffer }) => buffer),
+  };
+}
+
+interface Kernel {
+  readonly extent: Extent;
+  readonly tile: Tile;
+  readonly inner: Inner;
+  readonly rows: Table;
+  readonly leftBatch: readonly number[];
+  readonly epilogue: Epilogue;
+}
+
+function emit(program: Program, { extent, tile, inner, rows, leftBatch, epilogue }: Kernel) {
+  const { runs, leftStride, rightStride, panelStride } = inner;
+  const args = new Arguments();
+  const rowAddress = args.addressing(rows);
+  const leftOffset = args.addressing(leftBatch);
+  const rightOffset = args.addressing(inner.rightBatch);
+  const runLeft = args.addressing(runs.map(({ left }) => left));
+  const runRight = args.addressing(runs.map(({ right }) => right));
+  const runLength = args.addressing(runs.map(({ length }) => length * rightStride));
+  const after = new EpilogueCode(program, epilogue, args);
+  const func = new Func(args.parameters);
+
+  const panels = Math.ceil(extent.columns / (4 * tile.vectors));
+  const unroll = [2, 1].find((count) => runs.every(({ length }) => length % count === 0)) as number;
+  const index = (name: "i32" = "i32") => func.local(name);
+  const [work, batch, panel, row, run] = [index(), index(), index(), index(), index()];
+  const [right, rightEnd, panelStart, batchStart] = [index(), index(), index(), index()];
+  const group = index();
+  const scalar = func.local("v128");
+  const vectors = Array.from({ length: tile.vectors }, () => func.local("v128"));
+  const sums = Array.from({ length: tile.rows * tile.vectors }, () => func.local("v128"));
+  const starts = Array.from({ length: tile.rows }, () => func.local("i32"));
+  const lefts = Array.from({ length: tile.rows }, () => func.local("i32"));
+
+  /** `count` rows by the panel's columns, of which the last group may be in part. */
+  function tileCode(count: number, columns: number): void {
+    const wide = Math.ceil(columns / 4);
+    for (let r = 0; r < count; r++) {
+      const address = rowAddress.at(func, i32.add(get(row), i32.const(r)));
+      func.add(set(starts[r] as Local, i32.add(address, get(batchStart))));
+    }
+    for (let i = 0; i < count * tile.vectors; i++) func.add(set(sums[i] as Local, v128.f32(0)));
+    const onRun = () => {
+      for (let r = 0; r < count; r++) {
+        func.add(set(lefts[r] as Local, i32.add(get(starts[r] as Local), runLeft.at(func, get(run)))));
+      }
+      func.add(set(right, i32.add(get(panelStart), runRight.at(func, get(run)))));
+      func.add(set(rightEnd, i32.add(get(right), runLength.at(func, get(run)))));
+      func.repeat(
+        () => {
+          for (let u = 0; u < unroll; u++) {
+            for (let v = 0; v < wide; v++) {
+              func.add(set(vectors[v] as Local, v128.load(get(right), u * rightStride + 16 * v)));
+            }
+            for (let r = 0; r < count; r++) {
+              func.add(set(scalar, v128.load32Splat(get(lefts[r] as Local), u * leftStride)));
+              for (let v = 0; v < wide; v++) {
+                const sum = sums[r * tile.vectors + v] as Local;
+                const more = multiplyAdd(program.instructionSet, get(scalar), get(vectors[v] as Local), get(sum));
+                func.add(set(sum, more));
+              }
+            }
+          }
+          for (let r = 0; r < count; r++) func.advance(lefts[r] as Local, i32.const(unroll * leftStride));
+          func.advance(right, i32.const(unroll * rightStride));
+        },
+        () => i32.lt(get(right), get(rightEnd)),
+      );
+    };
+    if (runs.length === 1) {
+      func.add(set(run, i32.const(0)));
+      onRun();
+    } else func.range(run, i32.const(0), i32.const(runs.length), 1, onRun);
+    for (let r = 0; r < count; r++) {
+      const addresses = after.row(func, get(batch), i32.add(get(row), i32.const(r)));
+      for (let v = 0; v < wide; v++) {
+        const sum = sums[r * tile.vectors + v] as Local;
+        after.store(func, addresses, i32.add(get(group), i32.const(v)), sum, Math.min(4, columns - 4 * v));
+      }
+    }
+  }
+
+  function panelCode(columns: number): void {
+    const whole = extent.rows - (extent.rows % tile.rows);
+    if (whole) {
+      func.range(row, i32.const(0), i32.const(whole), tile.rows, () => tileCode(tile.rows, columns));
+    }
+    if (whole < extent.rows) {
+      func.add(set(row, i32.const(whole)));
+      tileCode(extent.rows - whole, columns);
+    }
+  }
+
+  func.range(work, get(func.param(0)), get(func.param(1)), 1, () => {
+    func.add(set(batch, extent.batch > 1 ? i32.div(get(work), i32.const(panels)) : i32.const(0)));
+    func.add(set(panel, extent.batch > 1 ? i32.rem(get(work), i32.const(panels)) : get(work)));
+    func.add(set(group, i32.mul(get(panel), i32.const(tile.vectors))));
+    func.add(set(batchStart, leftOffset.at(func, get(batch))));
+    const place = i32.add(rightOffset.at(func, get(batch)), i32.mul(get(panel), i32.const(panelStride)));
+    func.add(set(panelStart, place));
+    const rest = extent.columns - (panels - 1) * 4 * tile.vectors;
+    if (rest === 4 * tile.vectors) return panelCode(rest);
+    if (panels === 1) return panelCode(rest);
+    func.ifElse(
+      i32.lt(get(panel), i32.const(panels - 1)),
+      () => panelCode(4 * tile.vectors),
+      () => panelCode(rest),
+    );
+  });
+  return { func, args: args.list, work: extent.batch * panels };
+}
