@@ -155,7 +155,8 @@ export class Lowering {
       const numbers = settled.map((arg) => (arg.kind === "number" ? arg.value : 0));
       return expressed(shape, number(Math.fround(OPERATORS[operator].compute(...numbers))));
     }
-    return expressed(shape, { kind: "apply", operator, args: settled });
+    const short = settled.map((arg) => (weight(arg) < LONGEST ? arg : this.stored(expressed(shape, arg))));
+    return expressed(shape, { kind: "apply", operator, args: short });
   }
 
   private broadcasted(value: Value, shape: readonly number[]): Expression {
@@ -341,6 +342,14 @@ function packed(layout: Layout): Layout {
     stride *= size;
   }
   return out;
+}
+
+const LONGEST = 24; // operators of one expression: code stays small, and a hostile graph's chain has no depth
+
+/** How many operators an expression holds. */
+function weight(expression: Expression): number {
+  if (expression.kind !== "apply") return 0;
+  return expression.args.reduce((sum, arg) => sum + weight(arg), 1);
 }
 
 /** Arithmetic that costs no more than reading a stored result would. */

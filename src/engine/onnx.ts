@@ -7,8 +7,8 @@
  */
 import { UnsafeGraphError, UnsupportedGraphError } from "../errors";
 
-/** Elements of one tensor, and of all constants of a file. */
-export const MAX_ELEMENTS = 1 << 27;
+const MAX_WEIGHTS = 1 << 27; // elements of all constants of a file
+const MAX_ELEMENTS = 1 << 22; // of one tensor: a picture of 512 × 512 in 16 channels
 
 export type TensorKind = "float32" | "int32" | "uint8";
 
@@ -137,8 +137,7 @@ export function readOnnx(file: Uint8Array): Graph {
       const { name, constant } = readTensor(message(field));
       constants.set(name, constant);
       elements += constant.data.length;
-      if (elements > MAX_ELEMENTS)
-        throw new UnsupportedGraphError(`expected at most ${MAX_ELEMENTS} weights, got more`);
+      if (elements > MAX_WEIGHTS) throw new UnsupportedGraphError(`expected at most ${MAX_WEIGHTS} weights, got more`);
     } else if (field.number === 11) inputs.push(readValue(message(field)));
     else if (field.number === 12) outputs.push(readValue(message(field)));
     else if (field.number === 15) throw new UnsupportedGraphError("expected dense weights, got sparse ones");
@@ -239,7 +238,7 @@ function readTensor(bytes: Uint8Array): { readonly name: string; readonly consta
   }
   const size = BYTES[type];
   if (!size) throw new UnsupportedGraphError(`${name}: expected numbers, got ONNX type ${type}`);
-  const count = shape.length && shape.includes(0) ? 0 : elementsOf(shape, name);
+  const count = shape.reduce((size, side) => size * side, 1);
   const found = raw ? raw.length / size : type === FLOAT ? floats.length : whole.length;
   if (found !== count) throw malformed(`${found} numbers for ${name} of shape [${shape.join(", ")}]`);
   const data = raw ? decode(raw, type) : type === FLOAT ? Float32Array.from(floats) : Int32Array.from(whole, clampInt);

@@ -1,12 +1,20 @@
-/** onnxruntime-node and the worlds on disk: what the command line, benches and tests run on. For Node only. */
+/**
+ * The engines in Node and the worlds on disk: what the command line, benches and tests run on. Unless asked otherwise that
+ * is onnxruntime-node, whose code is native; our own engine is the one that browsers have. For Node only.
+ */
 import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import v8 from "node:v8";
+import { detectInstructionSet } from "../engine/detect";
 import { BackendError, UnknownWorldError } from "../errors";
 import { createWorld, type WorldOptions } from "./create-world";
+import { chooseEngine, type Engine, ortEngine } from "./engine";
+import type { EngineChoice } from "./engine-choice";
 import { folderSource } from "./folder-source";
 import type { Runtime } from "./graph-session";
 import { createNetworkModel } from "./network-model";
+import { ownEngine } from "./own-engine";
 import { openPackage, type WorldPackage } from "./package";
 import type { World } from "./world";
 
@@ -37,24 +45,55 @@ export async function loadNodeRuntime(threads = DEFAULT_THREADS): Promise<NodeRu
   };
 }
 
+export interface NodeEngine extends Engine {
+  /** Of onnxruntime, or what our own engine runs on: with the same one, frames are the same to the last bit. */
+  readonly version: string;
+}
+
+/**
+ * @param choice "auto" measures both
+ * @param threads of onnxruntime
+ * @throws BackendError when onnxruntime-node isn't installed; UnsupportedGraphError when our own engine doesn't cover it
+ */
+export async function openNodeEngine(
+  opened: WorldPackage,
+  choice: EngineChoice = "ort",
+  threads = DEFAULT_THREADS,
+): Promise<NodeEngine> {
+  let version = "";
+  const ort = async () => {
+    const runtime = await loadNodeRuntime(threads);
+    version = runtime.version;
+    return ortEngine(runtime);
+  };
+  const engine = await chooseEngine(choice, opened, { own: async () => ownEngine(await offerRelaxedSimd()), ort });
+  return { ...engine, version: engine.backend.name === "own" ? (engine.backend.detail ?? "") : version };
+}
+
+/** Node 20 has relaxed SIMD behind a flag of its V8, which can still be set before the first module is compiled. */
+async function offerRelaxedSimd() {
+  if (detectInstructionSet() === "simd") v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
+  return detectInstructionSet();
+}
+
 export interface OpenedNodeWorld {
   readonly world: World;
   readonly package: WorldPackage;
-  readonly runtime: NodeRuntime;
+  readonly engine: NodeEngine;
 }
 
 /**
  * Opens a world of `assets/worlds` by name, or any package by its folder.
- * @throws UnknownWorldError, BackendError, and all that `openPackage` throws
+ * @throws UnknownWorldError, BackendError, UnsupportedGraphError, and all that `openPackage` throws
  */
 export async function openWorldNode(
   nameOrFolder: string,
-  options: WorldOptions & { readonly threads?: number } = {},
+  options: WorldOptions & { readonly engine?: EngineChoice; readonly threads?: number } = {},
 ): Promise<OpenedNodeWorld> {
   const opened = await openPackage(folderSource(findWorld(nameOrFolder)));
-  const runtime = await loadNodeRuntime(options.threads);
-  const world = createWorld(await createNetworkModel(opened, runtime), options);
-  return { world, package: opened, runtime };
+  const engine = await openNodeEngine(opened, options.engine, options.threads);
+  const world = createWorld(await createNetworkModel(opened, engine), options);
+  return { world, package: opened, engine };
 }
 
 /** The folder of a world. A name wins over a folder of the same name. @throws UnknownWorldError */

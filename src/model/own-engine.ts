@@ -1,0 +1,82 @@
+/**
+ * Sessions on our own engine (`src/engine`): the whole graph in one call. The slots of the KV window stay in the engine's
+ * memory; a run writes only those that differ from the ones of the run before, which after a step is the newest.
+ */
+import { compile } from "../engine/compile";
+import { detectInstructionSet } from "../engine/detect";
+import { createMachine, type Numbers } from "../engine/machine";
+import type { InstructionSet } from "../engine/math";
+import { ShapeError, UnsafeGraphError, UnsupportedGraphError } from "../errors";
+import { checkTensors } from "./contract";
+import type { Engine } from "./engine";
+import type { Feed, GraphSession, TensorData } from "./graph-session";
+import type { GraphSpec } from "./manifest";
+import type { Bytes } from "./package";
+
+/** @param instructionSet absent: the best that is there. @throws UnsupportedGraphError without SIMD */
+export function ownEngine(instructionSet: InstructionSet = detectInstructionSet()): Engine {
+  const name = instructionSet === "simd" ? "SIMD" : "relaxed SIMD";
+  return {
+    backend: { name: "own", threads: 1, detail: `${name}, float32` },
+    createSession: (bytes, spec) => createOwnSession(bytes, spec, instructionSet),
+  };
+}
+
+/** @throws UnsupportedGraphError, UnsafeGraphError, ShapeError when the graph isn't what the manifest says */
+async function createOwnSession(bytes: Bytes, spec: GraphSpec, instructionSet: InstructionSet): Promise<GraphSession> {
+  const machine = await createMachine(compileNamed(bytes, spec, instructionSet));
+  const resident = new Map<string, (Float32Array | null | undefined)[]>(); // what lies in an input's rows, where known
+
+  /** Writes the rows that aren't there yet. */
+  function load(name: string, memory: Numbers, rows: readonly (Float32Array | null)[]): void {
+    const known = resident.get(name) ?? Array<undefined>(rows.length).fill(undefined);
+    const length = memory.length / rows.length;
+    rows.forEach((row, i) => {
+      if (row === known[i]) return;
+      if (row) memory.set(row, i * length);
+      else memory.fill(0, i * length, (i + 1) * length);
+      known[i] = row;
+    });
+    resident.set(name, known);
+  }
+
+  return {
+    async run(feeds) {
+      for (const name of Object.keys(spec.inputs)) {
+        const data: Feed | undefined = feeds[name];
+        const memory = machine.inputs.get(name) as Numbers;
+        if (!data) throw new ShapeError(`${spec.file}: expected a value for ${name}, got none.`);
+        if (isRows(data)) load(name, memory, data);
+        else {
+          memory.set(data);
+          resident.delete(name);
+        }
+      }
+      machine.run();
+      const results: Record<string, TensorData> = {};
+      for (const name of Object.keys(spec.outputs)) results[name] = (machine.outputs.get(name) as Numbers).slice();
+      return results;
+    },
+    close: async () => resident.clear(),
+  };
+}
+
+const isRows = (feed: Feed): feed is readonly (Float32Array | null)[] => Array.isArray(feed);
+
+/** Errors begin with the file's name; a graph that no rule foresaw is one that isn't covered. */
+function compileNamed(bytes: Bytes, spec: GraphSpec, instructionSet: InstructionSet) {
+  try {
+    const compiled = compile(bytes, instructionSet);
+    const table = (tensors: typeof compiled.graph.inputs): GraphSpec["inputs"] =>
+      Object.fromEntries(tensors.map(({ name, kind, shape }) => [name, { dtype: kind, shape: [...shape] }]));
+    checkTensors(`${spec.file}, inputs`, spec.inputs, table(compiled.graph.inputs));
+    checkTensors(`${spec.file}, outputs`, spec.outputs, table(compiled.graph.outputs));
+    return compiled;
+  } catch (error) {
+    if (error instanceof ShapeError) throw error;
+    const { message } = error as Error;
+    if (error instanceof UnsafeGraphError) throw new UnsafeGraphError(`${spec.file}: ${message}`);
+    if (error instanceof UnsupportedGraphError) throw new UnsupportedGraphError(`${spec.file}: ${message}`);
+    throw new UnsupportedGraphError(`${spec.file}: expected a graph that our own engine covers, got "${message}"`);
+  }
+}
