@@ -70,7 +70,7 @@ export class Lowering {
     for (const [name, constant] of graph.constants) this.define(name, constant);
 
     for (const node of graph.nodes) {
-      const operation = OPERATIONS[node.operator];
+      const operation = Object.hasOwn(OPERATIONS, node.operator) ? OPERATIONS[node.operator] : undefined;
       if (!operation) {
         const known = Object.keys(OPERATIONS).join(", ");
         throw new UnsupportedGraphError(`expected operators among ${known}, got ${JSON.stringify(node.operator)}`);

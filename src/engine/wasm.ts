@@ -3,8 +3,8 @@
  * locals, and one module of them. What the instructions are for: see `kernels/`. No toolchain and no binary file.
  */
 
-/** Bytes of an instruction and of what it takes from the stack. */
-export type Code = readonly number[];
+/** An instruction after what it takes from the stack, as bytes; nested, so that putting one together copies nothing. */
+export type Code = number | readonly Code[];
 export type ValueType = "i32" | "f32" | "v128";
 export interface Local {
   readonly index: number;
@@ -32,11 +32,15 @@ function signed(value: number): number[] {
   }
 }
 
-const join = (...parts: readonly Code[]): number[] => {
-  const out: number[] = [];
-  for (const part of parts) for (const byte of part) out.push(byte);
+const join = (...parts: readonly Code[]): Code => parts;
+
+/** Appends the bytes of `code` to `out`. */
+function flatten(code: Code, out: number[]): number[] {
+  if (typeof code === "number") out.push(code);
+  else for (let i = 0; i < code.length; i++) flatten(code[i] as Code, out);
   return out;
-};
+}
+
 const simd = (opcode: number): number[] => [0xfd, ...unsigned(opcode)];
 const plain =
   (opcode: number) =>
@@ -182,7 +186,7 @@ export class Func {
   }
 
   add(...statements: readonly Code[]): void {
-    for (const statement of statements) for (const byte of statement) this.code.push(byte);
+    for (const statement of statements) flatten(statement, this.code);
   }
 
   /** local += value */
@@ -242,8 +246,8 @@ export class Func {
   /** The function's body as the module's code section holds it. */
   body(): number[] {
     const locals = this.locals.flatMap((type) => [1, TYPES[type]]);
-    const body = join(unsigned(this.locals.length), locals, this.code, [0x0b]);
-    return join(unsigned(body.length), body);
+    const header = [...unsigned(this.locals.length), ...locals];
+    return flatten([unsigned(header.length + this.code.length + 1), header, this.code, 0x0b], []);
   }
 }
 
@@ -275,8 +279,8 @@ export class Module {
 
   bytes({ pages, shared }: Memory): Uint8Array<ArrayBuffer> {
     const section = (id: number, entries: readonly Code[]): Code => {
-      const contents = join(unsigned(entries.length), ...entries);
-      return join([id], unsigned(contents.length), contents);
+      const contents = flatten([unsigned(entries.length), entries], []);
+      return [id, unsigned(contents.length), contents];
     };
     const text = (value: string): Code => {
       const bytes = new TextEncoder().encode(value);
@@ -285,21 +289,19 @@ export class Module {
     const counts = [...new Set(this.parameters)];
     const types = counts.map((count) => [0x60, ...unsigned(count), ...Array<number>(count).fill(0x7f), 0]);
     const limits = [shared ? 3 : 1, ...unsigned(pages), ...unsigned(pages)];
-    return new Uint8Array(
-      join(
-        [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-        section(1, types),
-        section(2, [[...text("env"), ...text("memory"), 2, ...limits]]),
-        section(
-          3,
-          this.parameters.map((count) => unsigned(counts.indexOf(count))),
-        ),
-        section(
-          7,
-          this.exports.map(({ name, index }) => [...text(name), 0, ...unsigned(index)]),
-        ),
-        section(10, this.bodies),
+    const sections = [
+      section(1, types),
+      section(2, [[text("env"), text("memory"), 2, ...limits]]),
+      section(
+        3,
+        this.parameters.map((count) => unsigned(counts.indexOf(count))),
       ),
-    );
+      section(
+        7,
+        this.exports.map(({ name, index }) => [text(name), 0, unsigned(index)]),
+      ),
+      section(10, this.bodies),
+    ];
+    return new Uint8Array(flatten([[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0], sections], []));
   }
 }
