@@ -1,16 +1,18 @@
 /**
  * Matrix products, [batch, rows, k] × [batch, k, columns], and through their addressing also convolutions and attention.
  *
- * Tiling: R rows × V vectors of four columns stay in registers over all of k: R·V accumulators, V vectors of the right
- * matrix, one value of the left one in all lanes. x86-64 has 16 vector registers, of which V8 keeps one: 6 × 2 and 4 × 3
- * fill them (12 + 2 + 1, 12 + 3) at 0.67 and 0.58 loads a multiplication, where two loads a cycle feed two multiplications.
+ * Tiling: R rows × V vectors of four columns stay in registers over all of k. V8 places all loads of a loop's body before
+ * its arithmetic, so that R·V sums, R values of the left matrix and V vectors of the right one are alive at once (and a
+ * product, where it isn't fused with its sum). x86-64 has 15 registers to give: 4 × 2, 2 × 4 and, fused, 3 × 3 fill them.
+ * One step more, a larger tile or k unrolled by two, and sums are spilled to the stack: half the speed, measured. 8 or 9
+ * sums are just what two multiply-adds a cycle with a latency of four need.
  * A constant right matrix is packed in panels of 4·V columns that are read from front to back and stay in the first-level
  * cache while the rows pass; another one is read where it lies. Rows are found by stride or table, k by runs of even
  * stride; so a patch of pixels, a pixel shuffle or a ring of slots needs no copy.
  */
 import type { Buffer, Expression, Result, View } from "../expression";
 import { commonLoops, joinLoops, type Loop, offsetsOf, sizeOf, slice, sortLoops } from "../layout";
-import { multiplyAdd } from "../math";
+import { type InstructionSet, multiplyAdd } from "../math";
 import type { Address, Program, Table } from "../program";
 import { Func, get, i32, type Local, set, v128 } from "../wasm";
 import { Arguments } from "./addressing";
@@ -58,7 +60,7 @@ export function productOf(program: Program, factors: Factors): Result | null {
   const depth = sizeOf(first.layout[2] ?? []);
   const constant = factors.packed !== undefined || right[0]?.buffer.data instanceof Float32Array;
   const weights = right.length === 1 && constant ? (right[0] as View) : null;
-  const tile = tileFor(extent);
+  const tile = tileFor(extent, program.instructionSet);
   const loops = kLoops(left, right, weights !== null);
   const batches = left.map(({ layout }) => offsetsOf(layout[0] ?? []).map((offset) => 4 * offset));
   if (!loops || batches.some((offsets) => offsets.some((offset, i) => offset !== batches[0]?.[i]))) return null;
@@ -97,25 +99,23 @@ export interface Tile {
   readonly vectors: number;
 }
 
-/** Relative time of a multiplication by tile, measured with `npm run bench`. */
-const TILES: readonly (Tile & { readonly cost: number })[] = [
-  { rows: 6, vectors: 2, cost: 1 },
-  { rows: 4, vectors: 3, cost: 1 },
-  { rows: 4, vectors: 2, cost: 1.15 },
-  { rows: 2, vectors: 4, cost: 1.2 },
-  { rows: 1, vectors: 8, cost: 1.8 },
-  { rows: 1, vectors: 4, cost: 2 },
-  { rows: 4, vectors: 1, cost: 2 },
-];
+const REGISTERS = 15;
+const LATENCY = 4; // cycles of a multiply-add
+const PER_CYCLE = 2;
 
-/** The tile that wastes least on these sizes. */
-export function tileFor({ rows, columns }: Extent): Tile {
-  const cost = (tile: (typeof TILES)[number]) => {
-    const panels = Math.ceil(columns / (4 * tile.vectors));
-    const whole = Math.floor(rows / tile.rows) * tile.rows;
-    return panels * tile.vectors * tile.cost * (whole + 1.3 * (rows - whole));
-  };
-  return TILES.reduce((best, tile) => (cost(tile) < cost(best) ? tile : best));
+/** The tile that takes least time on these sizes. */
+export function tileFor({ rows, columns }: Extent, set: InstructionSet): Tile {
+  const step = (r: number, v: number) => (r ? Math.max(LATENCY, (r * v) / PER_CYCLE) : 0);
+  const spare = set === "simd" ? 1 : 0;
+  let best: Tile & { cycles: number } = { rows: 1, vectors: 1, cycles: Number.POSITIVE_INFINITY };
+  for (let r = Math.min(rows, REGISTERS); r >= 1; r--) {
+    for (let v = 1; r * v + r + v + spare <= REGISTERS; v++) {
+      const panel = Math.floor(rows / r) * step(r, v) + step(rows % r, v);
+      const cycles = Math.ceil(columns / (4 * v)) * panel;
+      if (cycles < best.cycles) best = { rows: r, vectors: v, cycles };
+    }
+  }
+  return best;
 }
 
 /** The loops over k of one piece; strides of left and right, elements. */
@@ -266,7 +266,6 @@ function emit(program: Program, { extent, tile, inner, rows, leftBatch, epilogue
   const func = new Func(args.parameters);
 
   const panels = Math.ceil(extent.columns / (4 * tile.vectors));
-  const unroll = [2, 1].find((count) => runs.every(({ length }) => length % count === 0)) as number;
   const index = (name: "i32" = "i32") => func.local(name);
   const [work, batch, panel, row, run] = [index(), index(), index(), index(), index()];
   const [right, rightEnd, panelStart, batchStart] = [index(), index(), index(), index()];
@@ -293,21 +292,17 @@ function emit(program: Program, { extent, tile, inner, rows, leftBatch, epilogue
       func.add(set(rightEnd, i32.add(get(right), runLength.at(func, get(run)))));
       func.repeat(
         () => {
-          for (let u = 0; u < unroll; u++) {
+          for (let v = 0; v < wide; v++) func.add(set(vectors[v] as Local, v128.load(get(right), 16 * v)));
+          for (let r = 0; r < count; r++) {
+            func.add(set(scalar, v128.load32Splat(get(lefts[r] as Local))));
             for (let v = 0; v < wide; v++) {
-              func.add(set(vectors[v] as Local, v128.load(get(right), u * rightStride + 16 * v)));
-            }
-            for (let r = 0; r < count; r++) {
-              func.add(set(scalar, v128.load32Splat(get(lefts[r] as Local), u * leftStride)));
-              for (let v = 0; v < wide; v++) {
-                const sum = sums[r * tile.vectors + v] as Local;
-                const more = multiplyAdd(program.instructionSet, get(scalar), get(vectors[v] as Local), get(sum));
-                func.add(set(sum, more));
-              }
+              const sum = sums[r * tile.vectors + v] as Local;
+              const more = multiplyAdd(program.instructionSet, get(scalar), get(vectors[v] as Local), get(sum));
+              func.add(set(sum, more));
             }
           }
-          for (let r = 0; r < count; r++) func.advance(lefts[r] as Local, i32.const(unroll * leftStride));
-          func.advance(right, i32.const(unroll * rightStride));
+          for (let r = 0; r < count; r++) func.advance(lefts[r] as Local, i32.const(leftStride));
+          func.advance(right, i32.const(rightStride));
         },
         () => i32.lt(get(right), get(rightEnd)),
       );

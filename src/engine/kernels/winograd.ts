@@ -103,7 +103,7 @@ export function winogradOf(program: Program, convolution: Convolution, m: 2 | 4)
       if (!epilogue) return false;
       const spread: View = { buffer: scratch(channels), layout: dense([side * side, tiles, channels]), offset: 0 };
       const gathered: View = { buffer: scratch(filters), layout: dense([side * side, tiles, filters]), offset: 0 };
-      const { vectors } = tileFor({ batch: side * side, rows: tiles, columns: filters });
+      const { vectors } = tileFor({ batch: side * side, rows: tiles, columns: filters }, program.instructionSet);
       const packed = transformWeights(convolution, TRANSFORMS[m].weights, epilogue.columns, 4 * vectors);
       const right: View = { buffer: packed, layout: dense([side * side, channels, filters]), offset: 0 };
       addInputTransform(program, convolution, spread, m);
