@@ -1,18 +1,18 @@
-/** The page of the yardstick: `window.measureGflops(threads)`. */
+/** The page of the yardstick: `window.measureGflops(engine, threads)`. */
 import { wrap } from "comlink";
 import type { MatmulApi } from "./matmul.worker";
 
 declare global {
   interface Window {
     /** In a worker of its own, GFLOP/s. */
-    measureGflops(threads: number): Promise<number>;
+    measureGflops(engine: "own" | "ort", threads: number): ReturnType<MatmulApi["measure"]>;
   }
 }
 
-window.measureGflops = async (threads) => {
+window.measureGflops = async (engine, threads) => {
   const worker = new Worker(new URL("./matmul.worker.ts", import.meta.url), { type: "module" });
   try {
-    return await wrap<MatmulApi>(worker).measure(threads);
+    return await wrap<MatmulApi>(worker).measure(engine, threads);
   } finally {
     worker.terminate();
   }

@@ -23,7 +23,7 @@ function current(): World {
 const handOver = (frame: Frame): Frame => transfer(frame, [frame.rgba.buffer]);
 
 const api: WorkerApi = {
-  async open({ url, engine, backend, threads }, onProgress) {
+  async open({ url, engine, precision, backend, threads }, onProgress) {
     const choice = engine ?? (backend ? "ort" : "auto");
     const loadOrt = async () => {
       const { loadWebRuntime } = await import("../src/model/web-runtime"); // most visits don't need it
@@ -35,7 +35,10 @@ const api: WorkerApi = {
     const { manifest, sha256, files } = contents;
     const total = [...files.values()].reduce((sum, { length }) => sum + length, 0);
     onProgress({ loaded: total, total, phase: "session" });
-    const chosen = await chooseEngine(choice, contents, { own: async () => ownEngine(), ort: () => ort ?? loadOrt() });
+    const chosen = await chooseEngine(choice, contents, {
+      own: async () => ownEngine(precision),
+      ort: () => ort ?? loadOrt(),
+    });
     const world = createWorld(await createNetworkModel(contents, chosen));
     opened = { world, files };
     return { manifest, backend: world.backend, packageSha256: sha256, files: [...files.keys()] };

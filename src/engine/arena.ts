@@ -44,7 +44,7 @@ export function planArena(steps: readonly Step[], kept: readonly Buffer[]): Aren
 
   const lives = new Map<Buffer, Life>();
   steps.forEach((step, at) => {
-    for (const buffer of [...step.reads, step.writes]) {
+    for (const buffer of [...step.reads, ...step.writes]) {
       const life = lives.get(buffer);
       if (life) life.to = at;
       else lives.set(buffer, { buffer, from: at, to: at });

@@ -9,7 +9,7 @@ import { joinNodes } from "./graph";
 import { Lowering } from "./lower";
 import type { InstructionSet } from "./math";
 import { type Graph, readOnnx } from "./onnx";
-import { type Address, Program, type Step, type Table } from "./program";
+import { type Address, type Precision, Program, type Step, type Table } from "./program";
 import { Func, get, i32, type Local, Module } from "./wasm";
 
 export interface Compiled {
@@ -23,14 +23,15 @@ export interface Compiled {
 }
 
 /** @throws UnsafeGraphError, UnsupportedGraphError */
-export function compile(bytes: Uint8Array, instructionSet: InstructionSet): Compiled {
+export function compile(bytes: Uint8Array, instructionSet: InstructionSet, precision: Precision = "float32"): Compiled {
   const graph = readOnnx(bytes);
-  const { steps, inputs, outputs } = new Lowering(new Program(instructionSet)).lower(joinNodes(graph));
+  const { steps, inputs, outputs } = new Lowering(new Program(instructionSet, precision)).lower(joinNodes(graph));
   const arena = planArena(steps, [...inputs.values(), ...outputs.values()]);
   return { graph, steps, arena, inputs, outputs, module: assemble(steps, arena) };
 }
 
-function assemble(steps: readonly Step[], arena: Arena): Uint8Array<ArrayBuffer> {
+/** Exports `run(first step, last step, thread, threads)`. */
+export function assemble(steps: readonly Step[], arena: Arena): Uint8Array<ArrayBuffer> {
   const module = new Module();
   const run = new Func(4);
   const [first, last, thread, threads] = run.params as [Local, Local, Local, Local];

@@ -400,6 +400,38 @@ describe("products", () => {
   });
 });
 
+test("in int8, products by weights are off by less than a hundredth, and the same on both instruction sets", async () => {
+  for (const [rows, depth, columns] of [
+    [4, 8, 4],
+    [9, 32, 20],
+    [16, 256, 384],
+    [16, 640, 30],
+  ] as const) {
+    const graph: FixtureGraph = {
+      nodes: [node("MatMul", "x w", "m"), node("Add", "m bias", "y")],
+      constants: { w: weights(1, depth, columns), bias: weights(2, columns) },
+      inputs: { x: float(1, rows, depth) },
+      outputs: { y: float(1, rows, columns) },
+    };
+    const results: Float32Array[] = [];
+    for (const [set, precision] of [
+      ["simd", "float32"],
+      ["simd", "int8"],
+      ["relaxed-simd", "int8"],
+    ] as const) {
+      const machine = await createMachine(compile(writeOnnx(graph), set, precision));
+      machine.inputs.get("x")?.set(feedOf(float(1, rows, depth), 1));
+      machine.run();
+      results.push((machine.outputs.get("y") as Float32Array).slice());
+    }
+    const [exact, rounded, relaxed] = results as [Float32Array, Float32Array, Float32Array];
+    const power = (of: (i: number) => number) => exact.reduce((sum, _, i) => sum + of(i) ** 2, 0);
+    const error = power((i) => (exact[i] as number) - (rounded[i] as number)) / power((i) => exact[i] as number);
+    expect(Math.sqrt(error)).toBeLessThan(0.01);
+    expect(relaxed).toEqual(rounded);
+  }
+});
+
 describe("convolutions", () => {
   const cases = [
     { name: "1 × 1", c: 8, n: 12, h: 5, w: 5, k: 1, pad: 0, step: 1, apart: 1 },

@@ -16,7 +16,7 @@ export interface Buffer {
   /** Of a padded buffer, what its borders are: those of the same shape may share memory. */
   readonly shape?: string;
   /** The contents of a constant. */
-  readonly data?: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
+  readonly data?: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint8Array<ArrayBuffer>;
 }
 
 export interface View {

@@ -15,7 +15,7 @@ export interface Address {
 /** A table of addresses, or of offsets from one: filled in when the arena is planned. */
 export type Table = readonly (Address | number)[];
 
-export type Phase = "product" | "transform" | "elementwise" | "softmax" | "mean" | "lookup";
+export type Phase = "product" | "quantise" | "transform" | "elementwise" | "softmax" | "mean" | "lookup";
 
 export interface Step {
   readonly phase: Phase;
@@ -25,16 +25,23 @@ export interface Step {
   readonly func: Func;
   readonly args: readonly (Address | Table)[];
   readonly reads: readonly Buffer[];
-  readonly writes: Buffer;
+  readonly writes: readonly Buffer[];
   /** Pieces of work that any thread may do. */
   readonly work: number;
-  /** Multiplications and additions of the products that the graph asks for. */
+  /** Multiplications and additions of products: those that the graph asks for, and those that are done. */
   readonly flops: number;
+  readonly executed: number;
 }
+
+export type Precision = "float32" | "int8";
 
 export class Program {
   readonly steps: Step[] = [];
-  constructor(readonly instructionSet: InstructionSet) {}
+  /** @param precision int8: of products by weights that aren't Winograd's; needs relaxed SIMD */
+  constructor(
+    readonly instructionSet: InstructionSet,
+    readonly precision: Precision = "float32",
+  ) {}
 }
 
 export const BYTES = { float32: 4, int32: 4, uint8: 1 } as const;

@@ -94,6 +94,7 @@ const floatBytes = (value: number): number[] => [...new Uint8Array(new Float32Ar
 
 export const v128 = {
   load: load(simd(0x00)),
+  load8x8: load(simd(0x01)), // eight signed bytes as eight int16
   load8Splat: load(simd(0x07)),
   load8Lane: loadLane(0x54),
   load32Splat: load(simd(0x09)),
@@ -125,6 +126,7 @@ export const f32x4 = {
   lt: vector(0x43),
   trunc: vector(0x69),
   nearest: vector(0x6a),
+  abs: vector(0xe0),
   neg: vector(0xe1),
   sqrt: vector(0xe3),
   add: vector(0xe4),

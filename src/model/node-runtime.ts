@@ -10,7 +10,7 @@ import { detectInstructionSet } from "../engine/detect";
 import { BackendError, UnknownWorldError } from "../errors";
 import { createWorld, type WorldOptions } from "./create-world";
 import { chooseEngine, type Engine, ortEngine } from "./engine";
-import type { EngineChoice } from "./engine-choice";
+import type { EngineChoice, Precision } from "./engine-choice";
 import { folderSource } from "./folder-source";
 import type { Runtime } from "./graph-session";
 import { createNetworkModel } from "./network-model";
@@ -50,15 +50,21 @@ export interface NodeEngine extends Engine {
   readonly version: string;
 }
 
+export interface EngineOptions {
+  /** Default: ort. "auto" measures. */
+  readonly engine?: EngineChoice | undefined;
+  /** Of our own engine; default: float32. */
+  readonly precision?: Precision | undefined;
+  /** Of onnxruntime; default: 2. */
+  readonly threads?: number | undefined;
+}
+
 /**
- * @param choice "auto" measures both
- * @param threads of onnxruntime
  * @throws BackendError when onnxruntime-node isn't installed; UnsupportedGraphError when our own engine doesn't cover it
  */
 export async function openNodeEngine(
   opened: WorldPackage,
-  choice: EngineChoice = "ort",
-  threads = DEFAULT_THREADS,
+  { engine: choice = "ort", precision = "float32", threads = DEFAULT_THREADS }: EngineOptions = {},
 ): Promise<NodeEngine> {
   let version = "";
   const ort = async () => {
@@ -66,14 +72,14 @@ export async function openNodeEngine(
     version = runtime.version;
     return ortEngine(runtime);
   };
-  const engine = await chooseEngine(choice, opened, { own: async () => ownEngine(await offerRelaxedSimd()), ort });
+  const engine = await chooseEngine(choice, opened, { own: async () => ownNodeEngine(precision), ort });
   return { ...engine, version: engine.backend.name === "own" ? (engine.backend.detail ?? "") : version };
 }
 
 /** Node 20 has relaxed SIMD behind a flag of its V8, which can still be set before the first module is compiled. */
-async function offerRelaxedSimd() {
+function ownNodeEngine(precision: Precision): Engine {
   if (detectInstructionSet() === "simd") v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
-  return detectInstructionSet();
+  return ownEngine(precision);
 }
 
 export interface OpenedNodeWorld {
@@ -88,10 +94,10 @@ export interface OpenedNodeWorld {
  */
 export async function openWorldNode(
   nameOrFolder: string,
-  options: WorldOptions & { readonly engine?: EngineChoice; readonly threads?: number } = {},
+  options: WorldOptions & EngineOptions = {},
 ): Promise<OpenedNodeWorld> {
   const opened = await openPackage(folderSource(findWorld(nameOrFolder)));
-  const engine = await openNodeEngine(opened, options.engine, options.threads);
+  const engine = await openNodeEngine(opened, options);
   const world = createWorld(await createNetworkModel(opened, engine), options);
   return { world, package: opened, engine };
 }

@@ -22,7 +22,7 @@ test.each(listWorlds())(
   async (name) => {
     const opened = await openPackage(folderSource(`${WORLDS_FOLDER}${name}`));
     const ort = await createNetworkModel(opened, ortEngine(runtime));
-    const own = await createNetworkModel(opened, await openNodeEngine(opened, "own"));
+    const own = await createNetworkModel(opened, await openNodeEngine(opened, { engine: "own" }));
     let state: Snapshot = await ort.begin({ seed: 5, start: 0 });
     for (let tick = 0; tick < TICKS; tick++) {
       const action: Action = Float32Array.from(opened.manifest.actions, ({ min, max }, i) =>
@@ -45,7 +45,7 @@ test("two sessions that take turns get what each alone gets: the window's slots 
   const action = Float32Array.of(0.5, 1);
   const { world } = await openWorldNode(tiny, { engine: "own" });
   const opened = await openPackage(folderSource(tiny));
-  const model = await createNetworkModel(opened, await openNodeEngine(opened, "own"));
+  const model = await createNetworkModel(opened, await openNodeEngine(opened, { engine: "own" }));
   let [a, b] = [await model.begin({ seed: 1, start: 0 }), await model.begin({ seed: 2, start: 1 })];
   await world.reset({ seed: 1 });
   for (let tick = 0; tick < 8; tick++) {
@@ -58,7 +58,7 @@ test("two sessions that take turns get what each alone gets: the window's slots 
 
 test("auto: our own where it holds the frame rate, else the faster; onnxruntime, with the reason, where it isn't covered", async () => {
   const opened = await openPackage(folderSource(tiny));
-  const own = await openNodeEngine(opened, "own");
+  const own = await openNodeEngine(opened, { engine: "own" });
   const never = async (): Promise<Engine> => {
     throw new Error("onnxruntime was loaded");
   };

@@ -9,22 +9,29 @@ import type { InstructionSet } from "../engine/math";
 import { ShapeError, UnsafeGraphError, UnsupportedGraphError } from "../errors";
 import { checkTensors } from "./contract";
 import type { Engine } from "./engine";
+import type { Precision } from "./engine-choice";
 import type { Feed, GraphSession, TensorData } from "./graph-session";
 import type { GraphSpec } from "./manifest";
 import type { Bytes } from "./package";
 
-/** @param instructionSet absent: the best that is there. @throws UnsupportedGraphError without SIMD */
-export function ownEngine(instructionSet: InstructionSet = detectInstructionSet()): Engine {
+/** @throws UnsupportedGraphError without SIMD */
+export function ownEngine(precision: Precision = "float32"): Engine {
+  const instructionSet = detectInstructionSet();
   const name = instructionSet === "simd" ? "SIMD" : "relaxed SIMD";
   return {
-    backend: { name: "own", threads: 1, detail: `${name}, float32` },
-    createSession: (bytes, spec) => createOwnSession(bytes, spec, instructionSet),
+    backend: { name: "own", threads: 1, detail: `${name}, ${precision}` },
+    createSession: (bytes, spec) => createOwnSession(bytes, spec, { instructionSet, precision }),
   };
 }
 
+interface Arithmetic {
+  readonly instructionSet: InstructionSet;
+  readonly precision: Precision;
+}
+
 /** @throws UnsupportedGraphError, UnsafeGraphError, ShapeError when the graph isn't what the manifest says */
-async function createOwnSession(bytes: Bytes, spec: GraphSpec, instructionSet: InstructionSet): Promise<GraphSession> {
-  const machine = await createMachine(compileNamed(bytes, spec, instructionSet));
+async function createOwnSession(bytes: Bytes, spec: GraphSpec, arithmetic: Arithmetic): Promise<GraphSession> {
+  const machine = await createMachine(compileNamed(bytes, spec, arithmetic));
   const resident = new Map<string, (Float32Array | null | undefined)[]>(); // what lies in an input's rows, where known
 
   /** Writes the rows that aren't there yet. */
@@ -64,9 +71,9 @@ async function createOwnSession(bytes: Bytes, spec: GraphSpec, instructionSet: I
 const isRows = (feed: Feed): feed is readonly (Float32Array | null)[] => Array.isArray(feed);
 
 /** Errors begin with the file's name; a graph that no rule foresaw is one that isn't covered. */
-function compileNamed(bytes: Bytes, spec: GraphSpec, instructionSet: InstructionSet) {
+function compileNamed(bytes: Bytes, spec: GraphSpec, { instructionSet, precision }: Arithmetic) {
   try {
-    const compiled = compile(bytes, instructionSet);
+    const compiled = compile(bytes, instructionSet, precision);
     const table = (tensors: typeof compiled.graph.inputs): GraphSpec["inputs"] =>
       Object.fromEntries(tensors.map(({ name, kind, shape }) => [name, { dtype: kind, shape: [...shape] }]));
     checkTensors(`${spec.file}, inputs`, spec.inputs, table(compiled.graph.inputs));

@@ -1,10 +1,11 @@
-/** What the address asks for: `?engine=own|ort|auto&backend=wasm|webgpu&threads=n` and `#world=…&seed=…&start=…&replay=…`. */
+/** What the address asks for: `?engine=own|ort|auto&precision=float32|int8&backend=wasm|webgpu&threads=n` and `#world=…&seed=…&start=…&replay=…`. */
 import { BackendError, UnknownWorldError } from "../errors";
-import { type EngineChoice, isEngineChoice } from "../model/engine-choice";
+import { type EngineChoice, isEngineChoice, isPrecision, type Precision } from "../model/engine-choice";
 import { formatHash, parseHash, type Shared } from "../record/share-link";
 
 export interface Address extends Shared {
   readonly engine?: EngineChoice;
+  readonly precision?: Precision;
   readonly backend?: "wasm" | "webgpu";
   readonly threads?: number;
 }
@@ -15,6 +16,10 @@ export function readAddress(location: Pick<Location, "search" | "hash">): Addres
   const engine = query.get("engine");
   if (engine !== null && !isEngineChoice(engine)) {
     throw new BackendError(`Address, engine: expected own, ort or auto, got "${engine}". Correct the address.`);
+  }
+  const precision = query.get("precision");
+  if (precision !== null && !isPrecision(precision)) {
+    throw new BackendError(`Address, precision: expected float32 or int8, got "${precision}". Correct the address.`);
   }
   const backend = query.get("backend");
   if (backend !== null && backend !== "wasm" && backend !== "webgpu") {
@@ -27,6 +32,7 @@ export function readAddress(location: Pick<Location, "search" | "hash">): Addres
   return {
     ...parseHash(location.hash),
     ...(engine ? { engine } : {}),
+    ...(precision ? { precision } : {}),
     ...(backend ? { backend } : {}),
     ...(threads ? { threads: Number(threads) } : {}),
   };

@@ -2,10 +2,9 @@
 import { basename } from "node:path";
 import { UnknownWorldError } from "../errors";
 import { contractOf } from "../model/contract";
-import type { EngineChoice } from "../model/engine-choice";
 import { folderSource } from "../model/folder-source";
 import { createNetworkModel } from "../model/network-model";
-import { findWorld, openNodeEngine } from "../model/node-runtime";
+import { type EngineOptions, findWorld, openNodeEngine } from "../model/node-runtime";
 import { openPackage } from "../model/package";
 import { takeTurns } from "../model/turns";
 import type { Action, Snapshot } from "../model/world";
@@ -23,11 +22,7 @@ export interface Offer extends WorldModel {
   readonly judge: ((before: Snapshot, action: Action, after: Snapshot) => Promise<Judgement>) | null;
 }
 
-export interface OfferSettings {
-  /** Default: onnxruntime. */
-  readonly engine?: EngineChoice | undefined;
-  readonly threads: number;
-}
+export type OfferSettings = Pick<EngineOptions, "engine" | "threads">;
 
 /**
  * Opens worlds by name or folder; a client asks for one by the folder's name.
@@ -46,9 +41,9 @@ export async function openOffers(
   return offers;
 }
 
-async function openOffer(folder: string, { engine: choice, threads }: OfferSettings): Promise<Offer> {
+async function openOffer(folder: string, settings: OfferSettings): Promise<Offer> {
   const opened = await openPackage(folderSource(folder));
-  const engine = await openNodeEngine(opened, choice, threads);
+  const engine = await openNodeEngine(opened, settings);
   const model = await createNetworkModel(opened, engine);
   const { reward } = opened.manifest;
   const file = reward && opened.files.get(reward.file);

@@ -66,9 +66,10 @@ export function addElementwise(program: Program, expression: Expression, target:
     func,
     args: operands.map(addressOf),
     reads: loads.map(({ buffer }) => buffer),
-    writes: target.buffer,
+    writes: [target.buffer],
     work: outer.size,
     flops: 0,
+    executed: 0,
   });
   return true;
 }

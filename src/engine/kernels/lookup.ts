@@ -34,8 +34,9 @@ export function addLookup(
     func,
     args: [table, index, target].map(addressOf),
     reads: [table.buffer, index.buffer],
-    writes: target.buffer,
+    writes: [target.buffer],
     work: count,
     flops: 0,
+    executed: 0,
   });
 }

@@ -133,9 +133,10 @@ function emit(program: Program, parts: Parts): void {
     func,
     args: operands.map(addressOf),
     reads: operands.slice(1).map(({ buffer }) => buffer),
-    writes: target.buffer,
+    writes: [target.buffer],
     work: (outerLoops[0] as Loop).size,
     flops: 0,
+    executed: 0,
   });
 }
 

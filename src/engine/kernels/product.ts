@@ -14,9 +14,10 @@ import type { Buffer, Expression, Result, View } from "../expression";
 import { commonLoops, joinLoops, type Loop, offsetsOf, sizeOf, slice, sortLoops } from "../layout";
 import { type InstructionSet, multiplyAdd } from "../math";
 import type { Address, Program, Table } from "../program";
-import { Func, get, i32, type Local, set, v128 } from "../wasm";
+import { Func, get, i32, i32x4, type Local, set, v128 } from "../wasm";
 import { Arguments } from "./addressing";
 import { type Epilogue, EpilogueCode, type Extent, offsetsOver, planEpilogue } from "./epilogue";
+import { addQuantise, isQuantisable, PAIR, type QuantisedRows, quantiseWeights, scaled } from "./int8";
 
 export interface Factors {
   /** float32 [batch, rows, k]; several: rows below each other, in different buffers perhaps. */
@@ -73,22 +74,54 @@ export function productOf(program: Program, factors: Factors): Result | null {
       const epilogue = planEpilogue(expression, target, extent, weights !== null);
       if (!epilogue) return false;
       const [first] = loops as [KLoops];
+      const rowAddresses = left.flatMap(({ buffer, layout, offset }) =>
+        offsetsOf(layout[1] ?? []).map((row) => ({ buffer, offset: 4 * (offset + row) })),
+      );
+      const quantised = weights && !factors.packed && canQuantise(program, first, extent);
+      if (quantised) {
+        const executed = 2 * extent.rows * extent.columns * depth;
+        addInt8(program, {
+          weights,
+          loops: first,
+          extent,
+          rows: rowAddresses,
+          depth,
+          epilogue,
+          target,
+          label: factors.label,
+          executed,
+        });
+        return true;
+      }
       const inner = factors.packed
         ? innerPacked(factors.packed, first, extent, tile, extent.batch)
         : weights
           ? packWeights(weights, first, epilogue.columns, extent, tile)
           : innerInPlace(right, loops, tile, extent);
-      const rows = left.flatMap(({ buffer, layout, offset }) =>
-        offsetsOf(layout[1] ?? []).map((row) => ({ buffer, offset: 4 * (offset + row) })),
-      );
-      const flops = factors.flops ?? 2 * extent.batch * extent.rows * extent.columns * depth;
-      const step = emit(program, { extent, tile, inner, rows, leftBatch: batches[0] as number[], epilogue });
+      const executed = 2 * extent.batch * extent.rows * extent.columns * depth;
+      const flops = factors.flops ?? executed;
+      const step = emit(program, {
+        extent,
+        tile,
+        inner,
+        rows: rowAddresses,
+        leftBatch: batches[0] as number[],
+        epilogue,
+      });
       const reads = [
         ...left.map(({ buffer }) => buffer),
         ...inner.rightBuffers,
         ...epilogue.loads.map((l) => l.buffer),
       ];
-      program.steps.push({ phase: "product", label: factors.label, ...step, reads, writes: target.buffer, flops });
+      program.steps.push({
+        phase: "product",
+        label: factors.label,
+        ...step,
+        reads,
+        writes: [target.buffer],
+        flops,
+        executed,
+      });
       return true;
     },
   };
@@ -176,6 +209,55 @@ interface PackedLoop extends Loop {
 const rightsOf = (loop: Loop): readonly number[] =>
   (loop as Partial<PackedLoop>).rights ?? Array.from({ length: loop.size }, (_, i) => i * (loop.strides[1] as number));
 
+/** Products by weights whose left rows lie without gaps and are many; single rows, such as a condition's, stay exact. */
+const canQuantise = (program: Program, { outer, inner }: KLoops, extent: Extent): boolean =>
+  program.precision === "int8" &&
+  extent.batch === 1 &&
+  extent.rows >= 4 &&
+  outer.length === 0 &&
+  inner.strides[0] === 1 &&
+  isQuantisable(inner.size);
+
+interface Int8Product {
+  readonly weights: View;
+  readonly loops: KLoops;
+  readonly extent: Extent;
+  readonly rows: readonly Address[];
+  readonly depth: number;
+  readonly epilogue: Epilogue;
+  readonly target: View;
+  readonly label: string;
+  readonly executed: number;
+}
+
+/** Adds the steps of a product in whole numbers. */
+function addInt8(program: Program, product: Int8Product): void {
+  const { weights, loops, extent, rows, depth, epilogue, target, label, executed } = product;
+  const tile = tileFor(extent, "simd");
+  const wide = 4 * tile.vectors;
+  const source = weights.buffer.data as Float32Array;
+  const ks = rightsOf(loops.inner);
+  const columnOffsets = offsetsOf(weights.layout[2] ?? []);
+  const columns = epilogue.columns.map((column) => weights.offset + (columnOffsets[column] as number));
+  const at = (k: number, column: number) => source[(ks[k] as number) + (columns[column] as number)] as number;
+  const packed = quantiseWeights(at, { depth, columns: columns.length, wide });
+  const quantised = addQuantise(program, rows, depth);
+  const inner: Inner = {
+    runs: [{ left: 0, right: { buffer: packed.values, offset: 0 }, length: depth / PAIR }],
+    leftStride: 2 * PAIR,
+    rightStride: PAIR * wide,
+    panelStride: wide * depth,
+    rightBatch: [0],
+    rightBuffers: [packed.values],
+  };
+  const left = rows.map((_, row) => ({ buffer: quantised.values, offset: 2 * row * depth }));
+  const int8 = { ...quantised, columnScales: packed.scales };
+  const step = emit(program, { extent, tile, inner, rows: left, leftBatch: [0], epilogue, int8 });
+  const { values, scales } = quantised;
+  const reads = [values, scales, packed.values, packed.scales, ...epilogue.loads.map(({ buffer }) => buffer)];
+  program.steps.push({ phase: "product", label, ...step, reads, writes: [target.buffer], flops: executed, executed });
+}
+
 /** Packs weights: [batch, panel, k in the order of the left factor, 4 · vectors]; zeros beyond the last column. */
 function packWeights(weights: View, loops: KLoops, order: readonly number[], extent: Extent, tile: Tile): Inner {
   const source = weights.buffer.data as Float32Array;
@@ -251,9 +333,11 @@ interface Kernel {
   readonly rows: Table;
   readonly leftBatch: readonly number[];
   readonly epilogue: Epilogue;
+  /** Where rows are quantised. */
+  readonly int8?: QuantisedRows & { readonly columnScales: Buffer };
 }
 
-function emit(program: Program, { extent, tile, inner, rows, leftBatch, epilogue }: Kernel) {
+function emit(program: Program, { extent, tile, inner, rows, leftBatch, epilogue, int8 }: Kernel) {
   const { runs, leftStride, rightStride, panelStride } = inner;
   const args = new Arguments();
   const rowAddress = args.addressing(rows);
@@ -263,6 +347,11 @@ function emit(program: Program, { extent, tile, inner, rows, leftBatch, epilogue
   const runRight = args.addressing(runs.map(({ right }) => right));
   const runLength = args.addressing(runs.map(({ length }) => length * rightStride));
   const after = new EpilogueCode(program, epilogue, args);
+  const whole = (buffer: Buffer) => args.add({ buffer, offset: 0 });
+  const bytes = int8 && {
+    rows: whole(int8.scales),
+    columns: whole(int8.columnScales),
+  };
   const func = new Func(args.parameters);
 
   const panels = Math.ceil(extent.columns / (4 * tile.vectors));
@@ -292,13 +381,23 @@ function emit(program: Program, { extent, tile, inner, rows, leftBatch, epilogue
       func.add(set(rightEnd, i32.add(get(right), runLength.at(func, get(run)))));
       func.repeat(
         () => {
-          for (let v = 0; v < wide; v++) func.add(set(vectors[v] as Local, v128.load(get(right), 16 * v)));
+          for (let v = 0; v < wide; v++) {
+            const four = bytes ? v128.load8x8(get(right), 8 * v) : v128.load(get(right), 16 * v);
+            func.add(set(vectors[v] as Local, four));
+          }
           for (let r = 0; r < count; r++) {
             func.add(set(scalar, v128.load32Splat(get(lefts[r] as Local))));
             for (let v = 0; v < wide; v++) {
               const sum = sums[r * tile.vectors + v] as Local;
-              const more = multiplyAdd(program.instructionSet, get(scalar), get(vectors[v] as Local), get(sum));
-              func.add(set(sum, more));
+              const factor = get(vectors[v] as Local);
+              func.add(
+                set(
+                  sum,
+                  bytes
+                    ? i32x4.add(i32x4.dotI16(get(scalar), factor), get(sum))
+                    : multiplyAdd(program.instructionSet, get(scalar), factor, get(sum)),
+                ),
+              );
             }
           }
           for (let r = 0; r < count; r++) func.advance(lefts[r] as Local, i32.const(leftStride));
@@ -315,19 +414,24 @@ function emit(program: Program, { extent, tile, inner, rows, leftBatch, epilogue
       const addresses = after.row(func, get(batch), i32.add(get(row), i32.const(r)));
       for (let v = 0; v < wide; v++) {
         const sum = sums[r * tile.vectors + v] as Local;
+        if (bytes) {
+          const ofRow = i32.add(get(func.param(bytes.rows)), i32.mul(get(row), i32.const(4)));
+          const ofColumns = i32.add(get(func.param(bytes.columns)), i32.mul(get(group), i32.const(16)));
+          func.add(set(sum, scaled(sum, v128.load32Splat(ofRow, 4 * r), v128.load(ofColumns, 16 * v))));
+        }
         after.store(func, addresses, i32.add(get(group), i32.const(v)), sum, Math.min(4, columns - 4 * v));
       }
     }
   }
 
   function panelCode(columns: number): void {
-    const whole = extent.rows - (extent.rows % tile.rows);
-    if (whole) {
-      func.range(row, i32.const(0), i32.const(whole), tile.rows, () => tileCode(tile.rows, columns));
+    const even = extent.rows - (extent.rows % tile.rows);
+    if (even) {
+      func.range(row, i32.const(0), i32.const(even), tile.rows, () => tileCode(tile.rows, columns));
     }
-    if (whole < extent.rows) {
-      func.add(set(row, i32.const(whole)));
-      tileCode(extent.rows - whole, columns);
+    if (even < extent.rows) {
+      func.add(set(row, i32.const(even)));
+      tileCode(extent.rows - even, columns);
     }
   }
 

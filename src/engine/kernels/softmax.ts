@@ -62,8 +62,9 @@ export function addSoftmax(program: Program, input: View, target: View, rows: nu
     func,
     args: [addressOf(input), addressOf(target)],
     reads: [input.buffer],
-    writes: target.buffer,
+    writes: [target.buffer],
     work: rows,
     flops: 0,
+    executed: 0,
   });
 }

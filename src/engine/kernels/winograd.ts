@@ -128,9 +128,10 @@ export function winogradOf(program: Program, convolution: Convolution, m: 2 | 4)
         func,
         args: args.list,
         reads: [gathered.buffer, ...epilogue.loads.map(({ buffer }) => buffer)],
-        writes: target.buffer,
+        writes: [target.buffer],
         work: height / m,
         flops: 0,
+        executed: 0,
       });
       return true;
     },
@@ -247,9 +248,10 @@ function addInputTransform(
     func,
     args: [addressOf(input), addressOf(to)],
     reads: [input.buffer],
-    writes: to.buffer,
+    writes: [to.buffer],
     work: tilesDown,
     flops: 0,
+    executed: 0,
   });
 }
 
