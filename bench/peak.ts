@@ -3,7 +3,6 @@
  * second-level cache, nothing around it.
  */
 import { planArena } from "../src/engine/arena";
-import { assemble } from "../src/engine/compile";
 import type { Buffer } from "../src/engine/expression";
 import { pending } from "../src/engine/kernels/mean";
 import { productOf } from "../src/engine/kernels/product";
@@ -31,10 +30,14 @@ export async function measurePeak(set: InstructionSet): Promise<number> {
   product?.finish(pending(product), { buffer: out, layout: dense([1, ROWS, COLUMNS]), offset: 0 });
   const { steps } = program;
   const arena = planArena(steps, [left, out]);
-  const graph = { nodes: [], constants: new Map(), inputs: [], outputs: [] };
   const none = new Map<string, Buffer>();
-  const module = assemble(steps, arena);
-  const machine = await createMachine({ graph, steps, arena, inputs: none, outputs: none, module });
+  const machine = await createMachine({
+    graph: { inputs: [], outputs: [] },
+    steps,
+    arena,
+    inputs: none,
+    outputs: none,
+  });
   const times: number[] = [];
   for (let run = 0; run < WARM_UP + RUNS; run++) {
     const begin = performance.now();

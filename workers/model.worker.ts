@@ -10,6 +10,8 @@ import { httpSource } from "../src/model/http-source";
 import { createNetworkModel } from "../src/model/network-model";
 import { ownEngine } from "../src/model/own-engine";
 import { openPackage, type WorldPackage } from "../src/model/package";
+import { checkThreads } from "../src/model/thread-count";
+import { webHelper } from "../src/model/web-helper";
 import type { Progress, WorkerApi } from "../src/model/worker-api";
 import type { Frame, World } from "../src/model/world";
 
@@ -36,7 +38,7 @@ const api: WorkerApi = {
     const total = [...files.values()].reduce((sum, { length }) => sum + length, 0);
     onProgress({ loaded: total, total, phase: "session" });
     const chosen = await chooseEngine(choice, contents, {
-      own: async () => ownEngine(precision),
+      own: async () => ownEngine({ precision, threads: checkThreads(threads) ?? 1, startHelper: webHelper }),
       ort: () => ort ?? loadOrt(),
     });
     const world = createWorld(await createNetworkModel(contents, chosen));

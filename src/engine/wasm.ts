@@ -71,6 +71,8 @@ export const tee = (local: Local, value: Code): Code => join(value, [0x22], unsi
 export const i32 = {
   const: (value: number): Code => [0x41, ...signed(value)],
   eqz: plain(0x45),
+  eq: plain(0x46),
+  ne: plain(0x47),
   lt: plain(0x48),
   add: plain(0x6a),
   sub: plain(0x6b),

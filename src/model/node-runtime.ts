@@ -6,7 +6,9 @@ import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import v8 from "node:v8";
+import { Worker } from "node:worker_threads";
 import { detectInstructionSet } from "../engine/detect";
+import { HELPER_SCRIPT, type Helper } from "../engine/threads";
 import { BackendError, UnknownWorldError } from "../errors";
 import { createWorld, type WorldOptions } from "./create-world";
 import { chooseEngine, type Engine, ortEngine } from "./engine";
@@ -14,7 +16,7 @@ import type { EngineChoice, Precision } from "./engine-choice";
 import { folderSource } from "./folder-source";
 import type { Runtime } from "./graph-session";
 import { createNetworkModel } from "./network-model";
-import { ownEngine } from "./own-engine";
+import { type OwnOptions, ownEngine } from "./own-engine";
 import { openPackage, type WorldPackage } from "./package";
 import type { World } from "./world";
 
@@ -55,7 +57,7 @@ export interface EngineOptions {
   readonly engine?: EngineChoice | undefined;
   /** Of our own engine; default: float32. */
   readonly precision?: Precision | undefined;
-  /** Of onnxruntime; default: 2. */
+  /** Default: 2 of onnxruntime, 1 of our own engine. */
   readonly threads?: number | undefined;
 }
 
@@ -64,22 +66,39 @@ export interface EngineOptions {
  */
 export async function openNodeEngine(
   opened: WorldPackage,
-  { engine: choice = "ort", precision = "float32", threads = DEFAULT_THREADS }: EngineOptions = {},
+  { engine: choice = "ort", precision, threads }: EngineOptions = {},
 ): Promise<NodeEngine> {
   let version = "";
   const ort = async () => {
-    const runtime = await loadNodeRuntime(threads);
+    const runtime = await loadNodeRuntime(threads ?? DEFAULT_THREADS);
     version = runtime.version;
     return ortEngine(runtime);
   };
-  const engine = await chooseEngine(choice, opened, { own: async () => ownNodeEngine(precision), ort });
+  const engine = await chooseEngine(choice, opened, { own: async () => ownNodeEngine({ precision, threads }), ort });
   return { ...engine, version: engine.backend.name === "own" ? (engine.backend.detail ?? "") : version };
 }
 
 /** Node 20 has relaxed SIMD behind a flag of its V8, which can still be set before the first module is compiled. */
-function ownNodeEngine(precision: Precision): Engine {
+function ownNodeEngine(options: OwnOptions): Engine {
   if (detectInstructionSet() === "simd") v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
-  return ownEngine(precision);
+  return ownEngine({ ...options, startHelper: nodeHelper });
+}
+
+/** A thread of Node that doesn't keep the process alive. */
+function nodeHelper(): Helper {
+  const worker = new Worker(HELPER_SCRIPT, { eval: true, execArgv: [] });
+  return {
+    start: (message) =>
+      new Promise((resolve, reject) => {
+        worker.once("error", reject);
+        worker.once("message", () => {
+          worker.unref();
+          resolve();
+        });
+        worker.postMessage(message);
+      }),
+    end: () => void worker.terminate(),
+  };
 }
 
 export interface OpenedNodeWorld {

@@ -2,10 +2,11 @@
  * Sessions on our own engine (`src/engine`): the whole graph in one call. The slots of the KV window stay in the engine's
  * memory; a run writes only those that differ from the ones of the run before, which after a step is the newest.
  */
-import { compile } from "../engine/compile";
+import { type Compiled, compile } from "../engine/compile";
 import { detectInstructionSet } from "../engine/detect";
 import { createMachine, type Numbers } from "../engine/machine";
 import type { InstructionSet } from "../engine/math";
+import type { Helper } from "../engine/threads";
 import { ShapeError, UnsafeGraphError, UnsupportedGraphError } from "../errors";
 import { checkTensors } from "./contract";
 import type { Engine } from "./engine";
@@ -14,13 +15,27 @@ import type { Feed, GraphSession, TensorData } from "./graph-session";
 import type { GraphSpec } from "./manifest";
 import type { Bytes } from "./package";
 
+export interface OwnOptions {
+  /** Default: float32. */
+  readonly precision?: Precision | undefined;
+  /** Default: 1. More need shared memory, and a way to start a helper. */
+  readonly threads?: number | undefined;
+  readonly startHelper?: () => Helper;
+}
+
 /** @throws UnsupportedGraphError without SIMD */
-export function ownEngine(precision: Precision = "float32"): Engine {
+export function ownEngine({ precision = "float32", threads = 1, startHelper }: OwnOptions = {}): Engine {
   const instructionSet = detectInstructionSet();
   const name = instructionSet === "simd" ? "SIMD" : "relaxed SIMD";
+  let waiting = threads - 1; // the first session, the tick's, has all threads; the others' graphs run once in a while
   return {
-    backend: { name: "own", threads: 1, detail: `${name}, ${precision}` },
-    createSession: (bytes, spec) => createOwnSession(bytes, spec, { instructionSet, precision }),
+    backend: { name: "own", threads, detail: `${name}, ${precision}` },
+    async createSession(bytes, spec) {
+      const compiled = compileNamed(bytes, spec, { instructionSet, precision });
+      const helpers = startHelper ? Array.from({ length: waiting }, startHelper) : [];
+      waiting = 0;
+      return createOwnSession(compiled, spec, helpers);
+    },
   };
 }
 
@@ -29,9 +44,12 @@ interface Arithmetic {
   readonly precision: Precision;
 }
 
-/** @throws UnsupportedGraphError, UnsafeGraphError, ShapeError when the graph isn't what the manifest says */
-async function createOwnSession(bytes: Bytes, spec: GraphSpec, arithmetic: Arithmetic): Promise<GraphSession> {
-  const machine = await createMachine(compileNamed(bytes, spec, arithmetic));
+async function createOwnSession(
+  compiled: Compiled,
+  spec: GraphSpec,
+  helpers: readonly Helper[],
+): Promise<GraphSession> {
+  const machine = await createMachine(compiled, helpers);
   const resident = new Map<string, (Float32Array | null | undefined)[]>(); // what lies in an input's rows, where known
 
   /** Writes the rows that aren't there yet. */
@@ -64,13 +82,16 @@ async function createOwnSession(bytes: Bytes, spec: GraphSpec, arithmetic: Arith
       for (const name of Object.keys(spec.outputs)) results[name] = (machine.outputs.get(name) as Numbers).slice();
       return results;
     },
-    close: async () => resident.clear(),
+    async close() {
+      resident.clear();
+      machine.close();
+    },
   };
 }
 
 const isRows = (feed: Feed): feed is readonly (Float32Array | null)[] => Array.isArray(feed);
 
-/** Errors begin with the file's name; a graph that no rule foresaw is one that isn't covered. */
+/** Errors begin with the file's name, a ShapeError says what the manifest expects; a graph that no rule foresaw is one that isn't covered. */
 function compileNamed(bytes: Bytes, spec: GraphSpec, { instructionSet, precision }: Arithmetic) {
   try {
     const compiled = compile(bytes, instructionSet, precision);
