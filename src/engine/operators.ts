@@ -1,46 +1,17 @@
-/**
- * What each ONNX operator means: views where it only moves elements, expressions where it works element by element, kernels
- * for the rest. These are the operators that `training/package/export.py` writes; another one is a named error.
- */
-import { UnsupportedGraphError } from "../errors";
+import { axisOf, integer, integers, text, unsupported } from "./attributes";
+import { convolution } from "./convolution";
 import { type Buffer, type Expression, load, type View } from "./expression";
 import { addLookup } from "./kernels/lookup";
 import { meanOf, pending } from "./kernels/mean";
-import { productOf } from "./kernels/product";
 import { addSoftmax } from "./kernels/softmax";
-import { winogradOf, winogradTile } from "./kernels/winograd";
-import { dense, type Layout, product, reshape } from "./layout";
-import { expressed, type Lowering, type Value } from "./lower";
+import { dense, product } from "./layout";
+import type { Lowering } from "./lower";
 import type { Operator } from "./math";
+import { matmul } from "./matmul";
 import type { Node } from "./onnx";
+import { expressed, type Value } from "./value";
 
 type Operation = (at: Lowering, node: Node) => Value[];
-
-const unsupported = (node: Node, what: string) => new UnsupportedGraphError(`${node.operator}: expected ${what}`);
-
-function integer(node: Node, name: string, fallback: number): number {
-  const value = node.attributes.get(name) ?? fallback;
-  if (typeof value !== "number") throw unsupported(node, `a number for ${name}`);
-  return value;
-}
-function integers(node: Node, name: string, fallback: readonly number[]): readonly number[] {
-  const value = node.attributes.get(name) ?? fallback;
-  if (!Array.isArray(value)) throw unsupported(node, `a list for ${name}`);
-  return value;
-}
-function text(node: Node, name: string, fallback: string): string {
-  const value = node.attributes.get(name) ?? fallback;
-  if (typeof value !== "string") throw unsupported(node, `text for ${name}`);
-  return value;
-}
-
-/** An axis counted from the front. */
-function axisOf(node: Node, axis: number, rank: number): number {
-  const found = axis < 0 ? axis + rank : axis;
-  if (!Number.isInteger(found) || found < 0 || found >= rank)
-    throw unsupported(node, `an axis below ${rank}, got ${axis}`);
-  return found;
-}
 
 const elementwise =
   (operator: Operator, inputs: number): Operation =>
@@ -279,158 +250,4 @@ function lookup(at: Lowering, table: Value, index: Value, shape: readonly number
   const target: View = { buffer, layout: dense(shape), offset: 0 };
   addLookup(at.program, at.dense(table), at.dense(index), target, { rows, width, count: product(index.shape) });
   return expressed(shape, load(target));
-}
-
-/** [..., rows, k] × [..., k, columns]; leading axes are broadcast. */
-function matmul(at: Lowering, left: Value, right: Value, label: string): Value {
-  const [a, b] = [left.shape, right.shape];
-  const [rows, depth, columns] = [a.at(-2) ?? 1, a.at(-1) as number, b.at(-1) as number];
-  if (a.length < 1 || b.length < 2 || b.at(-2) !== depth) {
-    throw new UnsupportedGraphError(`MatMul: expected matrices that fit, got [${a.join(", ")}] and [${b.join(", ")}]`);
-  }
-  if (product(b.slice(0, -2)) === 1) {
-    const flat = at.reshape(left, [1, product(a) / depth, depth]);
-    const result = multiply(at, flat, at.reshape(right, [1, depth, columns]), label);
-    return at.reshape(result, [...a.slice(0, -1), columns]);
-  }
-  const lead = a.slice(0, -2);
-  if (lead.join() !== b.slice(0, -2).join()) {
-    throw new UnsupportedGraphError(
-      `MatMul: expected the same leading axes, got [${a.join(", ")}] and [${b.join(", ")}]`,
-    );
-  }
-  const batch = product(lead);
-  const result = multiply(
-    at,
-    at.reshape(left, [batch, rows, depth]),
-    at.reshape(right, [batch, depth, columns]),
-    label,
-  );
-  return at.reshape(result, [...lead, rows, columns]);
-}
-
-/** [batch, rows, k] × [batch, k, columns]: by packed weights, by rows as they lie, or the other way round. */
-function multiply(at: Lowering, left: Value, right: Value, label: string): Value {
-  const [batch, rows, depth] = left.shape as [number, number, number];
-  const columns = right.shape[2] as number;
-  const shape = [batch, rows, columns];
-  const weights = at.known(right);
-  if (weights) {
-    const result =
-      productOf(at.program, { left: viewsOf(at, left, 1), right: [weights], label }) ??
-      productOf(at.program, { left: [at.dense(left)], right: [weights], label });
-    if (result) return expressed(shape, pending(result));
-  }
-  const pieces = viewsOf(at, right, 1);
-  if (pieces.every((piece) => isRowByRow(piece.layout[2] ?? []))) {
-    const result = productOf(at.program, { left: [viewOf(at, left)], right: pieces, label });
-    if (result) return expressed(shape, pending(result));
-  }
-  const turned = at.transpose(right, [0, 2, 1]);
-  const turnedRows = viewsOf(at, turned, 1);
-  if (turnedRows.every((piece) => isRowByRow(piece.layout[2] ?? []))) {
-    const buffer: Buffer = { kind: "float32", size: product(left.shape), place: "work" };
-    const columnsFirst = dense([batch, depth, rows]);
-    const layout: Layout = [columnsFirst[0] ?? [], columnsFirst[2] ?? [], columnsFirst[1] ?? []];
-    const stored = at.store(left, { buffer, layout, offset: 0 });
-    const result = productOf(at.program, {
-      left: turnedRows,
-      right: [{ ...stored, layout: columnsFirst }],
-      label,
-    });
-    if (result) return at.transpose(expressed([batch, columns, rows], pending(result)), [0, 2, 1]);
-  }
-  const result = productOf(at.program, { left: [at.dense(left)], right: [at.dense(right)], label });
-  if (!result) throw new UnsupportedGraphError("MatMul: expected factors with common axes, got others");
-  return expressed(shape, pending(result));
-}
-
-const isRowByRow = (axis: Layout[number]) => axis.length === 0 || (axis.length === 1 && axis[0]?.stride === 1);
-
-/** In memory as float32, in whatever order. */
-function viewOf(at: Lowering, value: Value): View {
-  const view = at.stored(value);
-  return view.buffer.kind === "float32" ? view : at.dense(value);
-}
-
-/** The parts of what is joined along an axis, or one view. */
-const viewsOf = (at: Lowering, value: Value, axis: number): View[] =>
-  value.kind === "joined" && value.axis === axis ? value.parts.map((part) => viewOf(at, part)) : [viewOf(at, value)];
-
-/** A convolution as a product: by Winograd's tiles where they fit, or of patches that are read in place. */
-function convolution(at: Lowering, node: Node): Value {
-  const value = at.value(node, 0);
-  const weights = at.known(at.value(node, 1));
-  const [filters, channels, down, across] = at.value(node, 1).shape as [number, number, number, number];
-  const [n, c, height, width] = value.shape as [number, number, number, number];
-  const pads = integers(node, "pads", [0, 0, 0, 0]) as [number, number, number, number];
-  const strides = integers(node, "strides", [1, 1]) as [number, number];
-  const dilations = integers(node, "dilations", [1, 1]) as [number, number];
-  const sound =
-    value.shape.length === 4 &&
-    at.value(node, 1).shape.length === 4 &&
-    n === 1 &&
-    c === channels &&
-    integer(node, "group", 1) === 1 &&
-    pads.length === 4 &&
-    pads.every((pad) => pad >= 0 && pad < 64) &&
-    [...strides, ...dilations].every((step) => step >= 1) &&
-    ["NOTSET", "VALID"].includes(text(node, "auto_pad", "NOTSET"));
-  if (!weights || !sound) throw unsupported(node, "a plain convolution of one picture by constant weights");
-  const reach = (taps: number, dilation: number) => (taps - 1) * dilation + 1;
-  const outHeight = Math.floor((height + pads[0] + pads[2] - reach(down, dilations[0])) / strides[0]) + 1;
-  const outWidth = Math.floor((width + pads[1] + pads[3] - reach(across, dilations[1])) / strides[1]) + 1;
-  if (outHeight < 1 || outWidth < 1) throw unsupported(node, "a picture larger than the filter");
-  const picture = { height: outHeight, width: outWidth, channels, filters };
-
-  const unpadded = pads.every((pad) => pad === 0) && value.kind === "expression" && value.expression.kind === "load";
-  const input = unpadded ? viewOf(at, value) : padded(at, value, pads);
-  const plain = [down, across].every((taps) => taps === 3) && [...strides, ...dilations].every((step) => step === 1);
-  const tile = plain && pads.every((pad) => pad === 1) ? winogradTile({ ...picture, input, weights }) : null;
-  const result = tile ? winogradOf(at.program, { ...picture, input, weights }, tile) : patches(at);
-  if (!result) throw unsupported(node, "axes that go together");
-  const rows = expressed([1, outHeight * outWidth, filters], pending(result));
-  const sum = at.transpose(at.reshape(rows, [1, outHeight, outWidth, filters]), [0, 3, 1, 2]);
-  if (!at.has(node, 2)) return sum;
-  return at.apply("add", sum, at.reshape(at.value(node, 2), [filters, 1, 1]));
-
-  /** [1, pixels, channels · taps] × [1, channels · taps, filters] */
-  function patches(lowering: Lowering) {
-    const [, cell, line, column] = input.layout as [never, Layout[number], Layout[number], Layout[number]];
-    const step = (axis: Layout[number]) => axis[0]?.stride ?? 0;
-    const walk = (axis: Layout[number], size: number, by: number) =>
-      size === 1 ? [] : [{ size, stride: step(axis) * by }];
-    const left: View = {
-      ...input,
-      layout: [
-        [],
-        [...walk(line, outHeight, strides[0]), ...walk(column, outWidth, strides[1])],
-        [...cell, ...walk(line, down, dilations[0]), ...walk(column, across, dilations[1])],
-      ],
-    };
-    const matrix = reshape((weights as View).layout, [1, filters, channels * down * across]);
-    if (!matrix || [cell, line, column].some((axis) => axis.length > 1)) return null;
-    const right: View = { ...(weights as View), layout: [matrix[0] ?? [], matrix[2] ?? [], matrix[1] ?? []] };
-    return productOf(lowering.program, { left: [left], right: [right], label: `conv ${down}×${across}` });
-  }
-}
-
-/** Copies a picture [1, C, H, W] to pixels of C channels with a border of zeros. */
-function padded(
-  at: Lowering,
-  value: Value,
-  [top, left, bottom, right]: readonly [number, number, number, number],
-): View {
-  const [, channels, height, width] = value.shape as [number, number, number, number];
-  const line = channels * (width + left + right);
-  const buffer: Buffer = {
-    kind: "float32",
-    size: line * (height + top + bottom),
-    place: "padded",
-    shape: [channels, height, width, top, left, bottom, right].join(),
-  };
-  const axis = (size: number, stride: number) => (size === 1 ? [] : [{ size, stride }]);
-  const layout = (h: number, w: number): Layout => [[], axis(channels, 1), axis(h, line), axis(w, channels)];
-  at.store(value, { buffer, layout: layout(height, width), offset: top * line + left * channels });
-  return { buffer, layout: layout(height + top + bottom, width + left + right), offset: 0 };
 }

@@ -13,7 +13,8 @@ import { type Code, Func, f32x4, get, i32, type Local, set, v128 } from "../wasm
 import { Arguments } from "./addressing";
 import { EpilogueCode, planEpilogue } from "./epilogue";
 import { pending } from "./mean";
-import { productOf, tileFor } from "./product";
+import { productOf } from "./product";
+import { tileFor } from "./tile";
 
 type Matrix = readonly (readonly number[])[];
 
