@@ -200,6 +200,7 @@ export class Lowering {
       throw broken(`elements ${start} to ${start + count} of [${value.shape.join(", ")}]`);
     }
     const shape = value.shape.with(axis, count);
+    if (count === value.shape[axis]) return value;
     const cut = sliceExpression(this.expression(value), axis, start, count);
     if (cut) return expressed(shape, cut);
     const view = this.dense(value);

@@ -47,9 +47,11 @@ function multiply(at: Lowering, left: Value, right: Value, label: string): Value
       productOf(at.program, { left: [at.dense(left)], right: [weights], label });
     if (result) return expressed(shape, pending(result));
   }
-  const pieces = viewsOf(at, right, 1);
-  if (pieces.every((piece) => isRowByRow(piece.layout[2] ?? []))) {
-    const result = productOf(at.program, { left: [viewOf(at, left)], right: pieces, label });
+  if (right.kind !== "joined" || right.axis === 1) {
+    const pieces = viewsOf(at, right, 1);
+    const result = pieces.every((piece) => isRowByRow(piece.layout[2] ?? []))
+      ? productOf(at.program, { left: [viewOf(at, left)], right: pieces, label })
+      : null;
     if (result) return expressed(shape, pending(result));
   }
   const turned = at.transpose(right, [0, 2, 1]);

@@ -78,17 +78,23 @@ export function loadOne(buffer: Buffer, address: Code): Code {
   return buffer.kind === "int32" ? f32x4.convertI32(word) : word;
 }
 
-/** The first `count` of four values, `stride` elements apart. Bytes are what is left of the point, from 0 to 255. */
-export function storeLanes(buffer: Buffer, address: Code, value: Local, stride: number, count = 4): Code[] {
+/**
+ * Stores the first `count` of four values, `stride` elements apart, and overwrites them on the way. Bytes are what is left of
+ * the point, from 0 to 255.
+ */
+export function storeLanes(func: Func, buffer: Buffer, address: Code, value: Local, stride: number, count = 4): void {
+  const whole = stride === 1 && count === 4;
+  const lanes = Array.from({ length: count }, (_, lane) => lane);
   if (buffer.kind === "uint8") {
-    const words = i32x4.truncSat(get(value));
-    const bytes = i8x16.narrowU16(i16x8.narrowI32(words, words), v128.i32(0));
-    if (stride === 1 && count === 4) return [v128.store32Lane(address, bytes, 0)];
-    return Array.from({ length: count }, (_, lane) => v128.store8Lane(address, bytes, lane, lane * stride));
+    func.add(set(value, i32x4.truncSat(get(value))));
+    func.add(set(value, i8x16.narrowU16(i16x8.narrowI32(get(value), get(value)), v128.i32(0))));
+    if (whole) func.add(v128.store32Lane(address, get(value), 0));
+    else func.add(...lanes.map((lane) => v128.store8Lane(address, get(value), lane, lane * stride)));
+    return;
   }
-  const words = buffer.kind === "int32" ? i32x4.truncSat(get(value)) : get(value);
-  if (stride === 1 && count === 4) return [v128.store(address, words)];
-  return Array.from({ length: count }, (_, lane) => v128.store32Lane(address, words, lane, lane * stride * 4));
+  if (buffer.kind === "int32") func.add(set(value, i32x4.truncSat(get(value))));
+  if (whole) func.add(v128.store(address, get(value)));
+  else func.add(...lanes.map((lane) => v128.store32Lane(address, get(value), lane, 4 * lane * stride)));
 }
 
 /** Computes an expression on four lanes; `leaf` gives the values of its loads and of the kernel's result. */

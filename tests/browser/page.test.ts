@@ -231,7 +231,7 @@ describe("the page", () => {
     );
     await isState(page, "running");
     expect(await page.evaluate(() => crossOriginIsolated)).toBe(false);
-    await page.waitForFunction(() => document.getElementById("hud")?.textContent?.includes("wasm × 1"));
+    await page.waitForFunction(() => document.getElementById("hud")?.textContent?.includes("own × 1"));
   });
 
   it("fits a phone", async () => {

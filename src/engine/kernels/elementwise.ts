@@ -40,14 +40,18 @@ export function addElementwise(program: Program, expression: Expression, target:
       const { buffer } = operands[i] as View;
       return lanes === 1 ? loadOne(buffer, address) : loadFour(buffer, address, inner.strides[i] as number);
     });
-    func.add(...storeLanes(target.buffer, get(pointers[0] as Local), value, inner.strides[0] as number, lanes));
+    storeLanes(func, target.buffer, get(pointers[0] as Local), value, inner.strides[0] as number, lanes);
     move((i) => lanes * (inner.strides[i] as number));
   }
   function nest(depth: number): void {
     const loop = loops[depth] as Loop;
     if (depth === loops.length - 1) {
       if (loop.size >= 4) func.times(Math.floor(loop.size / 4), () => body(loop, 4));
-      if (loop.size % 4) func.times(loop.size % 4, () => body(loop, 1));
+      const rest = loop.size % 4;
+      if (rest === 0) return;
+      // Side by side, what lies beyond the last one is read along and not stored; apart, it may lie outside the memory.
+      if (loop.strides.slice(1).every((stride) => stride < 2)) body(loop, rest);
+      else func.times(rest, () => body(loop, 1));
       return;
     }
     const inner = loops[depth + 1] as Loop;

@@ -138,6 +138,6 @@ export class EpilogueCode {
       return loadFour(operand.view.buffer, get(func.let("i32", place(i))), operand.lane);
     });
     const to = func.let("i32", place(0));
-    func.add(...storeLanes(target.buffer, get(to), value, (operands[0] as Operand).lane, lanes));
+    storeLanes(func, target.buffer, get(to), value, (operands[0] as Operand).lane, lanes);
   }
 }

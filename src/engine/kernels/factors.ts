@@ -13,13 +13,14 @@ interface Run {
   readonly left: number; // bytes from the row's address
   readonly right: Address; // of the first panel
   readonly length: number;
+  /** Bytes from one k to the next in the right factor. */
+  readonly rightStride: number;
 }
 
 export interface Inner {
   readonly runs: readonly Run[];
-  /** Bytes from one k to the next. */
+  /** Bytes from one k to the next in the left factor. */
   readonly leftStride: number;
-  readonly rightStride: number;
   /** Bytes from one panel to the next. */
   readonly panelStride: number;
   readonly rightBatch: readonly number[];
@@ -34,7 +35,7 @@ export interface KLoops {
   readonly start: readonly [number, number];
 }
 
-/** Null when the factors' axes have no common loops, or pieces of k differ in their strides. */
+/** Null when the factors' axes have no common loops, or pieces of k differ in the left factor's stride. */
 export function kLoops(left: readonly View[], right: readonly View[], packed: boolean): KLoops[] | null {
   if (right.length > 1 && left.length > 1) return null;
   const pieces: KLoops[] = [];
@@ -52,8 +53,7 @@ export function kLoops(left: readonly View[], right: readonly View[], packed: bo
       const inner = loops.at(-1) ?? { size: 1, strides: [1, 1] };
       const piece: KLoops = { outer: loops.slice(0, -1), inner, start: [cut.offset, part.offset] };
       const twin = pieces[0];
-      const [a, b] = inner.strides;
-      if (twin && (twin.inner.strides[0] !== a || (!packed && twin.inner.strides[1] !== b))) return null;
+      if (twin && twin.inner.strides[0] !== inner.strides[0]) return null;
       if (cut === cuts[0]) pieces.push(piece);
       else if (!sameLoops(pieces.at(-1) as KLoops, piece)) return null;
     }
@@ -120,12 +120,12 @@ export function innerPacked(buffer: Buffer, loops: KLoops, extent: Extent, tile:
     left: 4 * (left + loops.start[0]),
     right: { buffer, offset: 4 * wide * i * loops.inner.size },
     length: loops.inner.size,
+    rightStride: 4 * wide,
   }));
   const matrix = 4 * Math.ceil(extent.columns / wide) * depth * wide;
   return {
     runs,
     leftStride: 4 * (loops.inner.strides[0] as number),
-    rightStride: 4 * wide,
     panelStride: 4 * wide * depth,
     rightBatch: Array.from({ length: extent.batch }, (_, i) => (batches > 1 ? i * matrix : 0)),
     rightBuffers: [buffer],
@@ -141,14 +141,14 @@ export function innerInPlace(right: readonly View[], pieces: readonly KLoops[], 
       left: 4 * (left + start[0]),
       right: { buffer, offset: 4 * (start[1] + (rights[run] as number)) },
       length: inner.size,
+      rightStride: 4 * (inner.strides[1] as number),
     }));
   });
-  const [left, stride] = (pieces[0] as KLoops).inner.strides as [number, number];
+  const [left] = (pieces[0] as KLoops).inner.strides as [number];
   const batch = offsetsOf((right[0] as View).layout[0] ?? []).map((offset) => 4 * offset);
   return {
     runs,
     leftStride: 4 * left,
-    rightStride: 4 * stride,
     panelStride: 16 * tile.vectors,
     rightBatch: batch.length === extent.batch ? batch : Array<number>(extent.batch).fill(0),
     rightBuffers: right.map(({ buffer }) => buffer),

@@ -104,7 +104,7 @@ function emit(program: Program, parts: Parts): void {
         const i = 1 + after.indexOf(leaf);
         return loadOne(leaf.buffer, get(pointers[i] as Local));
       });
-      func.add(...storeLanes(target.buffer, get(pointers[0] as Local), value, 1, 1));
+      storeLanes(func, target.buffer, get(pointers[0] as Local), value, 1, 1);
       return;
     }
     const body = () => {

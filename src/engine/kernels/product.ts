@@ -145,9 +145,8 @@ function addInt8(program: Program, product: Int8Product): void {
   const packed = quantiseWeights(at, { depth, columns: columns.length, wide });
   const quantised = addQuantise(program, rows, depth);
   const inner: Inner = {
-    runs: [{ left: 0, right: { buffer: packed.values, offset: 0 }, length: depth / PAIR }],
+    runs: [{ left: 0, right: { buffer: packed.values, offset: 0 }, length: depth / PAIR, rightStride: PAIR * wide }],
     leftStride: 2 * PAIR,
-    rightStride: PAIR * wide,
     panelStride: wide * depth,
     rightBatch: [0],
     rightBuffers: [packed.values],
@@ -172,19 +171,21 @@ interface Kernel {
 }
 
 function emit(program: Program, { extent, tile, inner, rows, leftBatch, epilogue, int8 }: Kernel) {
-  const { runs, leftStride, rightStride, panelStride } = inner;
+  const { runs, leftStride, panelStride } = inner;
   const args = new Arguments();
   const rowAddress = args.addressing(rows);
   const leftOffset = args.addressing(leftBatch);
   const rightOffset = args.addressing(inner.rightBatch);
   const runLeft = args.addressing(runs.map(({ left }) => left));
   const runRight = args.addressing(runs.map(({ right }) => right));
-  const runLength = args.addressing(runs.map(({ length }) => length * rightStride));
+  const runLength = args.addressing(runs.map(({ length, rightStride }) => length * rightStride));
+  const runStride = args.addressing(runs.map(({ rightStride }) => rightStride));
+  const even = runs.every(({ rightStride }) => rightStride === runs[0]?.rightStride);
   const after = new EpilogueCode(program, epilogue, args);
-  const whole = (buffer: Buffer) => args.add({ buffer, offset: 0 });
+  const startOf = (buffer: Buffer) => args.add({ buffer, offset: 0 });
   const bytes = int8 && {
-    rows: whole(int8.scales),
-    columns: whole(int8.columnScales),
+    rows: startOf(int8.scales),
+    columns: startOf(int8.columnScales),
   };
   const func = new Func(args.parameters);
 
@@ -192,7 +193,7 @@ function emit(program: Program, { extent, tile, inner, rows, leftBatch, epilogue
   const index = (name: "i32" = "i32") => func.local(name);
   const [work, batch, panel, row, run] = [index(), index(), index(), index(), index()];
   const [right, rightEnd, panelStart, batchStart] = [index(), index(), index(), index()];
-  const group = index();
+  const [group, stride] = [index(), index()];
   const scalar = func.local("v128");
   const vectors = Array.from({ length: tile.vectors }, () => func.local("v128"));
   const sums = Array.from({ length: tile.rows * tile.vectors }, () => func.local("v128"));
@@ -213,6 +214,7 @@ function emit(program: Program, { extent, tile, inner, rows, leftBatch, epilogue
       }
       func.add(set(right, i32.add(get(panelStart), runRight.at(func, get(run)))));
       func.add(set(rightEnd, i32.add(get(right), runLength.at(func, get(run)))));
+      if (!even) func.add(set(stride, runStride.at(func, get(run))));
       func.repeat(
         () => {
           for (let v = 0; v < wide; v++) {
@@ -235,7 +237,7 @@ function emit(program: Program, { extent, tile, inner, rows, leftBatch, epilogue
             }
           }
           for (let r = 0; r < count; r++) func.advance(lefts[r] as Local, i32.const(leftStride));
-          func.advance(right, i32.const(rightStride));
+          func.advance(right, even ? i32.const(runs[0]?.rightStride ?? 0) : get(stride));
         },
         () => i32.lt(get(right), get(rightEnd)),
       );
@@ -259,13 +261,13 @@ function emit(program: Program, { extent, tile, inner, rows, leftBatch, epilogue
   }
 
   function panelCode(columns: number): void {
-    const even = extent.rows - (extent.rows % tile.rows);
-    if (even) {
-      func.range(row, i32.const(0), i32.const(even), tile.rows, () => tileCode(tile.rows, columns));
+    const whole = extent.rows - (extent.rows % tile.rows);
+    if (whole) {
+      func.range(row, i32.const(0), i32.const(whole), tile.rows, () => tileCode(tile.rows, columns));
     }
-    if (even < extent.rows) {
-      func.add(set(row, i32.const(even)));
-      tileCode(extent.rows - even, columns);
+    if (whole < extent.rows) {
+      func.add(set(row, i32.const(whole)));
+      tileCode(extent.rows - whole, columns);
     }
   }
 

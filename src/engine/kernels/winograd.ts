@@ -146,25 +146,38 @@ function transformWeights(
   order: readonly number[],
   wide: number,
 ): Buffer {
-  const places = g.length ** 2;
-  const both = g.flatMap((a) => g.flatMap((b) => a.flatMap((x) => b.map((y) => x * y)))); // [places, 9]
-  const factors = Float64Array.from(both);
+  const side = g.length;
+  const factors = Float64Array.from(g.flat()); // [side, 3]
   const source = weights.buffer.data as Float32Array;
   const [filterAt, channelAt, downAt, acrossAt] = weights.layout.map(offsetsOf) as number[][];
-  const taps = (downAt as number[]).flatMap((y) => (acrossAt as number[]).map((x) => x + y)); // [3, 3]
+  const taps = Int32Array.from((downAt as number[]).flatMap((y) => (acrossAt as number[]).map((x) => x + y))); // [3, 3]
   const matrix = Math.ceil(filters / wide) * channels * wide;
-  const data = new Float32Array(places * matrix);
-  const filter = new Float64Array(9);
-  for (let f = 0; f < filters; f++) {
-    const from = weights.offset + ((filterAt as number[])[order[f] as number] as number);
-    for (let c = 0; c < channels; c++) {
-      const base = from + ((channelAt as number[])[c] as number);
-      for (let tap = 0; tap < 9; tap++) filter[tap] = source[base + (taps[tap] as number)] as number;
-      let to = (Math.floor(f / wide) * channels + c) * wide + (f % wide);
-      for (let k = 0; k < 9 * places; to += matrix) {
-        let sum = 0;
-        for (let tap = 0; tap < 9; tap++, k++) sum += (factors[k] as number) * (filter[tap] as number);
-        data[to] = sum;
+  const data = new Float32Array(side * side * matrix);
+  const half = new Float64Array(3 * side); // G g, [side, 3]
+  const dot = (at: number, x: number, y: number, z: number): number =>
+    (factors[at] as number) * x + (factors[at + 1] as number) * y + (factors[at + 2] as number) * z;
+  const block = new Float32Array(side * side * wide); // one channel of a panel, [place, filter]: written out by whole runs
+  for (let first = 0, to = 0; first < filters; first += wide) {
+    const count = Math.min(wide, filters - first);
+    for (let c = 0; c < channels; c++, to += wide) {
+      for (let f = 0; f < count; f++) {
+        const filter = (filterAt as number[])[order[first + f] as number] as number;
+        const base = weights.offset + filter + ((channelAt as number[])[c] as number);
+        for (let x = 0; x < 3; x++) {
+          const upper = source[base + (taps[x] as number)] as number;
+          const middle = source[base + (taps[x + 3] as number)] as number;
+          const lower = source[base + (taps[x + 6] as number)] as number;
+          for (let i = 0; i < side; i++) half[3 * i + x] = dot(3 * i, upper, middle, lower);
+        }
+        for (let i = 0, at = f; i < side; i++) {
+          const x = half[3 * i] as number;
+          const y = half[3 * i + 1] as number;
+          const z = half[3 * i + 2] as number;
+          for (let j = 0; j < side; j++, at += wide) block[at] = dot(3 * j, x, y, z);
+        }
+      }
+      for (let place = 0; place < side * side; place++) {
+        for (let f = 0; f < wide; f++) data[place * matrix + to + f] = block[place * wide + f] as number;
       }
     }
   }
