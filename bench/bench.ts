@@ -8,7 +8,7 @@ import { detectInstructionSet } from "../src/engine/detect";
 import { PRECISIONS, type Precision } from "../src/model/engine-choice";
 import { isShippedWorld } from "../src/model/node-runtime";
 import { servePage } from "../tests/setup/preview";
-import { benchChromium } from "./chromium";
+import { benchChromium, benchSideBySide } from "./chromium";
 import { benchNode } from "./node";
 import { type EngineKind, profileOwn } from "./own";
 import { printResults, type Result } from "./result";
@@ -51,12 +51,11 @@ const kinds = options.engine.flatMap((engine): EngineKind[] =>
   engine === "own" ? options.precision.map((precision) => ({ engine, precision })) : [{ engine, precision: "float32" }],
 );
 
-async function main(): Promise<Result[]> {
+async function main(): Promise<{ results: Result[]; sideBySide: Record<string, number> }> {
   tell("building the page");
   await build({ logLevel: "error" });
   await build({
     logLevel: "error",
-    publicDir: false,
     build: { outDir: MATMUL_PAGE, emptyOutDir: true, rollupOptions: { input: "bench/matmul.html" } },
   });
   const [page, matmul] = [await servePage(), await servePage(MATMUL_PAGE)];
@@ -72,13 +71,17 @@ async function main(): Promise<Result[]> {
       tell(`Node, ${kind.engine}, ${kind.precision}`);
       results.push(await benchNode(world, kind, frames));
     }
-    return results;
+    tell("Chromium, all engines side by side");
+    return { results, sideBySide: await benchSideBySide(addresses.matmul, world) };
   } finally {
     await Promise.all([page.close(), matmul.close()]);
   }
 }
 
-main().then(printResults, (error: Error) => {
-  console.error(`error: ${error.message}`);
-  process.exitCode = 1;
-});
+main().then(
+  ({ results, sideBySide }) => printResults(results, sideBySide),
+  (error: Error) => {
+    console.error(`error: ${error.message}`);
+    process.exitCode = 1;
+  },
+);

@@ -72,6 +72,16 @@ export async function benchChromium(options: ChromiumBench): Promise<Result> {
   });
 }
 
+/** All engines tick by tick: see `side-by-side.ts`. @param matmul address of the yardstick's page, which serves the worlds */
+export const benchSideBySide = (matmul: string, world: string): Promise<Record<string, number>> =>
+  withProfile(async (open) => {
+    const page = await open(matmul);
+    await page.waitForFunction(() => "measureSideBySide" in window);
+    const url = new URL(`/worlds/${world}/`, matmul).href;
+    const times = await page.evaluate((url) => window.measureSideBySide(url), url);
+    return Object.fromEntries(Object.entries(times).map(([name, ms]) => [name, round(ms)]));
+  });
+
 /** Runs a browser with a profile that nobody has used, and removes both. */
 async function withProfile<T>(use: (open: (address: string) => Promise<Page>) => Promise<T>): Promise<T> {
   const profile = mkdtempSync(join(tmpdir(), "worldloop-bench-"));

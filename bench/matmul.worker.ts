@@ -4,6 +4,7 @@ import { detectInstructionSet } from "../src/engine/detect";
 import { loadWebRuntime } from "../src/model/web-runtime";
 import { measureGflops } from "./matmul";
 import { measurePeak } from "./peak";
+import { measureSideBySide } from "./side-by-side";
 
 const api = {
   async measure(engine: "own" | "ort", threads: number): Promise<{ gflops: number; simd?: string }> {
@@ -11,6 +12,7 @@ const api = {
     const simd = detectInstructionSet();
     return { gflops: await measurePeak(simd), simd };
   },
+  sideBySide: measureSideBySide,
 };
 export type MatmulApi = typeof api;
 

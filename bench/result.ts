@@ -52,7 +52,8 @@ const nameOf = ({
 }: Pick<Result, "runtime" | "backend" | "threads" | "simd" | "precision">) =>
   `${runtime}, ${backend} × ${threads}, ${of.precision}${of.simd ? ` (${of.simd})` : ""}`;
 
-export function printResults(results: readonly Result[]): void {
+/** @param sideBySide ms of a tick by engine, taken in turns */
+export function printResults(results: readonly Result[], sideBySide: Readonly<Record<string, number>>): void {
   const head = [
     "runtime",
     "tick ms p50",
@@ -88,5 +89,9 @@ export function printResults(results: readonly Result[]): void {
     const rate = held.framesPerSecond.toFixed(2);
     console.log(`${nameOf(result)}: ${rate} frames/s over ${held.seconds} s, ${share} % of ticks in time`);
   }
-  console.log(JSON.stringify({ results }));
+  const times = Object.entries(sideBySide);
+  const slowest = Math.max(...times.map(([, ms]) => ms));
+  const turns = times.map(([name, ms]) => `${name} ${ms.toFixed(1)} ms (${(slowest / ms).toFixed(1)} ×)`);
+  console.log(`In turns, Chromium, one thread: ${turns.join(", ")}`);
+  console.log(JSON.stringify({ results, sideBySide }));
 }

@@ -2,7 +2,7 @@
  * What runs a package's graphs: our own engine or onnxruntime, as asked for or, for "auto", as measured. Whoever chooses
  * also says why: the reason is part of the backend that the page shows.
  */
-import { UnsupportedGraphError } from "../errors";
+import { BackendError, UnsafeGraphError, UnsupportedGraphError, type WorldloopError } from "../errors";
 import type { EngineChoice } from "./engine-choice";
 import { createGraphSession, type GraphSession, type Runtime, type TensorData } from "./graph-session";
 import type { GraphSpec, Manifest } from "./manifest";
@@ -51,7 +51,7 @@ export async function chooseEngine(
   try {
     own = await prepare(await sources.own());
   } catch (error) {
-    if (choice === "own" || !(error instanceof UnsupportedGraphError)) throw error;
+    if (choice === "own" || !isRefusal(error)) throw error;
     return because(await sources.ort(), error.message);
   }
   if (own.ms < 1000 / opened.manifest.frameRate) return prepared(own.engine, bytes, own.session, sources);
@@ -62,6 +62,10 @@ export async function chooseEngine(
   return because(prepared(winner.engine, bytes, winner.session, sources), times);
 }
 
+/** What our own engine says of a graph or a machine that isn't for it; onnxruntime may see it otherwise. */
+const isRefusal = (error: unknown): error is WorldloopError =>
+  error instanceof UnsupportedGraphError || error instanceof UnsafeGraphError || error instanceof BackendError;
+
 /** Hands out the tick's session that is there already; other graphs that our own engine doesn't cover go to onnxruntime. */
 function prepared(engine: Engine, tick: Bytes, session: GraphSession, sources: EngineSources): Engine {
   return {
@@ -71,7 +75,7 @@ function prepared(engine: Engine, tick: Bytes, session: GraphSession, sources: E
       try {
         return await engine.createSession(bytes, spec);
       } catch (error) {
-        if (!(error instanceof UnsupportedGraphError)) throw error;
+        if (!isRefusal(error)) throw error;
         return (await sources.ort()).createSession(bytes, spec);
       }
     },
