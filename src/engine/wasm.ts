@@ -145,6 +145,7 @@ export const i32x4 = {
   splat: vector(0x11),
   shl: (value: Code, bits: number): Code => join(value, i32.const(bits), simd(0xab)),
   add: vector(0xae),
+  sub: vector(0xb1),
   mul: vector(0xb5),
   truncSat: vector(0xf8),
   extendLowI16: vector(0xa7), // signed

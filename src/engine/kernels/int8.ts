@@ -1,34 +1,61 @@
 /**
- * Products in whole numbers: weights as signed bytes with a scale for each column, found once; activations as 13 bits with a
- * scale for each row, found anew on every tick. Weights are widened as they are loaded, and `i32x4.dot_i16x8_s` multiplies 8
- * pairs and adds them by twos: plain SIMD, the same bits on every machine, twice the multiplications of float32, a quarter of
- * its weights to read. 13 bits are the most that a sum of 4,096 products holds. The tiles are those of `product.ts`.
+ * Products in whole numbers: weights with a scale for each column, found once; activations with a scale for each row, found
+ * anew on every tick. `i32x4.dot_i16x8_s` multiplies 8 pairs and adds them by twos: plain SIMD, the same bits on every machine,
+ * twice the multiplications of float32. The sum of a whole row stays below 2³¹:
+ *
+ * - weights of 8 bits, widened as they are loaded, by activations of 13 bits, for rows of up to 4,096;
+ * - both of 12 bits, for rows of up to 512: for the products inside Winograd's transforms, which would enlarge coarser steps.
+ *
+ * The tiles are those of `product-code.ts`.
  *
  * Relaxed SIMD's dot product of bytes would be faster still; V8 11.3 (Node 20) computes it wrongly in its baseline compiler.
  */
 import type { Buffer } from "../expression";
 import type { Address, Program } from "../program";
-import { type Code, Func, f32x4, get, i16x8, i32, i32x4, type Local, set, v128 } from "../wasm";
+import { type Code, Func, f32x4, get, i16x8, i32, i32x4, set, v128 } from "../wasm";
 import { Arguments } from "./addressing";
+import type { Epilogue, Extent } from "./epilogue";
+import type { Inner } from "./factors";
 import { acrossLanes } from "./mean";
+import { emitProduct } from "./product-code";
+import { type Tile, tileFor } from "./tile";
 
-export const PAIR = 2; // neighbours along k that one lane of the dot product takes
-const LARGEST = 4095; // of an activation
-const LARGEST_WEIGHT = 127;
+const PAIR = 2; // neighbours along k that one lane of the dot product takes
 const WIDTH = 8; // activations quantised at once
-const DEEPEST = 4096; // 4,096 · 4,095 · 127 is still below 2³¹
+
+/** Added to a small float it leaves the nearest whole number in the low bits: 1.5 · 2²³. */
+const ROUNDER = 12_582_912;
+const ROUNDER_BITS = 0x4b400000;
+
+interface Bits {
+  /** Of a weight, bytes. */
+  readonly bytes: 1 | 2;
+  readonly largestWeight: number;
+  readonly largestActivation: number;
+  /** Of a row. */
+  readonly deepest: number;
+}
+const BYTE: Bits = { bytes: 1, largestWeight: 127, largestActivation: 4095, deepest: 4096 };
+const WORD: Bits = { bytes: 2, largestWeight: 2047, largestActivation: 2047, deepest: 512 };
+
 const SMALLEST = 1e-30; // stands for the largest of a row of zeros
 
 /** Whether rows of this length can be quantised. */
-export const isQuantisable = (depth: number): boolean => depth % WIDTH === 0 && depth <= DEEPEST;
+export const isQuantisable = (depth: number, bits = BYTE): boolean => depth % WIDTH === 0 && depth <= bits.deepest;
 
-export interface QuantisedRows {
+/** As `isQuantisable`, for products inside Winograd's transforms. */
+export const isWordQuantisable = (depth: number): boolean => isQuantisable(depth, WORD);
+
+/** A product of whole numbers isn't fused with its sum and takes a register more. */
+export const wholeTile = (extent: Extent): Tile => tileFor(extent, "simd");
+
+interface QuantisedRows {
   readonly values: Buffer; // int16 [rows, depth], two to an int32
   readonly scales: Buffer; // float32 [rows]
 }
 
-/** Adds a step that quantises rows of `depth` floats. */
-export function addQuantise(program: Program, rows: readonly Address[], depth: number): QuantisedRows {
+/** Adds a step that quantises rows of `depth` floats to whole numbers of up to `most`. */
+function addQuantise(program: Program, rows: readonly Address[], depth: number, most: number): QuantisedRows {
   const values: Buffer = { kind: "int32", size: (rows.length * depth) / 2, place: "work" };
   const scales: Buffer = { kind: "float32", size: rows.length, place: "work" };
   const args = new Arguments();
@@ -36,20 +63,31 @@ export function addQuantise(program: Program, rows: readonly Address[], depth: n
   const toValues = args.add({ buffer: values, offset: 0 });
   const toScales = args.add({ buffer: scales, offset: 0 });
   const func = new Func(args.parameters);
-  const [row, from, to, at] = [func.local("i32"), func.local("i32"), func.local("i32"), func.local("i32")];
-  const [largest, factor] = [func.local("v128"), func.local("v128")];
+  const [row, from, to, start] = [func.local("i32"), func.local("i32"), func.local("i32"), func.local("i32")];
+  const largest = [func.local("v128"), func.local("v128")] as const;
+  const factor = func.local("v128");
   func.range(row, get(func.param(0)), get(func.param(1)), 1, () => {
-    func.add(set(from, source.at(func, get(row))), set(largest, v128.f32(SMALLEST)));
-    func.range(at, i32.const(0), i32.const(4 * depth), 16, () => {
-      func.add(set(largest, f32x4.max(get(largest), f32x4.abs(v128.load(i32.add(get(from), get(at)))))));
+    func.add(set(start, source.at(func, get(row))), set(from, get(start)));
+    for (const half of largest) func.add(set(half, v128.f32(SMALLEST)));
+    func.times(depth / WIDTH, () => {
+      largest.forEach((half, i) => {
+        func.add(set(half, f32x4.max(get(half), f32x4.abs(v128.load(get(from), 16 * i)))));
+      });
+      func.advance(from, i32.const(4 * WIDTH));
     });
-    func.add(set(largest, acrossLanes(func, largest, f32x4.max)));
-    func.add(set(factor, f32x4.div(v128.f32(LARGEST), get(largest))));
+    func.add(set(largest[0], f32x4.max(get(largest[0]), get(largest[1]))));
+    func.add(set(largest[0], acrossLanes(func, largest[0], f32x4.max)));
+    func.add(set(factor, f32x4.div(v128.f32(most), get(largest[0]))));
     const scale = i32.add(get(func.param(toScales)), i32.mul(get(row), i32.const(4)));
-    func.add(v128.store32Lane(scale, f32x4.div(get(largest), v128.f32(LARGEST)), 0));
-    func.add(set(to, i32.add(get(func.param(toValues)), i32.mul(get(row), i32.const(2 * depth)))));
-    const quantised = (part: number): Code =>
-      i32x4.truncSat(f32x4.nearest(f32x4.mul(v128.load(get(from), 16 * part), get(factor))));
+    func.add(v128.store32Lane(scale, f32x4.div(get(largest[0]), v128.f32(most)), 0));
+    func.add(
+      set(to, i32.add(get(func.param(toValues)), i32.mul(get(row), i32.const(2 * depth)))),
+      set(from, get(start)),
+    );
+    const quantised = (part: number): Code => {
+      const scaled = f32x4.mul(v128.load(get(from), 16 * part), get(factor));
+      return i32x4.sub(f32x4.add(scaled, v128.f32(ROUNDER)), v128.i32(ROUNDER_BITS));
+    };
     func.times(depth / WIDTH, () => {
       func.add(v128.store(get(to), i16x8.narrowI32(quantised(0), quantised(1))));
       func.advance(from, i32.const(4 * WIDTH));
@@ -71,8 +109,9 @@ export function addQuantise(program: Program, rows: readonly Address[], depth: n
 }
 
 export interface QuantisedWeights {
-  readonly values: Buffer; // int8 [panel, k / 2, column of the panel, 2]
-  readonly scales: Buffer; // float32 [columns, up to a whole panel]
+  readonly values: Buffer; // [batch, panel, k / 2, column of the panel, 2]
+  readonly scales: Buffer; // float32 [batch, columns, up to a whole panel]
+  readonly bits: Bits;
 }
 
 /** @param weight the weight of a k and a column, both in the order of the product */
@@ -81,25 +120,98 @@ export function quantiseWeights(
   { depth, columns, wide }: { readonly depth: number; readonly columns: number; readonly wide: number },
 ): QuantisedWeights {
   const padded = Math.ceil(columns / wide) * wide;
-  const values = new Int8Array(padded * depth);
-  const scales = new Float32Array(padded);
+  return quantise((k, column) => (column < columns ? weight(k, column) : 0), { depth, padded, wide, batch: 1 }, BYTE);
+}
+
+/** @param packed float32 [batch, panel, k, column of the panel] */
+export function quantisePacked(packed: Buffer, size: PackedSize): QuantisedWeights {
+  const source = packed.data as Float32Array;
+  const { depth, wide } = size;
+  const panel = depth * wide;
+  const at = (k: number, column: number) =>
+    source[Math.floor(column / wide) * panel + k * wide + (column % wide)] as number;
+  return quantise(at, size, WORD);
+}
+
+interface PackedSize {
+  readonly depth: number;
+  /** Columns, up to a whole panel; those of all batches follow each other. */
+  readonly padded: number;
+  readonly wide: number;
+  readonly batch: number;
+}
+
+function quantise(
+  weight: (k: number, column: number) => number,
+  { depth, padded, wide, batch }: PackedSize,
+  bits: Bits,
+): QuantisedWeights {
+  const columns = batch * padded;
+  const values = bits.bytes === 1 ? new Int8Array(columns * depth) : new Int16Array(columns * depth);
+  const scales = new Float32Array(columns);
   for (let column = 0; column < columns; column++) {
     let largest = SMALLEST;
     for (let k = 0; k < depth; k++) largest = Math.max(largest, Math.abs(weight(k, column)));
-    scales[column] = largest / LARGEST_WEIGHT;
-    const panel = Math.floor(column / wide) * depth * wide;
+    scales[column] = largest / bits.largestWeight;
+    const first = Math.floor(column / wide) * depth * wide + (column % wide) * PAIR;
     for (let k = 0; k < depth; k++) {
-      const at = panel + Math.floor(k / PAIR) * PAIR * wide + (column % wide) * PAIR + (k % PAIR);
-      values[at] = Math.round((weight(k, column) / largest) * LARGEST_WEIGHT);
+      const at = first + Math.floor(k / PAIR) * PAIR * wide + (k % PAIR);
+      values[at] = Math.round((weight(k, column) / largest) * bits.largestWeight);
     }
   }
   const data = new Uint8Array(values.buffer);
   return {
     values: { kind: "uint8", size: data.length, place: "constant", data },
     scales: { kind: "float32", size: scales.length, place: "constant", data: scales },
+    bits,
   };
 }
 
-/** Turns a tile's whole sums into floats. */
-export const scaled = (sum: Local, row: Code, columns: Code): Code =>
-  f32x4.mul(f32x4.convertI32(get(sum)), f32x4.mul(row, columns));
+export interface WholeProduct {
+  readonly extent: Extent;
+  readonly depth: number;
+  /** Addresses of the left rows, those of all batches, `depth` floats each. */
+  readonly rows: readonly Address[];
+  readonly weights: QuantisedWeights;
+  readonly epilogue: Epilogue;
+  readonly label: string;
+  readonly flops: number;
+}
+
+/** Adds the steps of a product in whole numbers: its rows are quantised, then multiplied. */
+export function addWholeProduct(program: Program, product: WholeProduct): void {
+  const { extent, depth, rows, weights, epilogue, label, flops } = product;
+  const { bits, values: right, scales: columnScales } = weights;
+  const tile = wholeTile(extent);
+  const wide = 4 * tile.vectors;
+  const { values, scales } = addQuantise(program, rows, depth, bits.largestActivation);
+  const panelStride = bits.bytes * wide * depth;
+  const matrix = panelStride * Math.ceil(extent.columns / wide);
+  const inner: Inner = {
+    runs: [
+      { left: 0, right: { buffer: right, offset: 0 }, length: depth / PAIR, rightStride: bits.bytes * PAIR * wide },
+    ],
+    leftStride: 2 * PAIR,
+    panelStride,
+    rightBatch: Array.from({ length: extent.batch }, (_, i) => i * matrix),
+    rightBuffers: [right],
+  };
+  const step = emitProduct(program, {
+    extent,
+    tile,
+    inner,
+    rows: Array.from({ length: extent.rows }, (_, row) => ({ buffer: values, offset: 2 * row * depth })),
+    leftBatch: Array.from({ length: extent.batch }, (_, i) => 2 * i * extent.rows * depth),
+    epilogue,
+    whole: { bytes: bits.bytes, rowScales: scales, columnScales },
+  });
+  program.steps.push({
+    phase: "product",
+    label,
+    ...step,
+    reads: [values, scales, right, columnScales, ...epilogue.loads.map(({ buffer }) => buffer)],
+    writes: [epilogue.target.buffer],
+    flops,
+    executed: 2 * extent.batch * extent.rows * extent.columns * depth,
+  });
+}

@@ -11,7 +11,8 @@ import { multiplyAdd } from "../math";
 import { addressOf, type Program } from "../program";
 import { type Code, Func, f32x4, get, i32, type Local, set, v128 } from "../wasm";
 import { Arguments } from "./addressing";
-import { EpilogueCode, planEpilogue } from "./epilogue";
+import { type Epilogue, EpilogueCode, planEpilogue } from "./epilogue";
+import { addWholeProduct, isWordQuantisable, quantisePacked, wholeTile } from "./int8";
 import { pending } from "./mean";
 import { productOf } from "./product";
 import { tileFor } from "./tile";
@@ -104,19 +105,29 @@ export function winogradOf(program: Program, convolution: Convolution, m: 2 | 4)
       if (!epilogue) return false;
       const spread: View = { buffer: scratch(channels), layout: dense([side * side, tiles, channels]), offset: 0 };
       const gathered: View = { buffer: scratch(filters), layout: dense([side * side, tiles, filters]), offset: 0 };
-      const { vectors } = tileFor({ batch: side * side, rows: tiles, columns: filters }, program.instructionSet);
-      const packed = transformWeights(convolution, TRANSFORMS[m].weights, epilogue.columns, 4 * vectors);
-      const right: View = { buffer: packed, layout: dense([side * side, channels, filters]), offset: 0 };
+      const matrix = { batch: side * side, rows: tiles, columns: filters };
+      const inWhole = program.precision === "int8" && isWordQuantisable(channels);
+      const { vectors } = inWhole ? wholeTile(matrix) : tileFor(matrix, program.instructionSet);
+      const wide = 4 * vectors;
+      const packed = transformWeights(convolution, TRANSFORMS[m].weights, epilogue.columns, wide);
       addInputTransform(program, convolution, spread, m);
       const flops = 2 * 9 * height * width * channels * filters;
-      const product = productOf(program, {
-        left: [spread],
-        right: [right],
-        packed,
-        flops,
-        label: `conv ${height}×${width}`,
-      });
-      product?.finish(pending(product), gathered);
+      const label = `conv ${height}×${width}`;
+      if (inWhole) {
+        const padded = Math.ceil(filters / wide) * wide;
+        const weights = quantisePacked(packed, { depth: channels, padded, wide, batch: matrix.batch });
+        const rows = Array.from({ length: matrix.batch * tiles }, (_, row) => ({
+          buffer: spread.buffer,
+          offset: 4 * row * channels,
+        }));
+        const shape = [matrix.batch, tiles, filters];
+        const plain = planEpilogue(pending({ shape, finish: () => false }), gathered, matrix, false) as Epilogue;
+        addWholeProduct(program, { extent: matrix, depth: channels, rows, weights, epilogue: plain, label, flops });
+      } else {
+        const right: View = { buffer: packed, layout: dense([side * side, channels, filters]), offset: 0 };
+        const product = productOf(program, { left: [spread], right: [right], packed, flops, label });
+        product?.finish(pending(product), gathered);
+      }
 
       const args = new Arguments();
       const source = args.add(addressOf(gathered));
