@@ -64,7 +64,7 @@ async function main(): Promise<{ results: Result[]; sideBySide: Record<string, n
     const addresses = { page: page.url, matmul: `${matmul.url}bench/matmul.html` };
     const { gflop } = await profileOwn(world, detectInstructionSet(), "float32");
     for (const kind of kinds) {
-      for (const threads of kind.engine === "own" ? [1] : [1, 2]) {
+      for (const threads of [1, 2]) {
         tell(`Chromium, ${kind.engine}, ${kind.precision}, ${threads} thread${threads > 1 ? "s" : ""}`);
         results.push(await benchChromium({ world, kind, gflop, frames, seconds, threads, ...addresses }));
       }

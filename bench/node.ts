@@ -7,7 +7,7 @@ import { type EngineKind, type Profile, profileOwn } from "./own";
 import { measurePeak } from "./peak";
 import { type Result, round, spread } from "./result";
 
-const THREADS = 2;
+const THREADS = { own: 1, ort: 2 };
 const WARM_UP = 25; // ticks; the KV window fills meanwhile
 
 /** @param frames ticks to measure */
@@ -24,7 +24,7 @@ export async function benchNode(name: string, kind: EngineKind, frames: number):
   }
   await world.close();
   const set = detectInstructionSet();
-  const peak = engine === "own" ? await measurePeak(set) : await measureGflops(await loadNodeRuntime(THREADS));
+  const peak = engine === "own" ? await measurePeak(set) : await measureGflops(await loadNodeRuntime(THREADS.ort));
   const { gflop, phases } = await profileOwn(name, set, precision);
   const times = spread(tickMs);
   return {
@@ -50,7 +50,7 @@ export function shareOfPeak(gflop: Profile["gflop"], ms: number, peak: number): 
 
 async function open(name: string, kind: EngineKind) {
   const begin = performance.now();
-  const { world } = await openWorldNode(name, { ...kind, threads: THREADS });
+  const { world } = await openWorldNode(name, { ...kind, threads: THREADS[kind.engine] });
   /** A slow weave through the range of every action. */
   const step = (tick: number) => {
     const share = 0.5 + 0.5 * Math.sin(tick / 10);

@@ -4,7 +4,7 @@
  */
 import { planArena } from "../src/engine/arena";
 import type { Buffer } from "../src/engine/expression";
-import { pending } from "../src/engine/kernels/mean";
+import { pending } from "../src/engine/expression";
 import { productOf } from "../src/engine/kernels/product";
 import { dense } from "../src/engine/layout";
 import { createMachine } from "../src/engine/machine";

@@ -1,7 +1,7 @@
 /** Convolutions: which kernel does them, and the picture with the border that it wants. */
 import { integer, integers, text, unsupported } from "./attributes";
 import type { Buffer, View } from "./expression";
-import { pending } from "./kernels/mean";
+import { pending } from "./expression";
 import { productOf } from "./kernels/product";
 import { winogradOf, winogradTile } from "./kernels/winograd";
 import { type Layout, reshape } from "./layout";

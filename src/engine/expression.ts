@@ -3,7 +3,7 @@
  * that needs it, as what is read there or as what is done to a sum before it is stored; so most operators of a graph cost
  * no pass over memory of their own.
  */
-import { type Layout, reshape, slice } from "./layout";
+import { dense, type Layout, reshape, slice } from "./layout";
 import type { Operator } from "./math";
 
 /** Memory of one tensor. What it is for decides where it lies: see `arena.ts`. */
@@ -46,6 +46,9 @@ export type Pending = Extract<Expression, { kind: "result" }>;
 
 export const number = (value: number): Expression => ({ kind: "number", value });
 export const load = (view: View): Load => ({ kind: "load", ...view });
+
+/** A result that nothing follows yet. */
+export const pending = (result: Result): Pending => ({ kind: "result", result, layout: dense(result.shape) });
 
 /** Leaves that have a layout, each once. */
 export function leavesOf(expression: Expression, found = new Set<Load | Pending>()): Set<Load | Pending> {

@@ -91,3 +91,10 @@ export const OPERATORS = {
 } satisfies Record<string, OperatorKind>;
 
 export type Operator = keyof typeof OPERATORS;
+
+/** A sum (or maximum) over the four lanes, in each lane. */
+export function acrossLanes(func: Func, value: Local, combine: (a: Code, b: Code) => Code): Code {
+  const swapped = v128.shuffle(get(value), get(value), [2, 3, 0, 1]);
+  const half = func.let("v128", combine(get(value), swapped));
+  return combine(get(half), v128.shuffle(get(half), get(half), [1, 0, 3, 2]));
+}

@@ -1,7 +1,7 @@
 /** Which way round a matrix product is done, and in what order its factors lie for it. */
 import { UnsupportedGraphError } from "../errors";
 import type { Buffer, View } from "./expression";
-import { pending } from "./kernels/mean";
+import { pending } from "./expression";
 import { productOf } from "./kernels/product";
 import { dense, type Layout, product } from "./layout";
 import type { Lowering } from "./lower";

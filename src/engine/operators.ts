@@ -1,8 +1,12 @@
+/**
+ * What each ONNX operator means: views where it only moves elements, expressions where it works element by element, kernels
+ * for the rest. These are the operators that `training/package/export.py` writes; another one is a named error.
+ */
 import { axisOf, integer, integers, text, unsupported } from "./attributes";
 import { convolution } from "./convolution";
-import { type Buffer, type Expression, load, type View } from "./expression";
+import { type Buffer, type Expression, load, loadsOf, pending, type View } from "./expression";
 import { addLookup } from "./kernels/lookup";
-import { meanOf, pending } from "./kernels/mean";
+import { meanOf } from "./kernels/mean";
 import { addSoftmax } from "./kernels/softmax";
 import { dense, product } from "./layout";
 import type { Lowering } from "./lower";
@@ -29,7 +33,13 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   Add: elementwise("add", 2),
   Sub: elementwise("sub", 2),
   Mul: elementwise("mul", 2),
-  Div: elementwise("div", 2),
+  Div(at, node) {
+    const whole = (index: number) =>
+      at.constant(node.inputs[index])?.data instanceof Int32Array ||
+      loadsOf(at.expression(at.value(node, index))).some(({ buffer }) => buffer.kind === "int32");
+    if (whole(0) || whole(1)) throw unsupported(node, "floats"); // ONNX rounds quotients of whole numbers
+    return elementwise("div", 2)(at, node);
+  },
   Min: folded("min"),
   Max: folded("max"),
   Less: elementwise("less", 2),

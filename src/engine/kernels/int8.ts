@@ -11,14 +11,14 @@
  * Relaxed SIMD's dot product of bytes would be faster still; V8 11.3 (Node 20) computes it wrongly in its baseline compiler.
  */
 import type { Buffer } from "../expression";
+import { acrossLanes } from "../math";
 import type { Address, Program } from "../program";
 import { type Code, Func, f32x4, get, i16x8, i32, i32x4, set, v128 } from "../wasm";
 import { Arguments } from "./addressing";
 import type { Epilogue, Extent } from "./epilogue";
 import type { Inner } from "./factors";
-import { acrossLanes } from "./mean";
 import { emitProduct } from "./product-code";
-import { type Tile, tileFor } from "./tile";
+import { wholeTile } from "./tile";
 
 const PAIR = 2; // neighbours along k that one lane of the dot product takes
 const WIDTH = 8; // activations quantised at once
@@ -45,9 +45,6 @@ export const isQuantisable = (depth: number, bits = BYTE): boolean => depth % WI
 
 /** As `isQuantisable`, for products inside Winograd's transforms. */
 export const isWordQuantisable = (depth: number): boolean => isQuantisable(depth, WORD);
-
-/** A product of whole numbers isn't fused with its sum and takes a register more. */
-export const wholeTile = (extent: Extent): Tile => tileFor(extent, "simd");
 
 interface QuantisedRows {
   readonly values: Buffer; // int16 [rows, depth], two to an int32

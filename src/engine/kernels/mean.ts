@@ -3,9 +3,10 @@
  * they lie side by side. What follows the mean (a square root, say) is done before it is stored.
  */
 import { type Expression, type Load, loadsOf, type Pending, type Result, type View } from "../expression";
-import { dense, joinLoops, type Layout, type Loop, loopsOver, product, sizeOf, sortLoops } from "../layout";
+import { joinLoops, type Layout, type Loop, loopsOver, product, sizeOf, sortLoops } from "../layout";
+import { acrossLanes } from "../math";
 import { addressOf, BYTES, evaluate, loadFour, loadOne, type Program, storeLanes } from "../program";
-import { type Code, Func, f32x4, get, i32, type Local, set, v128 } from "../wasm";
+import { Func, f32x4, get, i32, type Local, set, v128 } from "../wasm";
 
 /** The mean of `input` (loads only) over some of its axes, which have size 1 in the result. */
 export function meanOf(program: Program, input: Expression, shape: readonly number[], axes: readonly number[]): Result {
@@ -139,13 +140,3 @@ function emit(program: Program, parts: Parts): void {
     executed: 0,
   });
 }
-
-/** A sum (or maximum) over the four lanes, in each lane. */
-export function acrossLanes(func: Func, value: Local, combine: (a: Code, b: Code) => Code): Code {
-  const swapped = v128.shuffle(get(value), get(value), [2, 3, 0, 1]);
-  const half = func.let("v128", combine(get(value), swapped));
-  return combine(get(half), v128.shuffle(get(half), get(half), [1, 0, 3, 2]));
-}
-
-/** A result that nothing follows yet. */
-export const pending = (result: Result): Pending => ({ kind: "result", result, layout: dense(result.shape) });

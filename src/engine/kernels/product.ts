@@ -11,9 +11,9 @@ import { offsetsOf, sizeOf } from "../layout";
 import type { Program } from "../program";
 import { type Extent, planEpilogue } from "./epilogue";
 import { innerInPlace, innerPacked, type KLoops, kLoops, packWeights, rightsOf } from "./factors";
-import { addWholeProduct, isQuantisable, quantiseWeights, wholeTile } from "./int8";
+import { addWholeProduct, isQuantisable, quantiseWeights } from "./int8";
 import { emitProduct } from "./product-code";
-import { tileFor } from "./tile";
+import { tileFor, wholeTile } from "./tile";
 
 export interface Factors {
   /** float32 [batch, rows, k]; several: rows below each other, in different buffers perhaps. */

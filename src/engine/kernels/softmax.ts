@@ -3,10 +3,9 @@
  * division; three passes over a row that stays in the first-level cache. Work is split by rows.
  */
 import type { View } from "../expression";
-import { exp } from "../math";
+import { acrossLanes, exp } from "../math";
 import { addressOf, type Program } from "../program";
 import { Func, f32x4, get, i32, set, v128 } from "../wasm";
-import { acrossLanes } from "./mean";
 
 /** `input` and `target` are dense float32 [rows, length]. */
 export function addSoftmax(program: Program, input: View, target: View, rows: number, length: number): void {

@@ -6,16 +6,16 @@
  * transformed when the graph is compiled. Rounding: about 1e-6 of the largest output for m = 2, 1e-5 for m = 4.
  */
 import type { Buffer, Expression, Result, View } from "../expression";
+import { pending } from "../expression";
 import { dense, offsetsOf } from "../layout";
 import { multiplyAdd } from "../math";
 import { addressOf, type Program } from "../program";
 import { type Code, Func, f32x4, get, i32, type Local, set, v128 } from "../wasm";
 import { Arguments } from "./addressing";
 import { type Epilogue, EpilogueCode, planEpilogue } from "./epilogue";
-import { addWholeProduct, isWordQuantisable, quantisePacked, wholeTile } from "./int8";
-import { pending } from "./mean";
+import { addWholeProduct, isWordQuantisable, quantisePacked } from "./int8";
 import { productOf } from "./product";
-import { tileFor } from "./tile";
+import { tileFor, wholeTile } from "./tile";
 
 type Matrix = readonly (readonly number[])[];
 
