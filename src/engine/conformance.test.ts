@@ -274,6 +274,41 @@ describe("moving elements", () => {
   });
 });
 
+describe("pictures at other places", () => {
+  test("Softmax over channels", async () => {
+    await agrees({
+      nodes: [node("Softmax", "x", "y", { axis: 1 })],
+      inputs: { x: float(1, 3, 5, 7) },
+      outputs: { y: float(1, 3, 5, 7) },
+    });
+  });
+
+  test.each([1, 3])("Resize of %i channels by linear interpolation", async (channels) => {
+    const linear = { mode: "linear", coordinate_transformation_mode: "half_pixel" };
+    const scales: Constant = { shape: [4], data: Float32Array.of(1, 1, 4, 2) };
+    await agrees({
+      nodes: [{ operator: "Resize", inputs: ["x", "", "scales"], outputs: ["y"], attributes: linear }],
+      constants: { scales },
+      inputs: { x: float(1, channels, 6, 5) },
+      outputs: { y: float(1, channels, 24, 10) },
+    });
+  });
+
+  test.each([2, 3, 6])("GridSample of %i channels, places outside included", async (channels) => {
+    await agrees(
+      {
+        nodes: [
+          node("Transpose", "g", "grid", { perm: [0, 2, 3, 1] }),
+          node("GridSample", "x grid", "y", { mode: "linear", padding_mode: "border", align_corners: 0 }),
+        ],
+        inputs: { x: float(1, channels, 9, 7), g: float(1, 2, 12, 10) },
+        outputs: { y: float(1, channels, 12, 10) },
+      },
+      2e-5,
+    );
+  });
+});
+
 describe("products", () => {
   const sizes = [
     [1, 1, 1],

@@ -13,6 +13,7 @@ import type { Lowering } from "./lower";
 import type { Operator } from "./math";
 import { matmul } from "./matmul";
 import type { Node } from "./onnx";
+import { gridSample, resize } from "./sampling";
 import { expressed, type Value } from "./value";
 
 type Operation = (at: Lowering, node: Node) => Value[];
@@ -220,17 +221,23 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     ];
   },
 
+  /** Over rows that lie without gaps: another axis than the last is brought there. */
   Softmax(at, node) {
     const value = at.value(node, 0);
     const axis = axisOf(node, integer(node, "axis", -1), value.shape.length);
-    if (axis !== value.shape.length - 1) throw unsupported(node, "the last axis");
-    const view = at.dense(value);
+    const order = [...value.shape.keys()].filter((other) => other !== axis).concat(axis);
+    const turned = at.transpose(value, order);
+    const view = at.dense(turned);
     const length = value.shape[axis] as number;
     const buffer: Buffer = { kind: "float32", size: product(value.shape), place: "work" };
-    const target: View = { buffer, layout: dense(value.shape), offset: 0 };
+    const target: View = { buffer, layout: dense(turned.shape), offset: 0 };
     addSoftmax(at.program, view, target, product(value.shape) / length, length);
-    return [expressed(value.shape, load(target))];
+    const back = order.map((_, i) => order.indexOf(i));
+    return [at.transpose(expressed(turned.shape, load(target)), back)];
   },
+
+  Resize: (at, node) => [resize(at, node)],
+  GridSample: (at, node) => [gridSample(at, node)],
 
   MatMul: (at, node) => [matmul(at, at.value(node, 0), at.value(node, 1), "matmul")],
 
