@@ -510,6 +510,29 @@ describe("convolutions", () => {
     );
   });
 
+  test.each([1, 3])("of %i × the same on pixels folded into channels", async (k) => {
+    const border = (k - 1) / 2;
+    await agrees(
+      {
+        nodes: [
+          node("Reshape", "x split", "a"),
+          node("Transpose", "a", "b", { perm: [0, 1, 3, 5, 2, 4] }),
+          node("Reshape", "b folded", "c"),
+          node("Conv", "c w bias", "y", { pads: [border, border, border, border], kernel_shape: [k, k] }),
+        ],
+        constants: {
+          split: whole(1, 2, 6, 2, 6, 2),
+          folded: whole(1, 8, 6, 6),
+          w: weights(1, 5, 8, k, k),
+          bias: weights(2, 5),
+        },
+        inputs: { x: float(1, 2, 12, 12) },
+        outputs: { y: float(1, 5, 6, 6) },
+      },
+      2e-5,
+    );
+  });
+
   test("a residual block: norm, SiLU, modulation, two convolutions and a pixel shuffle", async () => {
     const [c, side] = [16, 8];
     const conv = { pads: [1, 1, 1, 1], kernel_shape: [3, 3] };

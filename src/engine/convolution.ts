@@ -37,7 +37,9 @@ export function convolution(at: Lowering, node: Node): Value {
   const picture = { height: outHeight, width: outWidth, channels, filters };
 
   const unpadded = pads.every((pad) => pad === 0) && value.kind === "expression" && value.expression.kind === "load";
-  const input = unpadded ? viewOf(at, value) : padded(at, value, pads);
+  const seen = unpadded ? viewOf(at, value) : null;
+  const pointwise = [down, across, ...strides].every((size) => size === 1); // walks any axes, however they lie
+  const input = seen && (pointwise || seen.layout.every((axis) => axis.length < 2)) ? seen : padded(at, value, pads);
   const plain = [down, across].every((taps) => taps === 3) && [...strides, ...dilations].every((step) => step === 1);
   const tile = plain && pads.every((pad) => pad === 1) ? winogradTile({ ...picture, input, weights }) : null;
   const result = tile ? winogradOf(at.program, { ...picture, input, weights }, tile) : patches(at);
@@ -57,12 +59,14 @@ export function convolution(at: Lowering, node: Node): Value {
       ...input,
       layout: [
         [],
-        [...walk(line, outHeight, strides[0]), ...walk(column, outWidth, strides[1])],
+        pointwise
+          ? [...line, ...column]
+          : [...walk(line, outHeight, strides[0]), ...walk(column, outWidth, strides[1])],
         [...cell, ...walk(line, down, dilations[0]), ...walk(column, across, dilations[1])],
       ],
     };
     const matrix = reshape((weights as View).layout, [1, filters, channels * down * across]);
-    if (!matrix || [cell, line, column].some((axis) => axis.length > 1)) return null;
+    if (!matrix) return null;
     const right: View = { ...(weights as View), layout: [matrix[0] ?? [], matrix[2] ?? [], matrix[1] ?? []] };
     return productOf(lowering.program, { left: [left], right: [right], label: `conv ${down}×${across}` });
   }
