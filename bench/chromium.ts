@@ -8,6 +8,8 @@ import { join } from "node:path";
 import type { Page } from "playwright-core";
 import { percentile } from "../src/loop/stats";
 import { launchBrowser } from "../tests/setup/browser";
+import { shareOfPeak } from "./node";
+import type { EngineKind, Profile } from "./own";
 import { type Result, round, spread } from "./result";
 
 const WARM_UP = 50; // ticks: the WASM engine has optimised its code by then, and the KV window is full
@@ -19,7 +21,10 @@ export interface ChromiumBench {
   /** Addresses of the built page and of the yardstick's page. */
   readonly page: string;
   readonly matmul: string;
+  readonly kind: EngineKind;
   readonly threads: number;
+  /** Products of one tick. */
+  readonly gflop: Profile["gflop"];
   /** Ticks to measure, at most 2,000: the page keeps no more. */
   readonly frames: number;
   /** Length of the hold test, s; 0: none. */
@@ -28,7 +33,8 @@ export interface ChromiumBench {
 
 export async function benchChromium(options: ChromiumBench): Promise<Result> {
   const { world, threads, frames, seconds } = options;
-  const address = `${options.page}?backend=wasm&threads=${threads}#world=${world}&seed=1&start=0`;
+  const { engine, precision } = options.kind;
+  const address = `${options.page}?engine=${engine}&precision=${precision}&backend=wasm&threads=${threads}#world=${world}&seed=1&start=0`;
   const cold: number[] = [];
   const warm: number[] = [];
   for (let i = 1; i < STARTS; i++) {
@@ -48,16 +54,33 @@ export async function benchChromium(options: ChromiumBench): Promise<Result> {
     await page.close();
     const referencePage = await open(options.matmul);
     await referencePage.waitForFunction(() => "measureGflops" in window);
-    const gflops = await referencePage.evaluate((threads) => window.measureGflops(threads), threads);
+    const measured = await referencePage.evaluate(({ engine, threads }) => window.measureGflops(engine, threads), {
+      engine,
+      threads,
+    });
     return {
       world,
       runtime: "chromium",
+      engine,
+      precision,
+      ...(measured.simd ? { simd: measured.simd } : {}),
       ...played,
       firstFrameMs: { cold: round(percentile(cold, 0.5)), warm: round(percentile(warm, 0.5)) },
-      referenceGflops: round(gflops),
+      referenceGflops: round(measured.gflops),
+      shareOfPeak: shareOfPeak(options.gflop, played.tickMs.p50, measured.gflops),
     };
   });
 }
+
+/** All engines tick by tick: see `side-by-side.ts`. @param matmul address of the yardstick's page, which serves the worlds */
+export const benchSideBySide = (matmul: string, world: string): Promise<Record<string, number>> =>
+  withProfile(async (open) => {
+    const page = await open(matmul);
+    await page.waitForFunction(() => "measureSideBySide" in window);
+    const url = new URL(`/worlds/${world}/`, matmul).href;
+    const times = await page.evaluate((url) => window.measureSideBySide(url), url);
+    return Object.fromEntries(Object.entries(times).map(([name, ms]) => [name, round(ms)]));
+  });
 
 /** Runs a browser with a profile that nobody has used, and removes both. */
 async function withProfile<T>(use: (open: (address: string) => Promise<Page>) => Promise<T>): Promise<T> {

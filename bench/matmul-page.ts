@@ -1,19 +1,24 @@
-/** The page of the yardstick: `window.measureGflops(threads)`. */
-import { wrap } from "comlink";
+/** The page of the yardstick: `window.measureGflops(engine, threads)`. */
+import { type Remote, wrap } from "comlink";
 import type { MatmulApi } from "./matmul.worker";
 
 declare global {
   interface Window {
     /** In a worker of its own, GFLOP/s. */
-    measureGflops(threads: number): Promise<number>;
+    measureGflops(engine: "own" | "ort", threads: number): ReturnType<MatmulApi["measure"]>;
+    /** Ticks of the world at this address, ms. */
+    measureSideBySide(url: string): ReturnType<MatmulApi["sideBySide"]>;
   }
 }
 
-window.measureGflops = async (threads) => {
+async function inWorker<T>(run: (api: Remote<MatmulApi>) => Promise<T>): Promise<T> {
   const worker = new Worker(new URL("./matmul.worker.ts", import.meta.url), { type: "module" });
   try {
-    return await wrap<MatmulApi>(worker).measure(threads);
+    return await run(wrap<MatmulApi>(worker));
   } finally {
     worker.terminate();
   }
-};
+}
+
+window.measureGflops = (engine, threads) => inWorker((api) => api.measure(engine, threads));
+window.measureSideBySide = (url) => inWorker((api) => api.sideBySide(url));

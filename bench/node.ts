@@ -1,16 +1,21 @@
-/** The world in Node on onnxruntime-node. */
-import { openWorldNode } from "../src/model/node-runtime";
+/** The world in Node, on onnxruntime-node or on our own engine. */
+
+import { detectInstructionSet } from "../src/engine/detect";
+import { loadNodeRuntime, openWorldNode } from "../src/model/node-runtime";
 import { measureGflops } from "./matmul";
+import { type EngineKind, type Profile, profileOwn } from "./own";
+import { measurePeak } from "./peak";
 import { type Result, round, spread } from "./result";
 
-const THREADS = 2;
+const THREADS = { own: 1, ort: 2 };
 const WARM_UP = 25; // ticks; the KV window fills meanwhile
 
 /** @param frames ticks to measure */
-export async function benchNode(name: string, frames: number): Promise<Result> {
-  const first = await open(name);
+export async function benchNode(name: string, kind: EngineKind, frames: number): Promise<Result> {
+  const { engine, precision } = kind;
+  const first = await open(name, kind);
   await first.world.close();
-  const { world, runtime, firstFrameMs, step } = await open(name);
+  const { world, firstFrameMs, step } = await open(name, kind);
   const tickMs: number[] = [];
   for (let tick = 0; tick < WARM_UP + frames; tick++) {
     const begin = performance.now();
@@ -18,20 +23,34 @@ export async function benchNode(name: string, frames: number): Promise<Result> {
     if (tick >= WARM_UP) tickMs.push(performance.now() - begin);
   }
   await world.close();
+  const set = detectInstructionSet();
+  const peak = engine === "own" ? await measurePeak(set) : await measureGflops(await loadNodeRuntime(THREADS.ort));
+  const { gflop, phases } = await profileOwn(name, set, precision);
+  const times = spread(tickMs);
   return {
     world: name,
     runtime: "node",
+    engine,
     backend: world.backend.name,
     threads: world.backend.threads,
-    tickMs: spread(tickMs),
+    precision,
+    ...(engine === "own" ? { simd: set, phases } : {}),
+    tickMs: times,
     firstFrameMs: { cold: round(first.firstFrameMs), warm: round(firstFrameMs) },
-    referenceGflops: round(await measureGflops(runtime)),
+    referenceGflops: round(peak),
+    shareOfPeak: shareOfPeak(gflop, times.p50, peak),
   };
 }
 
-async function open(name: string) {
+/** Of one thread's peak, or of all when the reference ran on all. */
+export function shareOfPeak(gflop: Profile["gflop"], ms: number, peak: number): Result["shareOfPeak"] {
+  const share = (work: number) => round((1000 * work) / ms / peak);
+  return { asked: share(gflop.asked), executed: share(gflop.executed) };
+}
+
+async function open(name: string, kind: EngineKind) {
   const begin = performance.now();
-  const { world, runtime } = await openWorldNode(name, { threads: THREADS });
+  const { world } = await openWorldNode(name, { ...kind, threads: THREADS[kind.engine] });
   /** A slow weave through the range of every action. */
   const step = (tick: number) => {
     const share = 0.5 + 0.5 * Math.sin(tick / 10);
@@ -39,5 +58,5 @@ async function open(name: string) {
   };
   await world.reset({ seed: 1 });
   await step(0);
-  return { world, runtime, firstFrameMs: performance.now() - begin, step };
+  return { world, firstFrameMs: performance.now() - begin, step };
 }

@@ -30,6 +30,10 @@ export class PathError extends WorldloopError {
 export class UnsafeGraphError extends WorldloopError {
   override readonly name = "UnsafeGraphError";
 }
+/** A graph holds an operator, a type or a size that our own engine doesn't cover; onnxruntime may. */
+export class UnsupportedGraphError extends WorldloopError {
+  override readonly name = "UnsupportedGraphError";
+}
 /** Names, shapes or types of a graph's tensors differ from the manifest's. */
 export class ShapeError extends WorldloopError {
   override readonly name = "ShapeError";

@@ -9,6 +9,7 @@ import type { Frame } from "./model/world";
 import { listWorlds, readAddress } from "./page/address";
 import { showAlert, veil, veilProgress } from "./page/notices";
 import type { Session } from "./page/session";
+import { loadSettings } from "./page/settings";
 
 declare global {
   interface Window {
@@ -30,8 +31,11 @@ async function main(): Promise<void> {
     throw new UnknownWorldError(`World: expected one of ${worlds.join(", ")}, got "${name}". Correct the address.`);
   }
   let session: Session | undefined;
+  const engine = address.engine ?? (address.backend ? "ort" : loadSettings().engine);
   const opening = openWorld({
     url: `worlds/${name}/`,
+    engine,
+    ...(address.precision ? { precision: address.precision } : {}),
     ...(address.backend ? { backend: address.backend } : {}),
     ...(address.threads ? { threads: address.threads } : {}),
     onProgress: veilProgress,
@@ -48,6 +52,10 @@ main().catch((error: Error) => {
   veil("");
   const remedies = [{ label: "Try again", run: () => location.reload() }];
   const address = new URL(location.href);
+  if (error.name === "UnsupportedGraphError") {
+    address.searchParams.set("engine", "ort");
+    remedies.push({ label: "Use onnxruntime", run: () => location.assign(address) });
+  }
   if (error.name === "BackendError" || address.searchParams.get("backend") === "webgpu") {
     address.searchParams.set("backend", "wasm");
     remedies.push({ label: "Use WASM", run: () => location.assign(address) });

@@ -5,10 +5,13 @@
 import { expose, transfer } from "comlink";
 import { ResetError, StateError } from "../src/errors";
 import { createWorld } from "../src/model/create-world";
+import { chooseEngine, ortEngine } from "../src/model/engine";
 import { httpSource } from "../src/model/http-source";
 import { createNetworkModel } from "../src/model/network-model";
+import { ownEngine } from "../src/model/own-engine";
 import { openPackage, type WorldPackage } from "../src/model/package";
-import { loadWebRuntime } from "../src/model/web-runtime";
+import { checkThreads } from "../src/model/thread-count";
+import { webHelper } from "../src/model/web-helper";
 import type { Progress, WorkerApi } from "../src/model/worker-api";
 import type { Frame, World } from "../src/model/world";
 
@@ -22,15 +25,23 @@ function current(): World {
 const handOver = (frame: Frame): Frame => transfer(frame, [frame.rgba.buffer]);
 
 const api: WorkerApi = {
-  async open({ url, backend, threads }, onProgress) {
-    const [runtime, contents] = await Promise.all([
-      loadWebRuntime({ backend, threads }),
-      openPackage(httpSource(url), { onProgress: everyPercent(onProgress) }),
-    ]);
+  async open({ url, engine, precision, backend, threads }, onProgress) {
+    const choice = engine ?? (backend ? "ort" : "auto");
+    const loadOrt = async () => {
+      const { loadWebRuntime } = await import("../src/model/web-runtime"); // most visits don't need it
+      return ortEngine(await loadWebRuntime({ backend, threads }));
+    };
+    const ort = choice === "ort" ? loadOrt() : null; // loads beside the package
+    ort?.catch(() => undefined); // told below
+    const contents = await openPackage(httpSource(url), { onProgress: everyPercent(onProgress) });
     const { manifest, sha256, files } = contents;
     const total = [...files.values()].reduce((sum, { length }) => sum + length, 0);
     onProgress({ loaded: total, total, phase: "session" });
-    const world = createWorld(await createNetworkModel(contents, runtime));
+    const chosen = await chooseEngine(choice, contents, {
+      own: async () => ownEngine({ precision, threads: checkThreads(threads) ?? 1, startHelper: webHelper }),
+      ort: () => ort ?? loadOrt(),
+    });
+    const world = createWorld(await createNetworkModel(contents, chosen));
     opened = { world, files };
     return { manifest, backend: world.backend, packageSha256: sha256, files: [...files.keys()] };
   },

@@ -17,13 +17,14 @@ import type { Manifest } from "../model/manifest";
 import { findWorld, isShippedWorld } from "../model/node-runtime";
 import { openPackage } from "../model/package";
 import { openWatch } from "../serve/watch/watch";
-import { parseWhole } from "./input";
+import { parseEngine, parseWhole } from "./input";
 import type { ProgressBar } from "./progress-bar";
 
 /** As typed. */
 export interface CollectOptions {
   readonly world: string;
   readonly policy: string;
+  readonly engine: string;
   readonly episodes: string;
   readonly frames: string;
   readonly seed: string;
@@ -94,6 +95,9 @@ async function readPlanOptions(options: CollectOptions): Promise<{ plan: Plan; m
     episodes: parseWhole("--episodes", options.episodes, 1, MOST),
     frames: parseWhole("--frames", options.frames, 2, MOST),
   };
+  const engine = parseEngine(options.engine);
+  if (engine === "auto")
+    throw new ResetError('--engine: expected own or ort, got "auto"; all workers must use the same');
   const shard = parseShard(options.shard ?? "0/1");
   const format = parseFormat(options.format);
   const { manifest, sha256 } = await openPackage(folderSource(findWorld(options.world)));
@@ -105,6 +109,7 @@ async function readPlanOptions(options: CollectOptions): Promise<{ plan: Plan; m
   const plan: Plan = {
     ...{ schema: 1, world: manifest.name, packageSha256: sha256 },
     ...(isShippedWorld(options.world) ? {} : { folder: resolve(options.world) }),
+    ...(engine === "ort" ? {} : { engine }),
     policy,
     ...(policySha256 === undefined ? {} : { policySha256 }),
     ...{ ...counts, format, shard },

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { type Npy, parseNpy } from "../dataset/npy";
 import { RecordingError, ResetError, WorldloopError } from "../errors";
+import { type EngineChoice, isEngineChoice } from "../model/engine-choice";
 import type { Manifest } from "../model/manifest";
 import type { Action } from "../model/world";
 import { parseActionLog } from "../record/action-log";
@@ -39,6 +40,12 @@ export function parseWhole(name: string, text: string, first: number, last: numb
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
   if (value >= first && value <= last) return value;
   throw new ResetError(`${name}: expected an integer from ${first} to ${last}, got "${text}"`);
+}
+
+/** @throws ResetError */
+export function parseEngine(text: string): EngineChoice {
+  if (isEngineChoice(text)) return text;
+  throw new ResetError(`--engine: expected own, ort or auto, got "${text}"`);
 }
 
 /** Puts the file's name in front of what is wrong with it. */

@@ -43,6 +43,7 @@ export async function run(parameters: readonly string[], { out, error, signal }:
     .requiredOption("--actions <actions.jsonl>", "one JSON object of named actions per line and tick")
     .requiredOption("--out <folder>", "gets frames.npy and rollout.json")
     .option("--force", "write into a folder that holds something already")
+    .option("--engine <engine>", "what runs the network: ort (onnxruntime), own, or auto (the faster, measured)", "ort")
     .option("--threads <integer>", "threads of onnxruntime", "2")
     .action(async (options: RolloutOptions) => {
       out(`${await rollout(options, signal)}\n`);
@@ -68,6 +69,7 @@ export async function run(parameters: readonly string[], { out, error, signal }:
     .option("--port <integer>", "0 takes a free one", "8787")
     .option("--max-sessions <integer>", "worlds of all clients together", "64")
     .option("--idle <seconds>", "silence after which a client is sent away", "300")
+    .option("--engine <engine>", "what runs the network: ort (onnxruntime), own, or auto (the faster, measured)", "ort")
     .option("--threads <integer>", "threads of onnxruntime", "1")
     .option("--allow-host <names...>", "further Host headers to accept, as name:port")
     .option("--allow-origin <origins...>", "pages to accept, such as http://localhost:5173")
@@ -81,6 +83,7 @@ export async function run(parameters: readonly string[], { out, error, signal }:
     .description("Have a policy play episodes; write a dataset of them. Ctrl-C ends the episodes under way first.")
     .requiredOption("--world <name>", "a world of assets/worlds, or the folder of a package")
     .option("--policy <policy>", "random, scripted, onnx:FILE or ws://…", "random")
+    .option("--engine <engine>", "what runs the network: ort (onnxruntime) or own", "ort")
     .requiredOption("--episodes <integer>", "how many, all shards together")
     .requiredOption("--frames <integer>", "frames of an episode")
     .option("--seed <integer>", "with an episode's number it fixes the episode", "0")

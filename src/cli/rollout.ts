@@ -10,7 +10,7 @@ import { sha256Hex } from "../model/hash";
 import type { Manifest } from "../model/manifest";
 import { isShippedWorld, openWorldNode } from "../model/node-runtime";
 import type { Action, ResetOptions } from "../model/world";
-import { parsePictures, parseWhole, readActions, readInput } from "./input";
+import { parseEngine, parsePictures, parseWhole, readActions, readInput } from "./input";
 import { checkOutFolder, writeFolder } from "./out-folder";
 import { replay } from "./replay";
 
@@ -24,6 +24,7 @@ export interface RolloutOptions {
   readonly actions: string;
   readonly out: string;
   readonly force?: boolean;
+  readonly engine: string;
   readonly threads: string;
 }
 
@@ -31,7 +32,16 @@ export interface RolloutOptions {
 export async function rollout(options: RolloutOptions, signal: AbortSignal): Promise<string> {
   const threads = parseWhole("--threads", options.threads, 1, 64);
   const seed = parseWhole("--seed", options.seed, 0, Number.MAX_SAFE_INTEGER);
-  const { world, package: opened, runtime } = await openWorldNode(options.world, { threads, timelineCapacity: 0 });
+  const choice = parseEngine(options.engine);
+  const {
+    world,
+    package: opened,
+    engine,
+  } = await openWorldNode(options.world, {
+    engine: choice,
+    threads,
+    timelineCapacity: 0,
+  });
   try {
     const { manifest } = world;
     const beginning = await readBeginning(options, manifest);
@@ -57,9 +67,9 @@ export async function rollout(options: RolloutOptions, signal: AbortSignal): Pro
         actions: actions.map((action) => nameAction(action, manifest.actions)),
         frameHashes,
         tickMs,
-        backend: runtime.backend.name,
-        threads,
-        ortVersion: runtime.version,
+        backend: engine.backend.name,
+        threads: engine.backend.threads,
+        ortVersion: engine.version,
       };
       await writeFile(join(folder, "rollout.json"), `${JSON.stringify(log)}\n`);
       return tickMs;

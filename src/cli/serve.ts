@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { UnknownWorldError } from "../errors";
 import { listWorlds } from "../model/node-runtime";
 import { startServer } from "../serve/server";
-import { parseWhole } from "./input";
+import { parseEngine, parseWhole } from "./input";
 import type { Terminal } from "./program";
 
 /** As typed. */
@@ -13,6 +13,7 @@ export interface ServeOptions {
   readonly port: string;
   readonly maxSessions: string;
   readonly idle: string;
+  readonly engine: string;
   readonly threads: string;
   readonly allowHost?: readonly string[];
   readonly allowOrigin?: readonly string[];
@@ -30,6 +31,7 @@ export async function serve(options: ServeOptions, { out, error, signal }: Termi
     port: parseWhole("--port", options.port, 0, 65_535),
     maxSessions: parseWhole("--max-sessions", options.maxSessions, 1, 10_000),
     idleMs: 1000 * parseWhole("--idle", options.idle, 1, SECONDS_A_DAY),
+    engine: parseEngine(options.engine),
     threads: parseWhole("--threads", options.threads, 1, 64),
     allowedHosts: options.allowHost ?? [],
     allowedOrigins: options.allowOrigin ?? [],

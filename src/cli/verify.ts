@@ -28,8 +28,12 @@ export interface Verdict {
 export async function verify(path: string, options: VerifyOptions, signal: AbortSignal): Promise<Verdict> {
   const log = parseRollout(path, new TextDecoder().decode(await readInput(path)));
   const threads = options.threads === undefined ? log.threads : parseWhole("--threads", options.threads, 1, 64);
-  const opened = await openWorldNode(options.world ?? log.folder ?? log.world, { threads, timelineCapacity: 0 });
-  const { world, runtime } = opened;
+  const opened = await openWorldNode(options.world ?? log.folder ?? log.world, {
+    engine: log.backend === "own" ? "own" : "ort",
+    threads,
+    timelineCapacity: 0,
+  });
+  const { world, engine } = opened;
   try {
     if (opened.package.sha256 !== log.packageSha256) {
       throw new RecordingError(
@@ -43,8 +47,8 @@ export async function verify(path: string, options: VerifyOptions, signal: Abort
       const recorded = log.frameHashes[tick];
       tick += 1;
       if (sha256 === recorded) continue;
-      const here = `${runtime.backend.name}, onnxruntime ${runtime.version}`;
-      const there = `${log.backend}, onnxruntime ${log.ortVersion}`;
+      const here = `${engine.backend.name}, ${engine.version}`;
+      const there = `${log.backend}, ${log.ortVersion}`;
       const hint = here === there ? "" : ` (recorded on ${there}; played on ${here})`;
       return { same: false, line: `tick ${tick} differs: expected frame ${recorded}, got ${sha256}${hint}` };
     }

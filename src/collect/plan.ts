@@ -17,6 +17,8 @@ export const planSchema = z.strictObject({
   /** Where its package lies, when that was given instead of a name of assets/worlds. */
   folder: z.string().optional(),
   packageSha256: sha256,
+  /** What runs the network; absent: onnxruntime. Never measured: every worker of a plan must make the same frames. */
+  engine: z.enum(["own", "ort"]).optional(),
   /** As typed: random, scripted, onnx:FILE, ws://… */
   policy: z.string(),
   /** Of the policy's file, when it is one. */

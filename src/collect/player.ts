@@ -23,7 +23,11 @@ export interface Player {
 /** @throws CollectError when the world here isn't the plan's, PolicyError, and what opening a world throws */
 export async function openPlayer(plan: Plan): Promise<Player> {
   const where = plan.folder ?? plan.world;
-  const opened = await openWorldNode(where, { threads: THREADS, timelineCapacity: 0 });
+  const opened = await openWorldNode(where, {
+    engine: plan.engine ?? "ort",
+    threads: THREADS,
+    timelineCapacity: 0,
+  });
   let policy: Policy;
   try {
     const found = opened.package.sha256;
@@ -71,7 +75,7 @@ export interface EpisodeSpec {
 
 /** The policy sees frame t and gives action t, which leads to frame t + 1; the last action leads nowhere. */
 export async function playEpisode(
-  { world, package: opened, runtime }: OpenedNodeWorld,
+  { world, package: opened, engine }: OpenedNodeWorld,
   policy: Pick<Policy, "act">,
   { number, seed, start, frames, folder, onFrame }: EpisodeSpec,
 ): Promise<Episode> {
@@ -98,7 +102,7 @@ export async function playEpisode(
     const rollout = {
       ...{ schema: 1 as const, world: manifest.name, ...(folder === undefined ? {} : { folder }) },
       ...{ packageSha256: opened.sha256, seed, start, actions, frameHashes, backend, threads },
-      ortVersion: runtime.version,
+      ortVersion: engine.version,
       episode: { number, task: manifest.title, lastAction: named, histogram },
     };
     return { rollout, pictures };

@@ -2,17 +2,17 @@
  * What a pass of the network is conditioned on, put together as the inputs of the tick graph: the action, the newest
  * latent, the KV window with the age of each slot, and noise. Shapes: `contract.ts`. Running the graph: `network-model.ts`.
  */
-import { agesOf, type KvState, packSlots, slotCount } from "./kv-window";
+import { agesOf, type KvState } from "./kv-window";
 import type { Manifest } from "./manifest";
 import { normals } from "./rng";
 import type { Action, Snapshot } from "./world";
 
-/** The inputs of one pass, row by row. `kv` is one buffer, written anew for each pass: use them before the next. */
+/** The inputs of one pass, row by row; of the window its slots, null where they are empty. */
 export type TickInputs = Readonly<{
   noise: Float32Array; // [evaluations, tokens, channels]
   action: Float32Array; // [1, actions]
   latent: Float32Array; // [1, tokens, channels]
-  kv: Float32Array; // [slots, layers, 2, tokens, width]
+  kv: readonly (Float32Array | null)[]; // slots of [layers, 2, tokens, width]
   age: Int32Array; // [slots]
 }>;
 
@@ -23,13 +23,11 @@ export interface Conditioning {
   ofHistory(window: KvState, latent: Float32Array, action: Action): TickInputs;
 }
 
-export function createConditioning({ evaluations, latent: size, kv: layout }: Manifest): Conditioning {
+export function createConditioning({ evaluations, latent: size }: Manifest): Conditioning {
   const noiseLength = evaluations * size.tokens * size.channels;
   const silence = new Float32Array(noiseLength);
-  const kv = new Float32Array(slotCount(layout) * layout.layers * 2 * layout.tokens * layout.width);
   const inputs = (window: KvState, latent: Float32Array, action: Action, noise: Float32Array): TickInputs => {
-    packSlots(window, kv);
-    return { noise, action, latent, kv, age: agesOf(window) };
+    return { noise, action, latent, kv: window.slots, age: agesOf(window) };
   };
   return {
     ofStep: (state, action) => inputs(state, state.latent, action, normals(state.seed, state.tick, noiseLength)),

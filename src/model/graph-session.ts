@@ -23,12 +23,15 @@ export interface Runtime {
 
 export type TensorData = Float32Array | Int32Array | Uint8Array;
 
+/** A tensor's values, row by row; or the rows of its first axis, null for zeros, which nobody writes to afterwards. */
+export type Feed = TensorData | readonly (Float32Array | null)[];
+
 export interface GraphSession {
   /**
-   * @param feeds one array per input of the manifest, row by row, of its shape's size; they may be reused afterwards
+   * @param feeds one per input of the manifest, of its shape's size; arrays may be reused afterwards, rows may not
    * @returns one array per output, owned by the caller
    */
-  run(feeds: Readonly<Record<string, TensorData>>): Promise<Readonly<Record<string, TensorData>>>;
+  run(feeds: Readonly<Record<string, Feed>>): Promise<Readonly<Record<string, TensorData>>>;
   close(): Promise<void>;
 }
 
@@ -58,7 +61,7 @@ export async function createGraphSession(bytes: Bytes, spec: GraphSpec, runtime:
       for (const [name, { dtype, shape }] of Object.entries(spec.inputs)) {
         const data = feeds[name];
         if (!data) throw new ShapeError(`${spec.file}: expected a value for ${name}, got none.`);
-        inputs[name] = new Tensor(dtype, data, shape);
+        inputs[name] = new Tensor(dtype, isRows(data) ? joined(data, shape) : data, shape);
       }
       const outputs = await session.run(inputs);
       const results: Record<string, TensorData> = {};
@@ -73,6 +76,16 @@ export async function createGraphSession(bytes: Bytes, spec: GraphSpec, runtime:
     },
     close: () => session.release(),
   };
+}
+
+const isRows = (feed: Feed): feed is readonly (Float32Array | null)[] => Array.isArray(feed);
+
+function joined(rows: readonly (Float32Array | null)[], shape: readonly number[]): Float32Array {
+  const out = new Float32Array(shape.reduce((size, side) => size * side, 1));
+  rows.forEach((row, index) => {
+    if (row) out.set(row, (index * out.length) / rows.length);
+  });
+  return out;
 }
 
 /** Compares what a session says of one side with the manifest: names always, types and shapes where it knows them. */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import goldens from "../../tests/goldens/kv-window.json";
-import { agesOf, emptyKv, packSlots, slotOf, writeSlot } from "./kv-window";
+import { agesOf, emptyKv, slotOf, writeSlot } from "./kv-window";
 
 test.each(goldens)("slots and ages of sink $sink, memory $memory, window $window are those of Python", (golden) => {
   let state = emptyKv(golden);
@@ -18,11 +18,4 @@ test("a written state leaves the earlier one as it was, and shares the untouched
   expect(one.written).toEqual([0, -1, -1, -1]);
   expect(two.written).toEqual([0, -1, 1, -1]);
   expect(two.slots[0]).toBe(one.slots[0]);
-});
-
-test("packing overwrites what the buffer held, empty slots with zeros", () => {
-  const layout = { sink: 0, memory: 1, window: 2 };
-  const out = new Float32Array(6).fill(9);
-  packSlots(writeSlot(emptyKv(layout), layout, Float32Array.of(1, 2)), out);
-  expect([...out]).toEqual([0, 0, 1, 2, 0, 0]);
 });

@@ -46,12 +46,3 @@ export function writeSlot(state: KvState, layout: KvLayout, slot: Float32Array):
 export function agesOf({ written, passes }: Pick<KvState, "written" | "passes">): Int32Array<ArrayBuffer> {
   return Int32Array.from(written, (pass) => (pass < 0 ? -1 : passes - pass));
 }
-
-/** Copies all slots one after the other into `out` [S, layers, 2, tokens, width]; empty ones become zeros. */
-export function packSlots({ slots }: KvState, out: Float32Array): void {
-  const length = out.length / slots.length;
-  slots.forEach((slot, index) => {
-    if (slot) out.set(slot, index * length);
-    else out.fill(0, index * length, (index + 1) * length);
-  });
-}

@@ -2,6 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { createWorld } from "./create-world";
+import { ortEngine } from "./engine";
 import { folderSource } from "./folder-source";
 import type { Runtime } from "./graph-session";
 import { createNetworkModel } from "./network-model";
@@ -16,7 +17,7 @@ const action = Float32Array.of(0.5, 1);
 test("latents that aren't finite give an error that names the tick, and the state stays as it was", async () => {
   const files = new Map(opened.files);
   files.set("starts/1.latents", new Uint8Array(new Float32Array(24).fill(Number.NaN).buffer));
-  const world = createWorld(await createNetworkModel({ ...opened, files }, runtime));
+  const world = createWorld(await createNetworkModel({ ...opened, files }, ortEngine(runtime)));
   await expect(world.reset({ seed: 1, start: 1 })).rejects.toMatchObject({ name: "StateError", message: /Tick 0/ });
   await world.reset({ seed: 1 });
   const snapshot = await world.snapshot();
@@ -45,7 +46,7 @@ test("a run that fails rejects its own step only", async () => {
       },
     },
   };
-  const world = createWorld(await createNetworkModel(opened, flaky));
+  const world = createWorld(await createNetworkModel(opened, ortEngine(flaky)));
   await world.reset({ seed: 1 });
   failing = true;
   const failed = world.step(action);
@@ -60,19 +61,19 @@ test("a run that fails rejects its own step only", async () => {
 
 test("a graph that isn't the manifest's, or none at all, is refused", async () => {
   const swapped = new Map(opened.files).set("tick.onnx", opened.files.get("encoder.onnx") as never);
-  await expect(createNetworkModel({ ...opened, files: swapped }, runtime)).rejects.toMatchObject({
+  await expect(createNetworkModel({ ...opened, files: swapped }, ortEngine(runtime))).rejects.toMatchObject({
     name: "ShapeError",
     message: expect.stringContaining("tick.onnx, inputs: expected action, age, kv, latent, noise, got picture"),
   });
   const wider = { ...opened.manifest.tick, inputs: { ...opened.manifest.tick.inputs } };
   wider.inputs.action = { dtype: "float32", shape: [1, 3] };
   const manifest = { ...opened.manifest, tick: wider };
-  await expect(createNetworkModel({ ...opened, manifest }, runtime)).rejects.toMatchObject({
+  await expect(createNetworkModel({ ...opened, manifest }, ortEngine(runtime))).rejects.toMatchObject({
     name: "ShapeError",
     message: expect.stringContaining("action: expected float32 [1, 3], got float32 [1, 2]"),
   });
   const empty = new Map(opened.files).set("tick.onnx", new Uint8Array(8));
-  await expect(createNetworkModel({ ...opened, files: empty }, runtime)).rejects.toMatchObject({
+  await expect(createNetworkModel({ ...opened, files: empty }, ortEngine(runtime))).rejects.toMatchObject({
     name: "BackendError",
   });
 });

@@ -1,11 +1,12 @@
 /**
- * The world model of a package: its graphs, run by onnxruntime. One step: what `conditioning.ts` puts together goes in; a
+ * The world model of a package: its graphs, run by an engine (`engine.ts`). One step: what `conditioning.ts` puts together goes in; a
  * picture, the next latent and a new slot of the KV window come out.
  */
 import { ShapeError, StateError } from "../errors";
 import { createConditioning, type TickInputs } from "./conditioning";
 import { startBytes } from "./contract";
-import { createGraphSession, type GraphSession, type Runtime, type TensorData } from "./graph-session";
+import type { Engine } from "./engine";
+import type { GraphSession, TensorData } from "./graph-session";
 import { emptyKv, type KvState, writeSlot } from "./kv-window";
 import type { WorldPackage } from "./package";
 import type { Action, Context, Frame, Snapshot } from "./world";
@@ -19,16 +20,16 @@ interface History {
 
 /**
  * Makes the tick's session; the encoder's is made when the first context comes.
- * @throws BackendError, ShapeError
+ * @throws BackendError, ShapeError, UnsupportedGraphError
  */
-export async function createNetworkModel(opened: WorldPackage, runtime: Runtime): Promise<WorldModel> {
+export async function createNetworkModel(opened: WorldPackage, engine: Engine): Promise<WorldModel> {
   const { manifest, sha256, files } = opened;
   const conditioning = createConditioning(manifest);
   const tick = await sessionOf(manifest.tick);
   let encoder: GraphSession | null = null;
 
   function sessionOf(spec: typeof manifest.tick): Promise<GraphSession> {
-    return createGraphSession(fileOf(spec.file), spec, runtime);
+    return engine.createSession(fileOf(spec.file), spec);
   }
   function fileOf(path: string) {
     const contents = files.get(path);
@@ -76,7 +77,7 @@ export async function createNetworkModel(opened: WorldPackage, runtime: Runtime)
   return {
     manifest,
     packageSha256: sha256,
-    backend: runtime.backend,
+    backend: engine.backend,
     async begin(beginning) {
       const { latents, actions, picture } =
         "context" in beginning ? await historyOfContext(beginning.context) : await historyOfStart(beginning.start);

@@ -1,12 +1,22 @@
-/** onnxruntime-node and the worlds on disk: what the command line, benches and tests run on. For Node only. */
+/**
+ * The engines in Node and the worlds on disk: what the command line, benches and tests run on. Unless asked otherwise that
+ * is onnxruntime-node, whose code is native; our own engine is the one that browsers have. For Node only.
+ */
 import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import v8 from "node:v8";
+import { Worker } from "node:worker_threads";
+import { detectInstructionSet } from "../engine/detect";
+import { HELPER_SCRIPT, type Helper } from "../engine/threads";
 import { BackendError, UnknownWorldError } from "../errors";
 import { createWorld, type WorldOptions } from "./create-world";
+import { chooseEngine, type Engine, ortEngine } from "./engine";
+import type { EngineChoice, Precision } from "./engine-choice";
 import { folderSource } from "./folder-source";
 import type { Runtime } from "./graph-session";
 import { createNetworkModel } from "./network-model";
+import { type OwnOptions, ownEngine } from "./own-engine";
 import { openPackage, type WorldPackage } from "./package";
 import type { World } from "./world";
 
@@ -37,24 +47,78 @@ export async function loadNodeRuntime(threads = DEFAULT_THREADS): Promise<NodeRu
   };
 }
 
+export interface NodeEngine extends Engine {
+  /** Of onnxruntime, or what our own engine runs on: with the same one, frames are the same to the last bit. */
+  readonly version: string;
+}
+
+export interface EngineOptions {
+  /** Default: ort. "auto" measures. */
+  readonly engine?: EngineChoice | undefined;
+  /** Of our own engine; default: float32. */
+  readonly precision?: Precision | undefined;
+  /** Default: 2 of onnxruntime, 1 of our own engine. */
+  readonly threads?: number | undefined;
+}
+
+/**
+ * @throws BackendError when onnxruntime-node isn't installed; UnsupportedGraphError when our own engine doesn't cover it
+ */
+export async function openNodeEngine(
+  opened: WorldPackage,
+  { engine: choice = "ort", precision, threads }: EngineOptions = {},
+): Promise<NodeEngine> {
+  let version = "";
+  const ort = async () => {
+    const runtime = await loadNodeRuntime(threads ?? DEFAULT_THREADS);
+    version = runtime.version;
+    return ortEngine(runtime);
+  };
+  const engine = await chooseEngine(choice, opened, { own: async () => ownNodeEngine({ precision, threads }), ort });
+  return { ...engine, version: engine.backend.name === "own" ? (engine.backend.detail ?? "") : version };
+}
+
+/** Node 20 has relaxed SIMD behind a flag of its V8, which can still be set before the first module is compiled. */
+function ownNodeEngine(options: OwnOptions): Engine {
+  if (detectInstructionSet() === "simd") v8.setFlagsFromString("--experimental-wasm-relaxed-simd");
+  return ownEngine({ ...options, startHelper: nodeHelper });
+}
+
+/** A thread of Node that doesn't keep the process alive. */
+function nodeHelper(): Helper {
+  const worker = new Worker(HELPER_SCRIPT, { eval: true, execArgv: [] });
+  return {
+    start: (message) =>
+      new Promise((resolve, reject) => {
+        worker.once("error", reject);
+        worker.once("message", () => {
+          worker.unref();
+          resolve();
+        });
+        worker.postMessage(message);
+      }),
+    end: () => void worker.terminate(),
+  };
+}
+
 export interface OpenedNodeWorld {
   readonly world: World;
   readonly package: WorldPackage;
-  readonly runtime: NodeRuntime;
+  readonly engine: NodeEngine;
 }
 
 /**
  * Opens a world of `assets/worlds` by name, or any package by its folder.
- * @throws UnknownWorldError, BackendError, and all that `openPackage` throws
+ * @throws UnknownWorldError, BackendError, UnsupportedGraphError, and all that `openPackage` throws
  */
 export async function openWorldNode(
   nameOrFolder: string,
-  options: WorldOptions & { readonly threads?: number } = {},
+  options: WorldOptions & EngineOptions = {},
 ): Promise<OpenedNodeWorld> {
   const opened = await openPackage(folderSource(findWorld(nameOrFolder)));
-  const runtime = await loadNodeRuntime(options.threads);
-  const world = createWorld(await createNetworkModel(opened, runtime), options);
-  return { world, package: opened, runtime };
+  const engine = await openNodeEngine(opened, options);
+  const world = createWorld(await createNetworkModel(opened, engine), options);
+  return { world, package: opened, engine };
 }
 
 /** The folder of a world. A name wins over a folder of the same name. @throws UnknownWorldError */

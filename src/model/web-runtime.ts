@@ -9,6 +9,7 @@ import wasmScript from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
 import wasmBinary from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import { BackendError } from "../errors";
 import type { Runtime } from "./graph-session";
+import { checkThreads } from "./thread-count";
 import type { Backend } from "./worker-api";
 
 /** Beyond four, the small matrices of a tick gain nothing. */
@@ -40,15 +41,8 @@ export async function loadWebRuntime(wanted: {
 }
 
 async function loadWasm(wanted: number | undefined): Promise<Runtime> {
-  if (wanted !== undefined && (!Number.isInteger(wanted) || wanted < 1)) {
-    throw new BackendError(`threads: expected a whole number from 1, got ${wanted}.`);
-  }
-  if (wanted !== undefined && wanted > 1 && !crossOriginIsolated) {
-    throw new BackendError(
-      `threads: expected a cross-origin isolated page for ${wanted} threads, got one without the COOP and COEP headers. Use threads=1.`,
-    );
-  }
-  const threads = wanted ?? (crossOriginIsolated ? Math.min(MAX_THREADS, navigator.hardwareConcurrency) : 1);
+  const threads =
+    checkThreads(wanted) ?? (crossOriginIsolated ? Math.min(MAX_THREADS, navigator.hardwareConcurrency) : 1);
   const { env, InferenceSession, Tensor } = await import("onnxruntime-web/wasm");
   env.wasm.wasmPaths = { mjs: absolute(wasmScript), wasm: absolute(wasmBinary) };
   env.wasm.numThreads = threads;

@@ -3,6 +3,7 @@
  * Calls are coarse; frames come back transferred; tensors and the KV window stay in the worker, but for snapshots.
  * Errors keep their `name` and `message` on the way back.
  */
+import type { EngineChoice, Precision } from "./engine-choice";
 import type { Manifest } from "./manifest";
 import type { Action, Frame, ResetOptions, Snapshot, World } from "./world";
 
@@ -11,7 +12,11 @@ export type Backend = "wasm" | "webgpu";
 export interface OpenOptions {
   /** Absolute URL of the package's folder, ending in a slash. */
   readonly url: string;
-  /** Absent: WebGPU when an adapter is there, WASM otherwise. */
+  /** What runs the network (`engine.ts`); absent: onnxruntime where a backend of it is asked for, else "auto". */
+  readonly engine?: EngineChoice;
+  /** Of our own engine; absent: float32. */
+  readonly precision?: Precision;
+  /** Of onnxruntime. Absent: WebGPU when an adapter is there, WASM otherwise. */
   readonly backend?: Backend;
   /** WASM threads; absent: chosen by the machine. More than one needs a cross-origin isolated page. */
   readonly threads?: number;

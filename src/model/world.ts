@@ -51,8 +51,11 @@ export interface Snapshot {
 
 export interface World {
   readonly manifest: Manifest;
-  /** What computes: "fake", "wasm", "webgpu" or "cpu" (onnxruntime-node); and on how many threads. */
-  readonly backend: { readonly name: string; readonly threads: number };
+  /**
+   * What computes: "own" (our engine), "wasm", "webgpu" or "cpu" (onnxruntime), or "fake"; and on how many threads. The
+   * detail: our engine's instruction set and precision, or why it isn't the one.
+   */
+  readonly backend: { readonly name: string; readonly threads: number; readonly detail?: string };
   /** Forgets everything, then begins at a start or after a context. @throws ResetError */
   reset(options: ResetOptions): Promise<Frame>;
   /** One action, one frame. @throws StateError before reset or after close; ActionError */

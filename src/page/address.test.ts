@@ -15,6 +15,9 @@ it("reads what is there and nothing else", () => {
 });
 
 it("says what it expected instead of guessing", () => {
+  expect(read("?engine=own&precision=int8", "")).toMatchObject({ engine: "own", precision: "int8" });
+  expect(() => read("?precision=half")).toThrow('expected float32 or int8, got "half"');
+  expect(() => read("?engine=fast")).toThrow('expected own, ort or auto, got "fast"');
   expect(() => read("?backend=cuda")).toThrow('expected wasm or webgpu, got "cuda"');
   expect(() => read("?threads=0")).toThrow('expected a number from 1 to 99, got "0"');
   expect(() => read("", "#seed=x")).toThrow(/seed: expected a whole number/);

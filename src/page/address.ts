@@ -1,8 +1,11 @@
-/** What the address asks for: `?backend=wasm|webgpu&threads=n` and `#world=…&seed=…&start=…&replay=…`. */
+/** What the address asks for: `?engine=own|ort|auto&precision=float32|int8&backend=wasm|webgpu&threads=n` and `#world=…&seed=…&start=…&replay=…`. */
 import { BackendError, UnknownWorldError } from "../errors";
+import { type EngineChoice, isEngineChoice, isPrecision, type Precision } from "../model/engine-choice";
 import { formatHash, parseHash, type Shared } from "../record/share-link";
 
 export interface Address extends Shared {
+  readonly engine?: EngineChoice;
+  readonly precision?: Precision;
   readonly backend?: "wasm" | "webgpu";
   readonly threads?: number;
 }
@@ -10,6 +13,14 @@ export interface Address extends Shared {
 /** @throws RecordingError, BackendError when a part isn't what its name says */
 export function readAddress(location: Pick<Location, "search" | "hash">): Address {
   const query = new URLSearchParams(location.search);
+  const engine = query.get("engine");
+  if (engine !== null && !isEngineChoice(engine)) {
+    throw new BackendError(`Address, engine: expected own, ort or auto, got "${engine}". Correct the address.`);
+  }
+  const precision = query.get("precision");
+  if (precision !== null && !isPrecision(precision)) {
+    throw new BackendError(`Address, precision: expected float32 or int8, got "${precision}". Correct the address.`);
+  }
   const backend = query.get("backend");
   if (backend !== null && backend !== "wasm" && backend !== "webgpu") {
     throw new BackendError(`Address, backend: expected wasm or webgpu, got "${backend}". Correct the address.`);
@@ -20,6 +31,8 @@ export function readAddress(location: Pick<Location, "search" | "hash">): Addres
   }
   return {
     ...parseHash(location.hash),
+    ...(engine ? { engine } : {}),
+    ...(precision ? { precision } : {}),
     ...(backend ? { backend } : {}),
     ...(threads ? { threads: Number(threads) } : {}),
   };

@@ -1,5 +1,6 @@
 /** The settings sheet: picture, figures, keys and gamepad. Changes apply at once. Loaded when first opened. */
 import { defaultBindings, keyName, rebind } from "../action/bindings";
+import { ENGINE_CHOICES, type EngineChoice } from "../model/engine-choice";
 import { COMMANDS } from "./controls";
 import { make } from "./elements";
 import type { Session } from "./session";
@@ -23,6 +24,13 @@ export function openSettings(session: Session): void {
     checked: now.smoothKeys,
     onchange: () => set({ smoothKeys: smooth.checked }),
   });
+  const engine = make(
+    "select",
+    { onchange: () => set({ engine: ENGINE_CHOICES.find((choice) => choice === engine.value) ?? "auto" }) },
+    ...ENGINE_CHOICES.map((choice) =>
+      make("option", { value: choice, textContent: ENGINES[choice], selected: now.engine === choice }),
+    ),
+  );
   const zoneValue = make("output", { textContent: String(now.deadZone) });
   const zone = make("input", { type: "range", min: "0", max: "0.5", step: "0.01", value: String(now.deadZone) });
   zone.oninput = () => {
@@ -40,6 +48,8 @@ export function openSettings(session: Session): void {
     make("label", { className: "row" }, "Picture", filter),
     make("label", { className: "check" }, figures, "Show the figures"),
     make("label", { className: "check" }, smooth, "Smooth keys: a held key reaches full deflection gradually"),
+    make("label", { className: "row" }, "Engine, from the next visit on", engine),
+    make("p", { className: "note", textContent: `Now: ${describe(session.world.backend)}` }),
     make("h3", { textContent: "Keys" }),
     keyTable(session),
     make("h3", { textContent: "Gamepad" }),
@@ -48,6 +58,15 @@ export function openSettings(session: Session): void {
   );
   dialog.addEventListener("close", () => clearInterval(watch), { once: true });
 }
+
+const ENGINES: Record<EngineChoice, string> = {
+  auto: "The faster",
+  own: "Our own",
+  ort: "onnxruntime",
+};
+
+const describe = ({ name, threads, detail }: Session["world"]["backend"]) =>
+  `${name}, ${threads} ${threads > 1 ? "threads" : "thread"}${detail ? ` (${detail})` : ""}`;
 
 /** One row per key of the world; a button in it waits for another key. */
 function keyTable(session: Session): HTMLElement {

@@ -3,9 +3,8 @@ import { basename } from "node:path";
 import { UnknownWorldError } from "../errors";
 import { contractOf } from "../model/contract";
 import { folderSource } from "../model/folder-source";
-import { createGraphSession } from "../model/graph-session";
 import { createNetworkModel } from "../model/network-model";
-import { findWorld, loadNodeRuntime } from "../model/node-runtime";
+import { type EngineOptions, findWorld, openNodeEngine } from "../model/node-runtime";
 import { openPackage } from "../model/package";
 import { takeTurns } from "../model/turns";
 import type { Action, Snapshot } from "../model/world";
@@ -23,29 +22,32 @@ export interface Offer extends WorldModel {
   readonly judge: ((before: Snapshot, action: Action, after: Snapshot) => Promise<Judgement>) | null;
 }
 
+export type OfferSettings = Pick<EngineOptions, "engine" | "threads">;
+
 /**
  * Opens worlds by name or folder; a client asks for one by the folder's name.
  * @throws UnknownWorldError when two have one name or there is none, and all that opening a package throws
  */
-export async function openOffers(worlds: readonly string[], threads: number): Promise<ReadonlyMap<string, Offer>> {
+export async function openOffers(
+  worlds: readonly string[],
+  settings: OfferSettings,
+): Promise<ReadonlyMap<string, Offer>> {
   const offers = new Map<string, Offer>();
   for (const folder of worlds.map((world) => findWorld(world))) {
     const name = basename(folder);
     if (offers.has(name)) throw new UnknownWorldError(`--world: expected every name once, got "${name}" twice`);
-    offers.set(name, await openOffer(folder, threads));
+    offers.set(name, await openOffer(folder, settings));
   }
   return offers;
 }
 
-async function openOffer(folder: string, threads: number): Promise<Offer> {
+async function openOffer(folder: string, settings: OfferSettings): Promise<Offer> {
   const opened = await openPackage(folderSource(folder));
-  const runtime = await loadNodeRuntime(threads);
-  const model = await createNetworkModel(opened, runtime);
+  const engine = await openNodeEngine(opened, settings);
+  const model = await createNetworkModel(opened, engine);
   const { reward } = opened.manifest;
   const file = reward && opened.files.get(reward.file);
-  const head = file
-    ? await createGraphSession(file, { ...reward, ...contractOf(opened.manifest).reward }, runtime)
-    : null;
+  const head = file ? await engine.createSession(file, { ...reward, ...contractOf(opened.manifest).reward }) : null;
   const inTurn = takeTurns(); // a turn is one tick or one beginning, so that many sessions share the network fairly
   return {
     ...model,

@@ -10,7 +10,7 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { BackendError, WorldloopError } from "../errors";
 import { converse } from "./converse";
 import { admit, checkNames, type GateRules } from "./gate";
-import { openOffers } from "./offer";
+import { type OfferSettings, openOffers } from "./offer";
 import { createOpenEnvVisit } from "./openenv";
 import { createRoom, createVisit, findOffer, type Visit } from "./visit";
 
@@ -32,6 +32,8 @@ export interface ServeSettings {
   readonly idleMs: number;
   /** Threads of onnxruntime. */
   readonly threads: number;
+  /** Default: onnxruntime. */
+  readonly engine?: OfferSettings["engine"] | undefined;
   /** Host headers to accept beside the server's own address, with the port. */
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];
@@ -50,7 +52,7 @@ export interface RunningServer {
 
 /** @throws BackendError when it can't listen there, and all that opening a package throws */
 export async function startServer(settings: ServeSettings): Promise<RunningServer> {
-  const offers = await openOffers(settings.worlds, settings.threads);
+  const offers = await openOffers(settings.worlds, settings);
   const room = createRoom(settings.maxSessions);
   const token = randomBytes(24).toString("base64url");
   const http = createServer({ headersTimeout: HEADERS_MS, requestTimeout: 2 * HEADERS_MS, maxHeaderSize: 8192 });

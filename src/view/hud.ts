@@ -9,7 +9,7 @@ export interface Reading {
   /** Input event to the first frame conditioned on it, ms. */
   readonly latency: { readonly p50: number; readonly p95: number };
   readonly kv: { readonly filled: number; readonly slots: number };
-  readonly backend: { readonly name: string; readonly threads: number };
+  readonly backend: { readonly name: string; readonly threads: number; readonly detail?: string };
   readonly picture: { readonly width: number; readonly height: number };
   readonly view: string;
   readonly seed: number;
@@ -23,7 +23,7 @@ const ROWS: readonly (readonly [label: string, help: string, value: (reading: Re
   ["Tick", "Model step: median and 95th percentile", (r) => `${pair(r.tick)} ms`],
   ["Input → frame", "From an input event to the first frame that answers it", (r) => `${pair(r.latency)} ms`],
   ["KV window", "Slots of the attention window in use", (r) => `${r.kv.filled} / ${r.kv.slots}`],
-  ["Backend", "What computes, and on how many threads", ({ backend }) => `${backend.name} × ${backend.threads}`],
+  ["Backend", "What computes, and on how many threads", ({ backend }) => backendLine(backend)],
   ["Picture", "Its size in pixels", ({ picture }) => `${picture.width} × ${picture.height}`],
   ["View", "What draws the picture", (r) => r.view],
   ["Evaluations", "Runs of the network per frame", (r) => `${r.evaluations} / frame`],
@@ -48,5 +48,7 @@ export function createHud(list: HTMLElement): (reading: Reading) => void {
   };
 }
 
+const backendLine = ({ name, threads, detail }: Reading["backend"]) =>
+  `${name} × ${threads}${detail ? ` · ${detail}` : ""}`;
 const pair = ({ p50, p95 }: { p50: number; p95: number }) => `${whole(p50)} · ${whole(p95)}`;
 const whole = (value: number) => (Number.isNaN(value) ? "–" : value.toFixed(0));

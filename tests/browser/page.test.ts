@@ -92,7 +92,7 @@ describe("the page", () => {
     const { rgba } = await newest(page);
     expect(new Set(rgba).size).toBeGreaterThan(8); // a picture, not a colour
     const backend = await page.evaluate(() => window.worldloop?.world.backend);
-    expect(backend).toMatchObject({ name: "wasm" });
+    expect(backend).toMatchObject({ name: "own", threads: 1 });
     await page.waitForFunction(
       (expected) => document.getElementById("hud")?.textContent?.includes(expected),
       `${backend?.name} × ${backend?.threads}`,
@@ -231,7 +231,7 @@ describe("the page", () => {
     );
     await isState(page, "running");
     expect(await page.evaluate(() => crossOriginIsolated)).toBe(false);
-    await page.waitForFunction(() => document.getElementById("hud")?.textContent?.includes("wasm × 1"));
+    await page.waitForFunction(() => document.getElementById("hud")?.textContent?.includes("own × 1"));
   });
 
   it("fits a phone", async () => {

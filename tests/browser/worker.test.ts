@@ -1,6 +1,7 @@
 /** The worker and its client in a real browser, on the fixture world. */
 import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { openWorldNode } from "../../src/model/node-runtime";
 import { launchBrowser } from "../setup/browser";
 
 const WORLD = "/worlds/tiny/";
@@ -30,8 +31,16 @@ async function openPage(
   return page;
 }
 
+/** What is opened, and what shall run it. */
+interface Wanted {
+  readonly url: string;
+  readonly engine?: "own" | "ort";
+  readonly backend?: "wasm" | "webgpu";
+  readonly threads?: number;
+}
+
 /** The frames of a short drive, as plain numbers. */
-function drive(page: Page, options: { url: string; backend?: "wasm" | "webgpu"; threads?: number }, ticks: number) {
+function drive(page: Page, options: Wanted, ticks: number) {
   return page.evaluate(
     async ([options, ticks]) => {
       const world = await window.client.openWorld(options);
@@ -50,7 +59,7 @@ function drive(page: Page, options: { url: string; backend?: "wasm" | "webgpu"; 
 }
 
 /** The error's name and message, or what came instead. */
-function refusal(page: Page, options: { url: string; backend?: "wasm" | "webgpu"; threads?: number }) {
+function refusal(page: Page, options: Wanted) {
   return page.evaluate(
     (options) =>
       window.client.openWorld(options).then(
@@ -62,11 +71,11 @@ function refusal(page: Page, options: { url: string; backend?: "wasm" | "webgpu"
 }
 
 describe("the world in a worker", () => {
-  it("keeps the contract of a world", async () => {
+  it.each(["own", "ort"] as const)("keeps the contract of a world on engine %s", async (engine) => {
     const page = await openPage();
     const checks = await page.evaluate(
-      (url) => window.client.checkWorld(() => window.client.openWorld({ url, backend: "wasm" })),
-      WORLD,
+      ([url, engine]) => window.client.checkWorld(() => window.client.openWorld({ url, engine, backend: "wasm" })),
+      [WORLD, engine] as const,
     );
     expect(checks.length).toBeGreaterThan(5);
     expect(checks.filter((check) => !check.passed)).toEqual([]);
@@ -92,10 +101,27 @@ describe("the world in a worker", () => {
     expect(seen.start).toBe(seen.size.width * seen.size.height * 3);
   });
 
-  it("gives the same frames on one thread and on two", async () => {
+  it("runs on our own engine by itself, without fetching onnxruntime, and as Node does", async () => {
     const page = await openPage();
-    const one = await drive(page, { url: WORLD, backend: "wasm", threads: 1 }, 8);
-    const two = await drive(page, { url: WORLD, backend: "wasm", threads: 2 }, 8);
+    const fetched: string[] = [];
+    page.on("request", (request) => fetched.push(request.url()));
+    const { frames, backend } = await drive(page, { url: WORLD }, 8);
+    expect(backend).toMatchObject({ name: "own", threads: 1, detail: expect.stringMatching(/SIMD, float32$/) });
+    expect(fetched.filter((url) => url.includes("ort"))).toEqual([]);
+    const { world } = await openWorldNode("tests/goldens/tiny-world", { engine: "own" });
+    expect(world.backend).toEqual(backend); // the same instruction set: the same bits
+    await world.reset({ seed: 3 });
+    for (const [tick, frame] of frames.entries()) {
+      const action = Float32Array.from(world.manifest.actions, ({ min, max }) => (tick % 2 ? min : max));
+      expect([...(await world.step(action)).rgba]).toEqual(frame);
+    }
+    await world.close();
+  });
+
+  it.each(["own", "ort"] as const)("gives the same frames on one thread and on two of engine %s", async (engine) => {
+    const page = await openPage();
+    const one = await drive(page, { url: WORLD, engine, backend: "wasm", threads: 1 }, 8);
+    const two = await drive(page, { url: WORLD, engine, backend: "wasm", threads: 2 }, 8);
     expect([one.backend.threads, two.backend.threads]).toEqual([1, 2]);
     expect(two.frames).toEqual(one.frames);
   });
@@ -178,7 +204,9 @@ describe("what is refused", () => {
     expect(await page.evaluate(() => crossOriginIsolated)).toBe(false);
     expect((await refusal(page, { url: WORLD, threads: 2 })).name).toBe("BackendError");
     const { backend } = await drive(page, { url: WORLD }, 1);
-    expect(backend).toEqual({ name: "wasm", threads: 1 });
+    expect(backend).toMatchObject({ name: "own", threads: 1 });
+    const ort = await drive(page, { url: WORLD, backend: "wasm" }, 1);
+    expect(ort.backend).toEqual({ name: "wasm", threads: 1 });
   });
 });
 

@@ -1,0 +1,86 @@
+/** Which way round a matrix product is done, and in what order its factors lie for it. */
+import { UnsupportedGraphError } from "../errors";
+import type { Buffer, View } from "./expression";
+import { pending } from "./expression";
+import { productOf } from "./kernels/product";
+import { dense, type Layout, product } from "./layout";
+import type { Lowering } from "./lower";
+import { expressed, type Value } from "./value";
+
+/** [..., rows, k] × [..., k, columns]; leading axes are broadcast. */
+export function matmul(at: Lowering, left: Value, right: Value, label: string): Value {
+  const [a, b] = [left.shape, right.shape];
+  const [rows, depth, columns] = [a.at(-2) ?? 1, a.at(-1) as number, b.at(-1) as number];
+  if (a.length < 1 || b.length < 2 || b.at(-2) !== depth) {
+    throw new UnsupportedGraphError(`MatMul: expected matrices that fit, got [${a.join(", ")}] and [${b.join(", ")}]`);
+  }
+  if (product(b.slice(0, -2)) === 1) {
+    const flat = at.reshape(left, [1, product(a) / depth, depth]);
+    const result = multiply(at, flat, at.reshape(right, [1, depth, columns]), label);
+    return at.reshape(result, [...a.slice(0, -1), columns]);
+  }
+  const lead = a.slice(0, -2);
+  if (lead.join() !== b.slice(0, -2).join()) {
+    throw new UnsupportedGraphError(
+      `MatMul: expected the same leading axes, got [${a.join(", ")}] and [${b.join(", ")}]`,
+    );
+  }
+  const batch = product(lead);
+  const result = multiply(
+    at,
+    at.reshape(left, [batch, rows, depth]),
+    at.reshape(right, [batch, depth, columns]),
+    label,
+  );
+  return at.reshape(result, [...lead, rows, columns]);
+}
+
+/** [batch, rows, k] × [batch, k, columns]: by packed weights, by rows as they lie, or the other way round. */
+function multiply(at: Lowering, left: Value, right: Value, label: string): Value {
+  const [batch, rows, depth] = left.shape as [number, number, number];
+  const columns = right.shape[2] as number;
+  const shape = [batch, rows, columns];
+  const weights = at.known(right);
+  if (weights) {
+    const result =
+      productOf(at.program, { left: viewsOf(at, left, 1), right: [weights], label }) ??
+      productOf(at.program, { left: [at.dense(left)], right: [weights], label });
+    if (result) return expressed(shape, pending(result));
+  }
+  if (right.kind !== "joined" || right.axis === 1) {
+    const pieces = viewsOf(at, right, 1);
+    const result = pieces.every((piece) => isRowByRow(piece.layout[2] ?? []))
+      ? productOf(at.program, { left: [viewOf(at, left)], right: pieces, label })
+      : null;
+    if (result) return expressed(shape, pending(result));
+  }
+  const turned = at.transpose(right, [0, 2, 1]);
+  const turnedRows = viewsOf(at, turned, 1);
+  if (turnedRows.every((piece) => isRowByRow(piece.layout[2] ?? []))) {
+    const buffer: Buffer = { kind: "float32", size: product(left.shape), place: "work" };
+    const columnsFirst = dense([batch, depth, rows]);
+    const layout: Layout = [columnsFirst[0] ?? [], columnsFirst[2] ?? [], columnsFirst[1] ?? []];
+    const stored = at.store(left, { buffer, layout, offset: 0 });
+    const result = productOf(at.program, {
+      left: turnedRows,
+      right: [{ ...stored, layout: columnsFirst }],
+      label,
+    });
+    if (result) return at.transpose(expressed([batch, columns, rows], pending(result)), [0, 2, 1]);
+  }
+  const result = productOf(at.program, { left: [at.dense(left)], right: [at.dense(right)], label });
+  if (!result) throw new UnsupportedGraphError("MatMul: expected factors with common axes, got others");
+  return expressed(shape, pending(result));
+}
+
+const isRowByRow = (axis: Layout[number]) => axis.length === 0 || (axis.length === 1 && axis[0]?.stride === 1);
+
+/** In memory as float32, in whatever order. */
+export function viewOf(at: Lowering, value: Value): View {
+  const view = at.stored(value);
+  return view.buffer.kind === "float32" ? view : at.dense(value);
+}
+
+/** The parts of what is joined along an axis, or one view. */
+const viewsOf = (at: Lowering, value: Value, axis: number): View[] =>
+  value.kind === "joined" && value.axis === axis ? value.parts.map((part) => viewOf(at, part)) : [viewOf(at, value)];

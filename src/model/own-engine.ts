@@ -1,0 +1,110 @@
+/**
+ * Sessions on our own engine (`src/engine`): the whole graph in one call. The slots of the KV window stay in the engine's
+ * memory; a run writes only those that differ from the ones of the run before, which after a step is the newest.
+ */
+import { type Compiled, compile } from "../engine/compile";
+import { detectInstructionSet } from "../engine/detect";
+import { createMachine, type Numbers } from "../engine/machine";
+import type { InstructionSet } from "../engine/math";
+import type { Helper } from "../engine/threads";
+import { ShapeError, UnsafeGraphError, UnsupportedGraphError } from "../errors";
+import { checkTensors } from "./contract";
+import type { Engine } from "./engine";
+import type { Precision } from "./engine-choice";
+import type { Feed, GraphSession, TensorData } from "./graph-session";
+import type { GraphSpec } from "./manifest";
+import type { Bytes } from "./package";
+
+export interface OwnOptions {
+  /** Default: float32. */
+  readonly precision?: Precision | undefined;
+  /** Default: 1. More need shared memory, and a way to start a helper. */
+  readonly threads?: number | undefined;
+  readonly startHelper?: () => Helper;
+}
+
+/** @throws UnsupportedGraphError without SIMD */
+export function ownEngine({ precision = "float32", threads = 1, startHelper }: OwnOptions = {}): Engine {
+  const instructionSet = detectInstructionSet();
+  const name = instructionSet === "simd" ? "SIMD" : "relaxed SIMD";
+  let waiting = threads - 1; // the first session, the tick's, has all threads; the others' graphs run once in a while
+  return {
+    backend: { name: "own", threads, detail: `${name}, ${precision}` },
+    async createSession(bytes, spec) {
+      const compiled = compileNamed(bytes, spec, { instructionSet, precision });
+      const helpers = startHelper ? Array.from({ length: waiting }, startHelper) : [];
+      waiting = 0;
+      return createOwnSession(compiled, spec, helpers);
+    },
+  };
+}
+
+interface Arithmetic {
+  readonly instructionSet: InstructionSet;
+  readonly precision: Precision;
+}
+
+async function createOwnSession(
+  compiled: Compiled,
+  spec: GraphSpec,
+  helpers: readonly Helper[],
+): Promise<GraphSession> {
+  const machine = await createMachine(compiled, helpers);
+  const resident = new Map<string, (Float32Array | null | undefined)[]>(); // what lies in an input's rows, where known
+
+  /** Writes the rows that aren't there yet. */
+  function load(name: string, memory: Numbers, rows: readonly (Float32Array | null)[]): void {
+    const known = resident.get(name) ?? Array<undefined>(rows.length).fill(undefined);
+    const length = memory.length / rows.length;
+    rows.forEach((row, i) => {
+      if (row === known[i]) return;
+      if (row) memory.set(row, i * length);
+      else memory.fill(0, i * length, (i + 1) * length);
+      known[i] = row;
+    });
+    resident.set(name, known);
+  }
+
+  return {
+    async run(feeds) {
+      for (const name of Object.keys(spec.inputs)) {
+        const data: Feed | undefined = feeds[name];
+        const memory = machine.inputs.get(name) as Numbers;
+        if (!data) throw new ShapeError(`${spec.file}: expected a value for ${name}, got none.`);
+        if (isRows(data)) load(name, memory, data);
+        else {
+          memory.set(data);
+          resident.delete(name);
+        }
+      }
+      machine.run();
+      const results: Record<string, TensorData> = {};
+      for (const name of Object.keys(spec.outputs)) results[name] = (machine.outputs.get(name) as Numbers).slice();
+      return results;
+    },
+    async close() {
+      resident.clear();
+      machine.close();
+    },
+  };
+}
+
+const isRows = (feed: Feed): feed is readonly (Float32Array | null)[] => Array.isArray(feed);
+
+/** Errors begin with the file's name, a ShapeError says what the manifest expects; a graph that no rule foresaw is one that isn't covered. */
+function compileNamed(bytes: Bytes, spec: GraphSpec, { instructionSet, precision }: Arithmetic) {
+  try {
+    const compiled = compile(bytes, instructionSet, precision);
+    const table = (tensors: typeof compiled.graph.inputs): GraphSpec["inputs"] =>
+      Object.fromEntries(tensors.map(({ name, kind, shape }) => [name, { dtype: kind, shape: [...shape] }]));
+    checkTensors(`${spec.file}, inputs`, spec.inputs, table(compiled.graph.inputs));
+    checkTensors(`${spec.file}, outputs`, spec.outputs, table(compiled.graph.outputs));
+    return compiled;
+  } catch (error) {
+    if (error instanceof ShapeError) throw error;
+    const { message } = error as Error;
+    if (error instanceof UnsafeGraphError) throw new UnsafeGraphError(`${spec.file}: ${message}`);
+    if (error instanceof UnsupportedGraphError) throw new UnsupportedGraphError(`${spec.file}: ${message}`);
+    throw new UnsupportedGraphError(`${spec.file}: expected a graph that our own engine covers, got "${message}"`);
+  }
+}
