@@ -38,7 +38,8 @@ def test_both_end_with_the_same_weights_and_one_wrote(together, stage):
 def test_the_loss_falls(together, stage):
     curve = list(logged(together[0], stage).values())
     assert len(curve) == STEPS
-    assert np.mean(curve[-3:]) < np.mean(curve[:3])
+    last = int(0.7 * STEPS) if stage == "world-model" else STEPS  # from then on it is the score, on another scale
+    assert np.mean(curve[last - 3 : last]) < np.mean(curve[:3])
 
 
 def test_two_processes_equal_one_with_the_batches_of_both(together):
