@@ -3,7 +3,7 @@
  * counts is the ratio of times that were taken within the same second.
  */
 import { ortEngine } from "../src/model/engine";
-import type { GraphSession, TensorData } from "../src/model/graph-session";
+import { type GraphSession, zeroFeeds } from "../src/model/graph-session";
 import { httpSource } from "../src/model/http-source";
 import { ownEngine } from "../src/model/own-engine";
 import { type Bytes, openPackage } from "../src/model/package";
@@ -26,11 +26,9 @@ export async function measureSideBySide(url: string): Promise<Record<string, num
   for (const [name, engine] of Object.entries(engines)) {
     sessions.push([name, await engine.createSession(bytes, manifest.tick), []]);
   }
-  const arrays = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array };
-  const feeds: Record<string, TensorData> = {};
-  for (const [name, { dtype, shape }] of Object.entries(manifest.tick.inputs)) {
-    const data = new arrays[dtype](shape.reduce((size, side) => size * side, 1));
-    feeds[name] = data.map((_, i) => (dtype === "float32" ? Math.sin(i) : i));
+  const feeds = zeroFeeds(manifest.tick);
+  for (const [name, data] of Object.entries(feeds)) {
+    feeds[name] = data.map((_, i) => (data instanceof Float32Array ? Math.sin(i) : i));
   }
   for (let round = 0; round < WARM_UP + ROUNDS; round++) {
     for (const [, session, times] of sessions) {

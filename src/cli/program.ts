@@ -44,7 +44,7 @@ export async function run(parameters: readonly string[], { out, error, signal }:
     .requiredOption("--out <folder>", "gets frames.npy and rollout.json")
     .option("--force", "write into a folder that holds something already")
     .option("--engine <engine>", "what runs the network: ort (onnxruntime), own, or auto (the faster, measured)", "ort")
-    .option("--threads <integer>", "threads of onnxruntime", "2")
+    .option("--threads <integer>", "threads of the engine", "2")
     .action(async (options: RolloutOptions) => {
       out(`${await rollout(options, signal)}\n`);
     });
@@ -54,7 +54,7 @@ export async function run(parameters: readonly string[], { out, error, signal }:
     .description("Play a rollout again and compare every frame; exit 1 and the first differing tick otherwise.")
     .argument("<rollout.json>")
     .option("--world <name>", "a world or folder, when the package has moved")
-    .option("--threads <integer>", "threads of onnxruntime (default: as recorded)")
+    .option("--threads <integer>", "threads of the engine (default: as recorded)")
     .action(async (path: string, options: VerifyOptions) => {
       const { same, line } = await verify(path, options, signal);
       out(`${line}\n`);
@@ -70,7 +70,7 @@ export async function run(parameters: readonly string[], { out, error, signal }:
     .option("--max-sessions <integer>", "worlds of all clients together", "64")
     .option("--idle <seconds>", "silence after which a client is sent away", "300")
     .option("--engine <engine>", "what runs the network: ort (onnxruntime), own, or auto (the faster, measured)", "ort")
-    .option("--threads <integer>", "threads of onnxruntime", "1")
+    .option("--threads <integer>", "threads of the engine", "1")
     .option("--allow-host <names...>", "further Host headers to accept, as name:port")
     .option("--allow-origin <origins...>", "pages to accept, such as http://localhost:5173")
     .action((options: ServeOptions) => serve(options, { out, error, signal }));

@@ -5,6 +5,7 @@
  */
 import { dense, type Layout, reshape, slice } from "./layout";
 import type { Operator } from "./math";
+import { elementsOf } from "./onnx";
 
 /** Memory of one tensor. What it is for decides where it lies: see `arena.ts`. */
 export interface Buffer {
@@ -46,6 +47,23 @@ export type Pending = Extract<Expression, { kind: "result" }>;
 
 export const number = (value: number): Expression => ({ kind: "number", value });
 export const load = (view: View): Load => ({ kind: "load", ...view });
+
+/** New memory of the work area, row by row, in float32. @throws UnsupportedGraphError when it is too large */
+export const workView = (shape: readonly number[]): View => ({
+  buffer: { kind: "float32", size: elementsOf(shape), place: "work" },
+  layout: dense(shape),
+  offset: 0,
+});
+
+/** Numbers known now, row by row. */
+export const constantView = (
+  shape: readonly number[],
+  data: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>,
+): View => ({
+  buffer: { kind: data instanceof Float32Array ? "float32" : "int32", size: data.length, place: "constant", data },
+  layout: dense(shape),
+  offset: 0,
+});
 
 /** A result that nothing follows yet. */
 export const pending = (result: Result): Pending => ({ kind: "result", result, layout: dense(result.shape) });

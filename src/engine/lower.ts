@@ -7,6 +7,7 @@
 import { UnsupportedGraphError } from "../errors";
 import {
   type Buffer,
+  constantView,
   type Expression,
   leavesOf,
   load,
@@ -14,11 +15,12 @@ import {
   mapLayouts,
   mapLeaves,
   number,
-  type Pending,
+  pending,
   pendingOf,
   reshapeExpression,
   sliceExpression,
   type View,
+  workView,
 } from "./expression";
 import { addElementwise } from "./kernels/elementwise";
 import { broadcast, dense, type Layout, product, shapeOf } from "./layout";
@@ -93,9 +95,7 @@ export class Lowering {
     const { shape, data } = constant;
     if (data.length === 1) this.values.set(name, expressed(shape, number(data[0] as number)));
     else if (data.length > 0) {
-      const kind = data instanceof Float32Array ? "float32" : "int32";
-      const buffer: Buffer = { kind, size: data.length, place: "constant", data };
-      this.values.set(name, expressed(shape, load({ buffer, layout: dense(shape), offset: 0 })));
+      this.values.set(name, expressed(shape, load(constantView(shape, data))));
     }
   }
 
@@ -217,8 +217,7 @@ export class Lowering {
   /** In memory, in the order that its kernel or its largest operand suggests. */
   stored(value: Value): Expression & { kind: "load" } {
     if (value.kind === "expression" && value.expression.kind === "load") return value.expression;
-    const buffer: Buffer = { kind: "float32", size: elementsOf(value.shape), place: "work" };
-    return load(this.store(value, { buffer, layout: this.naturalLayout(value), offset: 0 }));
+    return load(this.store(value, { ...workView(value.shape), layout: this.naturalLayout(value) }));
   }
 
   /** In memory, row by row, in float32. */
@@ -229,8 +228,7 @@ export class Lowering {
       if (buffer.kind === "float32" && JSON.stringify(found) === JSON.stringify(layout))
         return { buffer, layout, offset };
     }
-    const buffer: Buffer = { kind: "float32", size: elementsOf(value.shape), place: "work" };
-    return this.store(value, { buffer, layout, offset: 0 });
+    return this.store(value, workView(value.shape));
   }
 
   private naturalLayout(value: Value): Layout {
@@ -259,14 +257,12 @@ export class Lowering {
     const [kernel] = pendingOf(expression);
     if (kernel) {
       if (kernel.result.finish(expression, target)) return target;
-      const { shape } = kernel.result;
-      const buffer: Buffer = { kind: "float32", size: product(shape), place: "work" };
-      const plain: Pending = { kind: "result", result: kernel.result, layout: dense(shape) };
-      if (!kernel.result.finish(plain, { buffer, layout: dense(shape), offset: 0 })) {
+      const plain = workView(kernel.result.shape);
+      if (!kernel.result.finish(pending(kernel.result), plain)) {
         throw new UnsupportedGraphError("expected a kernel that can store its result row by row");
       }
       expression = mapLeaves(expression, (leaf) =>
-        leaf.kind === "result" ? load({ buffer, layout: leaf.layout, offset: 0 }) : leaf,
+        leaf.kind === "result" ? load({ ...plain, layout: leaf.layout }) : leaf,
       ) as Expression;
     }
     const label = expression.kind === "apply" ? expression.operator : "copy";
@@ -276,8 +272,7 @@ export class Lowering {
       return load(this.copyOf(leaf));
     }) as Expression;
     if (addElementwise(this.program, copies, target, label)) return target;
-    const buffer: Buffer = { kind: "float32", size: product(value.shape), place: "work" };
-    const between: View = { buffer, layout: dense(value.shape), offset: 0 };
+    const between = workView(value.shape);
     if (
       !addElementwise(this.program, copies, between, label) ||
       !addElementwise(this.program, load(between), target, "copy")
@@ -288,9 +283,7 @@ export class Lowering {
   }
 
   private copyOf(view: View): View {
-    const shape = shapeOf(view.layout);
-    const buffer: Buffer = { kind: "float32", size: product(shape), place: "work" };
-    const copy: View = { buffer, layout: dense(shape), offset: 0 };
+    const copy = workView(shapeOf(view.layout));
     addElementwise(this.program, load(view), copy, "copy");
     return copy;
   }

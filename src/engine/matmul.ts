@@ -1,9 +1,8 @@
 /** Which way round a matrix product is done, and in what order its factors lie for it. */
 import { UnsupportedGraphError } from "../errors";
-import type { Buffer, View } from "./expression";
-import { pending } from "./expression";
+import { pending, type View, workView } from "./expression";
 import { productOf } from "./kernels/product";
-import { dense, type Layout, product } from "./layout";
+import { type Layout, product } from "./layout";
 import type { Lowering } from "./lower";
 import { expressed, type Value } from "./value";
 
@@ -57,15 +56,10 @@ function multiply(at: Lowering, left: Value, right: Value, label: string): Value
   const turned = at.transpose(right, [0, 2, 1]);
   const turnedRows = viewsOf(at, turned, 1);
   if (turnedRows.every((piece) => isRowByRow(piece.layout[2] ?? []))) {
-    const buffer: Buffer = { kind: "float32", size: product(left.shape), place: "work" };
-    const columnsFirst = dense([batch, depth, rows]);
-    const layout: Layout = [columnsFirst[0] ?? [], columnsFirst[2] ?? [], columnsFirst[1] ?? []];
-    const stored = at.store(left, { buffer, layout, offset: 0 });
-    const result = productOf(at.program, {
-      left: turnedRows,
-      right: [{ ...stored, layout: columnsFirst }],
-      label,
-    });
+    const columnsFirst = workView([batch, depth, rows]);
+    const [batches = [], depths = [], lines = []] = columnsFirst.layout;
+    at.store(left, { ...columnsFirst, layout: [batches, lines, depths] });
+    const result = productOf(at.program, { left: turnedRows, right: [columnsFirst], label });
     if (result) return at.transpose(expressed([batch, columns, rows], pending(result)), [0, 2, 1]);
   }
   const result = productOf(at.program, { left: [at.dense(left)], right: [at.dense(right)], label });

@@ -4,11 +4,11 @@
  */
 import { axisOf, integer, integers, text, unsupported } from "./attributes";
 import { convolution } from "./convolution";
-import { type Buffer, type Expression, load, loadsOf, pending, type View } from "./expression";
+import { type Expression, load, loadsOf, pending, workView } from "./expression";
 import { addLookup } from "./kernels/lookup";
 import { meanOf } from "./kernels/mean";
 import { addSoftmax } from "./kernels/softmax";
-import { dense, product } from "./layout";
+import { product } from "./layout";
 import type { Lowering } from "./lower";
 import type { Operator } from "./math";
 import { matmul } from "./matmul";
@@ -229,8 +229,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     const turned = at.transpose(value, order);
     const view = at.dense(turned);
     const length = value.shape[axis] as number;
-    const buffer: Buffer = { kind: "float32", size: product(value.shape), place: "work" };
-    const target: View = { buffer, layout: dense(turned.shape), offset: 0 };
+    const target = workView(turned.shape);
     addSoftmax(at.program, view, target, product(value.shape) / length, length);
     const back = order.map((_, i) => order.indexOf(i));
     return [at.transpose(expressed(turned.shape, load(target)), back)];
@@ -263,8 +262,7 @@ const isLoaded = (expression: Expression): boolean =>
 function lookup(at: Lowering, table: Value, index: Value, shape: readonly number[]): Value {
   const rows = table.shape[0] as number;
   const width = product(table.shape) / rows;
-  const buffer: Buffer = { kind: "float32", size: product(shape), place: "work" };
-  const target: View = { buffer, layout: dense(shape), offset: 0 };
+  const target = workView(shape);
   addLookup(at.program, at.dense(table), at.dense(index), target, { rows, width, count: product(index.shape) });
   return expressed(shape, load(target));
 }

@@ -37,7 +37,7 @@ export type Precision = "float32" | "int8";
 
 export class Program {
   readonly steps: Step[] = [];
-  /** @param precision int8: of products by weights that aren't Winograd's; needs relaxed SIMD */
+  /** @param precision int8: products by weights in whole numbers, all else in float32 */
   constructor(
     readonly instructionSet: InstructionSet,
     readonly precision: Precision = "float32",

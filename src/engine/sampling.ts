@@ -1,9 +1,8 @@
 /** Pictures at other places: enlarged by even interpolation, or sampled where a grid says. */
 import { UnsupportedGraphError } from "../errors";
 import { integer, text, unsupported } from "./attributes";
-import { type Buffer, load, type View } from "./expression";
+import { constantView, load, workView } from "./expression";
 import { addGridSample } from "./kernels/grid-sample";
-import { dense } from "./layout";
 import type { Lowering } from "./lower";
 import { matmul } from "./matmul";
 import type { Node } from "./onnx";
@@ -45,8 +44,7 @@ function shares(from: number, to: number): Value {
     data[cell * to + pixel] = 1 - share;
     if (share > 0) data[(cell + 1) * to + pixel] = share;
   }
-  const buffer: Buffer = { kind: "float32", size: data.length, place: "constant", data };
-  return expressed([from, to], load({ buffer, layout: dense([from, to]), offset: 0 }));
+  return expressed([from, to], load(constantView([from, to], data)));
 }
 
 export function gridSample(at: Lowering, node: Node): Value {
@@ -64,11 +62,7 @@ export function gridSample(at: Lowering, node: Node): Value {
   if (!sound) throw unsupported(node, "bilinear sampling of one picture up to its border");
   const [, down, across] = grid.shape as [number, number, number, number];
   const pixels = down * across;
-  const target: View = {
-    buffer: { kind: "float32", size: pixels * channels, place: "work" },
-    layout: dense([1, down, across, channels]),
-    offset: 0,
-  };
+  const target = workView([1, down, across, channels]);
   const picture = at.dense(at.transpose(value, [0, 2, 3, 1]));
   addGridSample(at.program, { picture, grid: at.dense(grid), target, height, width, channels, pixels });
   return at.transpose(expressed([1, down, across, channels], load(target)), [0, 3, 1, 2]);

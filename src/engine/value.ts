@@ -1,6 +1,6 @@
 /** Tensors while a graph is lowered: their shapes, the rules by which shapes meet, and constants computed at once. */
 import { UnsafeGraphError } from "../errors";
-import type { Buffer, Expression, View } from "./expression";
+import { constantView, type Expression, type View } from "./expression";
 import { dense, type Layout, product } from "./layout";
 import { OPERATORS } from "./math";
 
@@ -84,6 +84,5 @@ export function fold(expression: Expression, shape: readonly number[]): View {
     return OPERATORS[node.operator].compute(...node.args.map((arg) => compute(arg, index)));
   };
   for (let i = 0; i < size; i++) data[i] = compute(expression, i);
-  const buffer: Buffer = { kind: "float32", size, place: "constant", data };
-  return { buffer, layout: dense(shape), offset: 0 };
+  return constantView(shape, data);
 }

@@ -4,7 +4,7 @@
  */
 import { BackendError, UnsafeGraphError, UnsupportedGraphError, type WorldloopError } from "../errors";
 import type { EngineChoice } from "./engine-choice";
-import { createGraphSession, type GraphSession, type Runtime, type TensorData } from "./graph-session";
+import { createGraphSession, type GraphSession, type Runtime, zeroFeeds } from "./graph-session";
 import type { GraphSpec, Manifest } from "./manifest";
 import type { Bytes, WorldPackage } from "./package";
 import type { World } from "./world";
@@ -90,11 +90,7 @@ const because = (engine: Engine, reason: string): Engine => {
 
 /** Shortest time of a tick on zeros, ms. */
 async function measure(session: GraphSession, { tick }: Manifest): Promise<number> {
-  const arrays = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array };
-  const feeds: Record<string, TensorData> = {};
-  for (const [name, { dtype, shape }] of Object.entries(tick.inputs)) {
-    feeds[name] = new arrays[dtype](shape.reduce((size, side) => size * side, 1));
-  }
+  const feeds = zeroFeeds(tick);
   const times: number[] = [];
   for (let tick = 0; tick < WARM_UP + MEASURED; tick++) {
     const begin = performance.now();

@@ -88,6 +88,16 @@ function joined(rows: readonly (Float32Array | null)[], shape: readonly number[]
   return out;
 }
 
+/** One array of zeros per input, for measurements. */
+export function zeroFeeds(spec: GraphSpec): Record<string, TensorData> {
+  const arrays = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array };
+  const feeds: Record<string, TensorData> = {};
+  for (const [name, { dtype, shape }] of Object.entries(spec.inputs)) {
+    feeds[name] = new arrays[dtype](shape.reduce((size, side) => size * side, 1));
+  }
+  return feeds;
+}
+
 /** Compares what a session says of one side with the manifest: names always, types and shapes where it knows them. */
 function checkSide(
   where: string,
