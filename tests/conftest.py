@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.model.tokenizer import Tokenizer, TokenizerConfig
 from training.model.world_model import WorldModel, WorldModelConfig
 from training.package import reward
 from training.package.manifest import write_package
@@ -17,7 +16,7 @@ os.environ |= {"WORLDLOOP_PRECISION": "float32", "OMP_NUM_THREADS": "1"}  # of t
 torch.set_num_threads(1)  # what is trained here is so small that two would wait for each other
 
 SHAPES = {"width": 32, "heads": 4, "mlp": 32, "trunk_layers": 2, "window_layers": (1,)}
-SHAPES |= {"stem": 8, "features": 8, "head_width": 16}
+SHAPES |= {"fine": 8, "wide": 16, "features": 8}
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +28,6 @@ def push_t_package(tmp_path_factory) -> Path:
         world=replace(push_t.WORLD, starts=(("Early", 3),)),  # the true ones take hundreds of frames to record
         data=folder.parent,
         model=WorldModel(WorldModelConfig(actions=2, **SHAPES)).eval(),
-        tokenizer=Tokenizer(TokenizerConfig(wide=16, narrow=8)).eval(),
         evaluations=1,
         context_level=0.1,
         trained_frames=0,

@@ -16,7 +16,7 @@ def table(tmp_path_factory) -> list[dict]:
     folder: Path = tmp_path_factory.mktemp("ablation")
     prepare(folder, prediction="x")
     matched(folder, steps=2)
-    config = WorldModelConfig(actions=2, channels=8, **SHAPES, **LAYERS)
+    config = WorldModelConfig(actions=2, **SHAPES, **LAYERS)
     world = replace(WORLD, policies={})  # the true environment's pictures are none of these
     return compare(Ablation(world, folder, steps=2, clips=4, model=config, compile=False))
 

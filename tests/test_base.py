@@ -9,18 +9,16 @@ import torch
 from tiny_stages import LAYERS, SHAPES
 
 from training.errors import TrainingError
-from training.model.tokenizer import Tokenizer, TokenizerConfig
+from training.model.critic import Critic
 from training.model.world_model import WorldModel, WorldModelConfig
 from training.package.base import FILE, Base, load, save
 
-CONFIG = WorldModelConfig(actions=3, worlds=2, channels=4, **SHAPES, **LAYERS)
+CONFIG = WorldModelConfig(actions=3, worlds=2, **SHAPES, **LAYERS)
 
 
 def base(model: WorldModel | None = None) -> Base:
     torch.manual_seed(0)
-    tokenizer = Tokenizer(TokenizerConfig(size=32, channels=4, wide=8, narrow=4)).eval()
-    tokenizer.std.fill_(0.3)
-    return Base(tokenizer, model or WorldModel(CONFIG).eval(), ("left", "right"), 1234)
+    return Base(model or WorldModel(CONFIG).eval(), ("left", "right"), 1234, Critic(CONFIG))
 
 
 def test_it_comes_back_rounded_to_half(tmp_path):
@@ -28,11 +26,12 @@ def test_it_comes_back_rounded_to_half(tmp_path):
     assert save(tmp_path, saved) == tmp_path / FILE
     found = load(tmp_path)
     assert (found.worlds, found.frames) == (("left", "right"), 1234)
-    assert found.model.config == saved.model.config and found.tokenizer.config == saved.tokenizer.config
-    for ours, theirs in ((saved.model, found.model), (saved.tokenizer, found.tokenizer)):
-        assert not theirs.training
-        for name, value in ours.state_dict().items():
-            assert torch.equal(value.half().float(), theirs.state_dict()[name]), name
+    assert found.model.config == saved.model.config and not found.model.training
+    for name, value in saved.model.state_dict().items():
+        assert torch.equal(value.half().float(), found.model.state_dict()[name]), name
+    assert saved.critic is not None and found.critic is not None
+    for name, value in saved.critic.state_dict().items():
+        assert torch.equal(value.half().float(), found.critic.state_dict()[name]), name
     save(tmp_path / "again", found)
     again = load(tmp_path / "again").model.state_dict()
     assert all(torch.equal(value, again[name]) for name, value in found.model.state_dict().items())
@@ -47,6 +46,22 @@ def test_it_serves_worlds_that_it_saw_and_new_ones():
     assert new.trunk.action_weight.shape[1] == 4
     both = ours.world_model(["nowhere", "right"], 3)
     assert torch.equal(both.trunk.action_weight[1], right.trunk.action_weight[0])
+
+
+def test_one_without_a_critic_comes_back_so(tmp_path):
+    save(tmp_path, replace(base(), critic=None))
+    assert load(tmp_path).critic is None
+
+
+def test_its_critic_serves_them_as_well():
+    ours = base()
+    assert ours.critic is not None and ours.numbers(["right", "nowhere"]) == [1, None]
+    config = replace(CONFIG, worlds=2, actions=4)
+    critic = ours.critic.for_worlds(ours.numbers(["right", "nowhere"]), config)
+    assert torch.equal(critic.world.weight[0], ours.critic.world.weight[1])
+    torch.testing.assert_close(critic.world.weight[1], ours.critic.world.weight.mean(0))
+    assert torch.equal(critic.action.weight[:, :3], ours.critic.action.weight)
+    assert torch.equal(critic.enter.weight, ours.critic.enter.weight)
 
 
 def write_npz_without_weights(path: Path) -> None:
@@ -68,7 +83,7 @@ BAD = {
     "cut short": lambda path: path.write_bytes(path.read_bytes()[:3000]),
     "one array": lambda path: np.save(path.open("wb"), np.zeros(3)),
     "nothing about it": drop("about"),
-    "a weight missing": drop("model.trunk.position"),
+    "a weight missing": drop("trunk.position"),
     "no weights": write_npz_without_weights,
 }
 

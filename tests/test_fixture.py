@@ -58,8 +58,10 @@ def test_onnx_gives_what_torch_gives_past_the_edge_of_the_window() -> None:
 
 
 def test_the_encoder_gives_what_torch_gives() -> None:
-    picture = (np.arange(16 * 16 * 3) % 251).astype(np.uint8).reshape(16, 16, 3)
+    before = (np.arange(16 * 16 * 3) % 251).astype(np.uint8).reshape(16, 16, 3)
+    picture = before[::-1].copy()
     session = onnxruntime.InferenceSession(WORLD / "encoder.onnx", providers=["CPUExecutionProvider"])
     with torch.no_grad():
-        expected = make_network().encode(torch.from_numpy(picture))
-    np.testing.assert_allclose(session.run(None, {"picture": picture})[0], expected, atol=1e-5)
+        expected = make_network().encode(torch.from_numpy(picture), torch.from_numpy(before))
+    found = session.run(None, {"picture": picture, "before": before})[0]
+    np.testing.assert_allclose(found, expected, atol=1e-5)

@@ -186,7 +186,7 @@ def pipeline(collected: dict[str, Path], tmp_path_factory: pytest.TempPathFactor
 def test_a_folder_becomes_a_world_that_the_runtime_plays(pipeline, tmp_path, capsys):
     data, out, _ = pipeline
     manifest = json.loads((out / "world.json").read_text())
-    assert manifest["picture"] == {"width": 64, "height": 64} and manifest["latent"]["tokens"] == 16
+    assert manifest["picture"] == {"width": 64, "height": 64} and manifest["latent"]["tokens"] == (64 // 4) ** 2
     assert manifest["frameRate"] == 25 and manifest["actions"] == table() and manifest["metrics"]
     assert len(manifest["starts"]) == 5
     (tmp_path / "log.jsonl").write_text('{"steer": 0.5, "gas": 1}\n' * 3)

@@ -28,15 +28,17 @@ def made_up(count: int, seed: int) -> Steps:
 def test_steps_are_those_of_the_environment_and_what_it_paid(push_t_package: Path) -> None:
     dream = Dream(open_package(push_t_package))
     steps = play(push_t.WORLD, dream, steps=120, seed=3, name="test")
-    assert steps.latent.shape == steps.following.shape == (120, 16, 144) and steps.action.shape == (120, 2)
+    assert steps.latent.shape == steps.following.shape == (120, 576, 96) and steps.action.shape == (120, 2)
     assert 0.4 < steps.arranged.mean() < 0.6
     assert ((steps.reward == 1) == steps.done).all()
     assert steps.reward[steps.arranged].mean() > 0.3 > steps.reward[~steps.arranged].mean()
     source, rng = push_t.WORLD.live(), np.random.default_rng([3, 0])  # the first episode again
     driver, picture = push_t.WORLD.policies["mixed"](rng), source.reset(int(rng.integers(2**31)))
     paid = []
+    shown = []
     for t in np.flatnonzero(~steps.arranged)[:5]:
-        np.testing.assert_array_equal(steps.latent[t], dream.run("encoder", {"picture": picture}, ["latent"])[0][0])
+        shown.append(picture)
+        np.testing.assert_array_equal(steps.latent[t], dream.encoded(shown)[-1][0])
         action = driver(source)
         np.testing.assert_array_equal(steps.action[t], action)
         picture = source.step(action).copy()
@@ -71,7 +73,7 @@ def test_a_head_learns_what_can_be_learned_and_judges_itself_on_other_steps() ->
 def test_the_package_opens_and_a_world_says_what_torch_says(push_t_package: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(push_t_package, tmp_path / "push-t")
     torch.manual_seed(1)
-    head = reward.round_weights(reward.RewardHead(16, 144, 2)).eval()
+    head = reward.round_weights(reward.RewardHead(576, 48, 2)).eval()
     head.scale.fill_(3.0)
     add_head(folder, head, json.loads((folder / reward.FIGURES).read_text()))
     world = World(Dream(open_package(folder)))

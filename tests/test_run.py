@@ -1,6 +1,7 @@
 """What the run decides: a base and a world from it, a budget of minutes, and what is refused before it costs time."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,12 @@ import torch
 
 from training import run as module
 from training.data.record import write_npz
-from training.model.tokenizer import Tokenizer, TokenizerConfig
 from training.model.world_model import WorldModel, WorldModelConfig
 from training.package.base import Base, load, save
 from training.run import main as run
-from training.stages.tokenizer import load_tokenizer
+from training.stages.self_forcing import load_critic
 from training.stages.world_model import load_world_model
+from training.worlds.registry import find_world
 
 WORLD, SIZE = "square", 64
 TABLE = {"title": "Square", "frameRate": 10, "actions": []}
@@ -55,13 +56,13 @@ def test_minutes_end_with_a_package_and_the_same_command_goes_on(episodes, judge
     data, out = tmp_path / "data", tmp_path / WORLD
     command = ["--world", WORLD, "--tiny", *episodes, "--data", str(data), "--out", str(out)]
     assert run([*command, "--minutes", "1e-6"]) == 0
-    assert [state(data, stage)["step"] for stage in ("tokenizer", "world-model")] == [1, 1]
+    assert state(data, "world-model")["step"] == 1
     assert (out / "world.json").is_file() and "--quick" in judged[0]
     before = (out / "tick.onnx").read_bytes()
     assert run(command) == 0
-    meta = state(data, "world-model")
-    assert meta["step"] == meta["steps"] == 6 and meta["ended"]
-    assert state(data, "tokenizer")["step"] == 1  # it ended in order, and latents hang on it
+    meta = state(data, "self-forcing")
+    assert meta["step"] == meta["steps"] == 3 and meta["ended"]
+    assert state(data, "world-model")["step"] == 1  # what began from it isn't begun again
     assert (out / "tick.onnx").read_bytes() != before and "--quick" not in judged[1]
 
 
@@ -77,14 +78,14 @@ def test_a_base_is_trained_on_all_its_worlds(base):
     data, out = base
     found = load(out)
     assert found.worlds == ("push-t", "pong") and found.model.config.worlds == 2
-    meta = state(data, "world-model")
-    assert found.frames == meta["frames"] > 0 and meta["world"] == "base"
-    assert len(state(data, "tokenizer")["errors"]) == 2
-    assert {path.parent.name for path in data.rglob("latents-*.npy")} == {"push-t", "pong"}
+    states = [state(data, stage) for stage in ("world-model", "self-forcing")]
+    assert found.frames == sum(meta["frames"] for meta in states) > 0
+    assert {meta["world"] for meta in states} == {"base"}
+    assert {path.parent.name for path in data.rglob("train-*.npz")} == {"push-t", "pong"}
     assert [path.name for path in out.iterdir()] == ["base.npz"]
 
 
-def test_a_world_begins_from_the_base(base, tmp_path, monkeypatch):
+def test_a_world_that_the_base_knows_goes_on_dreaming(base, tmp_path, monkeypatch):
     data, out = base
     monkeypatch.setattr(module, "finish", lambda plan: None)  # the package: `test_pipeline.py`
     found = load(out)
@@ -102,23 +103,31 @@ def test_a_world_begins_from_the_base(base, tmp_path, monkeypatch):
         (mine / file.name).symlink_to(file)
     call = ["--world", "pong", "--tiny", "--data", str(mine), "--out", str(tmp_path / "out"), "--from", str(out)]
     assert run(call) == 0
-    seen, actions = found.tokenizer.state_dict(), begun[1]["trunk.action_weight"].shape[1]
-    alone = found.world_model(["pong"], actions).state_dict()
-    assert all(torch.equal(begun[0][name], value) for name, value in seen.items())
-    assert all(torch.equal(begun[1][name], value) for name, value in alone.items())
-    kept = load_tokenizer(mine / "tokenizer.pt", "pong").state_dict()
-    assert all(torch.equal(kept[name], value) for name, value in seen.items())  # sees as the base does
-    trained = load_world_model(mine, "pong")
-    assert trained.config.worlds == 1 and state(mine, "world-model")["step"] == 6
-    assert not torch.equal(trained.trunk.stem.weight, alone["trunk.stem.weight"])
+    alone = found.world_model(["pong"], begun[0]["trunk.action_weight"].shape[1]).state_dict()
+    assert all(torch.equal(begun[0][name], value) for name, value in alone.items())
+    trained = load_world_model(mine, "pong", "self-forcing")
+    assert trained.config.worlds == 1 and state(mine, "self-forcing")["step"] == 3
+    assert state(mine, "world-model")["step"] == 0
+    assert not torch.equal(trained.stem.fine.weight, alone["stem.fine.weight"])
+    critic = torch.load(mine / "critic.pt", weights_only=True)["critic"]
+    assert found.critic is not None
+    assert torch.equal(critic["world.weight"][0], found.critic.world.weight[1])
+
+
+def test_a_new_world_learns_what_its_actions_do_before_it_dreams(base, tmp_path):
+    plan = module.Run(replace(find_world("pong"), name="new"), tmp_path, tmp_path / "out", minutes=20)
+    config = module.begin_from(plan, base[1])
+    critic, begins = load_critic(tmp_path, "new", config)
+    assert config.worlds == critic.config.worlds == 1 and not begins
+    assert [name for name, _ in module.shares_of(plan)] == ["world-model", "self-forcing"]
+    assert [share for _, share in module.shares_of(plan)] == pytest.approx([0.6, 1])
+    (tmp_path / "self-forcing.pt").touch()
+    assert module.shares_of(plan) == [("self-forcing", 1)]
 
 
 def tiny_base(folder: Path, size: int) -> Path:
-    pictures = TokenizerConfig(size=size, channels=4, wide=8, narrow=4)
-    dreams = WorldModelConfig(
-        grid=size // 8, channels=4, patch=2, stem=8, width=32, heads=4, mlp=32, features=8, head_width=16
-    )
-    return save(folder, Base(Tokenizer(pictures), WorldModel(dreams), ("push-t",), 1)).parent
+    config = WorldModelConfig(grid=size // 4, patch=2, fine=8, wide=16, features=8, width=32, heads=4, mlp=32)
+    return save(folder, Base(WorldModel(config), ("push-t",), 1)).parent
 
 
 @pytest.mark.parametrize(

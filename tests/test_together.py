@@ -4,33 +4,34 @@ import json
 import pickle
 
 import pytest
-from tiny_stages import EVERY, SIZE, make_data
+from tiny_stages import EVERY, LAYERS, SHAPES, make_data
 
 from training.errors import TrainingError
-from training.model.tokenizer import TokenizerConfig
-from training.stages import tokenizer
+from training.model.world_model import WorldModelConfig
+from training.stages import world_model
 from training.stages.together import processes, train_together
 from training.worlds.push_t import WORLD
 from training.worlds.registry import WORLDS, find_world
 
-SHAPES = TokenizerConfig(size=SIZE, channels=8, wide=8, narrow=8)
+CONFIG = WorldModelConfig(actions=2, **SHAPES, **LAYERS)
 
 
 def settings(folder, steps=4):
-    return tokenizer.TokenizerTraining(WORLD, folder, **{**EVERY, "steps": steps, "batch": 4, "compile": False})
+    changes = {**EVERY, "steps": steps, "batch": 4, "length": 8, "compile": False}
+    return world_model.WorldModelTraining(WORLD, folder, **changes)
 
 
 def test_two_processes_share_the_batch(tmp_path):
     make_data(tmp_path)
-    train_together(tokenizer.train, settings(tmp_path), SHAPES, count=2)
-    meta = json.loads((tmp_path / "tokenizer.pt.json").read_text())
-    assert (meta["step"], meta["frames"], meta["ended"]) == (4, 16, True)
-    assert tokenizer.load_tokenizer(tmp_path / "tokenizer.pt", WORLD.name).config == SHAPES
+    train_together(world_model.train, settings(tmp_path), CONFIG, count=2)
+    meta = json.loads((tmp_path / "world-model.pt.json").read_text())
+    assert (meta["step"], meta["frames"], meta["ended"]) == (4, 4 * 4 * 8, True)
+    assert world_model.load_world_model(tmp_path, WORLD.name).config == CONFIG
 
 
 def test_an_error_in_one_of_them_is_the_error(tmp_path):
-    with pytest.raises(TrainingError, match=r"expected train-\*.npz, found none"):
-        train_together(tokenizer.train, settings(tmp_path), SHAPES, count=2)
+    with pytest.raises(TrainingError, match="expected train recordings"):
+        train_together(world_model.train, settings(tmp_path), CONFIG, count=2)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,15 +5,27 @@ from dataclasses import replace
 import pytest
 import torch
 
-from training.model.world_model import WorldModel, WorldModelConfig, energy_score, patchify, unpatchify
+from training.model.picture import LIMIT, to_latent, to_uint8
+from training.model.world_model import (
+    FLOW,
+    Loss,
+    WorldModel,
+    WorldModelConfig,
+    augment,
+    cut,
+    energy_score,
+    latents_of,
+    put,
+    warp,
+)
 
 CONFIG = WorldModelConfig(
     actions=3,
     worlds=2,
     grid=4,
-    channels=4,
     patch=2,
-    stem=8,
+    fine=8,
+    wide=16,
     width=32,
     heads=4,
     mlp=32,
@@ -21,7 +33,6 @@ CONFIG = WorldModelConfig(
     window_layers=(0, 2),
     window=5,
     features=8,
-    head_width=16,
 )
 
 
@@ -34,26 +45,29 @@ def network(config: WorldModelConfig = CONFIG) -> WorldModel:
 
 
 def rows(config: WorldModelConfig, frames: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Latents [2, frames, N, C] and actions [2, frames, A]."""
+    """Frames [2, frames, C, g, g] and actions [2, frames, A]."""
     generator = torch.Generator().manual_seed(1)
-    latents = torch.randn(2, frames, config.tokens, config.token_channels, generator=generator)
-    return latents, torch.rand(2, frames, config.actions, generator=generator)
+    pictures = torch.randn(2, frames, config.channels, config.grid, config.grid, generator=generator).clamp(-2, 2)
+    return pictures, torch.rand(2, frames, config.actions, generator=generator)
 
 
 def dream(model: WorldModel, *, world: torch.Tensor | None, seed: int = 2, evaluations: int = 1) -> torch.Tensor:
-    latents, actions = rows(model.config, 9)
+    frames, actions = rows(model.config, 9)
     generator = torch.Generator().manual_seed(seed)
-    return model.rollout(latents[:, :3], actions, 7, evaluations, world=world, generator=generator)
+    return model.rollout(frames[:, :3], actions, 7, evaluations, world=world, generator=generator)
 
 
 def test_all_frames_at_once_equal_one_after_the_other():
-    model, c, (latents, actions) = network(), CONFIG, rows(CONFIG, 14)
-    level, world = torch.rand(2, 14, generator=torch.Generator().manual_seed(3)), torch.tensor([1, 0])
-    together, slots = model.trunk(latents, actions, level, world)
+    model, c, (frames, actions) = network(), CONFIG, rows(CONFIG, 15)
+    level, world = torch.rand(2, 15, generator=torch.Generator().manual_seed(3)), torch.tensor([1, 0])
+    _, seen = model.stem(latents_of(frames).flatten(0, 1))
+    seen, actions, told = seen.unflatten(0, (2, 14)), actions[:, 1:], level[:, 1:]
+    together, slots = model.trunk(seen, actions, told, world)
+    torch.testing.assert_close(slots, model.slots(frames, actions, level, world))
     kv = torch.zeros(2, c.window, 2, 2, c.tokens, c.kv_width)
     age = torch.full((c.window,), -1, dtype=torch.int32)
     for t in range(14):
-        alone, slot = model.trunk.step(latents[:, t], actions[:, t], level[:, t], kv, age, world)
+        alone, slot = model.trunk.step(seen[:, t], actions[:, t], told[:, t], kv, age, world)
         torch.testing.assert_close(alone, together[:, t], atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(slot, slots[:, t], atol=1e-4, rtol=1e-4)
         kv[:, t % c.window] = slot
@@ -66,17 +80,17 @@ def test_a_network_of_one_world_dreams_as_the_shared_one_does(number):
     shared = network()
     alone = shared.for_worlds([number], 2).eval()
     assert (alone.config.worlds, alone.config.actions) == (1, 2)
-    latents, actions = rows(CONFIG, 9)
+    frames, actions = rows(CONFIG, 9)
     actions[..., 2] = 0  # as a corpus pads the actions of a world that has two
     dreams = [
-        model.rollout(latents[:, :3], led, 7, world=world, generator=torch.Generator().manual_seed(2))
+        model.rollout(frames[:, :3], led, 7, world=world, generator=torch.Generator().manual_seed(2))
         for model, led, world in (
             (shared, actions, torch.full((2,), number)),
             (alone, actions[..., :2], None),
         )
     ]
     torch.testing.assert_close(*dreams)
-    other = shared.rollout(latents[:, :3], actions, 7, world=torch.full((2,), 1 - number))
+    other = shared.rollout(frames[:, :3], actions, 7, world=torch.full((2,), 1 - number))
     assert not torch.allclose(other, dreams[0], atol=1e-3)
 
 
@@ -88,7 +102,7 @@ def test_a_network_for_a_new_world_knows_all_but_the_actions():
     for name, weight in shared.state_dict().items():
         if not name.startswith("trunk.action_"):
             assert torch.equal(weight, new.state_dict()[name]), name
-    assert new.trunk.stem.weight.data_ptr() != shared.trunk.stem.weight.data_ptr()
+    assert new.trunk.embed.weight.data_ptr() != shared.trunk.embed.weight.data_ptr()
 
 
 @pytest.mark.parametrize("prediction", ["score", "x", "mean"])
@@ -99,43 +113,61 @@ def test_noise_changes_the_dream_unless_the_network_is_blind_to_it(prediction):
     assert torch.allclose(once, other) == (prediction == "mean")
 
 
+def loss_of(model: WorldModel, samples: int, *, scale: float = 1.0, noise_scale: float = 0.1) -> Loss:
+    frames, actions = rows(model.config, 7)
+    history, level = augment(frames[:, :-1], noise_scale)
+    return model.loss(history, level, frames[:, 2:], actions[:, 1:-1], scale * model.draw(10, samples))
+
+
 def test_a_network_that_begins_hears_noise():
     torch.manual_seed(0)
-    model, (latents, actions) = WorldModel(replace(CONFIG, worlds=1)), rows(CONFIG, 6)
-    loss, logs = model.loss(latents[:, :-1], latents[:, 1:], actions[:, :-1], 0.2)
+    model = WorldModel(replace(CONFIG, worlds=1))
+    loss, _, logs = loss_of(model, 2)
     loss.backward()
     assert logs["spread"] > 0
-    for part in (model.head.noise, model.head.overall_noise):
+    for part in (model.head.noise, model.head.fine_noise, model.head.overall_noise):
         assert part.weight.grad is not None
     assert model.head.noise.weight.grad.abs().sum() > 0
 
 
-def test_the_squared_error_is_blind_to_noise_and_leaves_its_weights_alone():
+def test_the_squared_error_of_no_noise_leaves_its_weights_alone():
     torch.manual_seed(0)
-    model, (latents, actions) = WorldModel(replace(CONFIG, worlds=1)), rows(CONFIG, 6)
-    errors = {
-        model.loss(latents[:, :-1], latents[:, 1:], actions[:, :-1], 0.0, squared=True)[0].item() for _ in range(3)
-    }
+    model = WorldModel(replace(CONFIG, worlds=1))
+    errors = set()
+    for _ in range(3):
+        torch.manual_seed(1)  # which rows begin still
+        errors.add(loss_of(model, 1, scale=0.0, noise_scale=0.0)[0].item())
     assert len(errors) == 1
-    model.loss(latents[:, :-1], latents[:, 1:], actions[:, :-1], 0.0, squared=True)[0].backward()
-    assert not model.head.noise.weight.grad.any()
+    loss_of(model, 1, scale=0.0, noise_scale=0.0)[0].backward()
+    assert not model.head.noise.weight.grad.any() and not model.head.fine_noise.weight.grad.any()
     assert model.head.out.weight.grad.any()
 
 
-@pytest.mark.parametrize("noise", [0.0, 1.0])
-def test_a_dreamed_history_is_one_step_from_the_history_it_was_made_of(noise):
-    model, (latents, actions) = network(), rows(CONFIG, 6)
-    world = torch.tensor([1, 0])
-    torch.manual_seed(4)
-    dreamed = model.resampled(latents, actions, noise, world)
-    assert torch.equal(dreamed[:, 0], latents[:, 0])
-    torch.manual_seed(4)
-    drawn = noise * torch.randn(len(latents) * 6, *latents.shape[2:])
+@pytest.mark.parametrize("evaluations", [1, 2])
+def test_all_samples_of_a_history_equal_those_of_its_last_frame(evaluations):
+    """`prepare` and `denoise`, which training uses, against `step`, which plays."""
+    model, (frames, actions) = network(replace(CONFIG, worlds=1, prediction="x")), rows(CONFIG, 6)
+    level, noise = torch.full((2, 6), 0.05), model.draw(10, evaluations, torch.Generator().manual_seed(5))
+    together = model.denoise(model.prepare(frames, actions[:, 1:], level, None), noise).unflatten(0, (2, 5))
+    slots = model.slots(frames, actions[:, 1:], level)
+    age = torch.tensor([-1, 4, 3, 2, 1], dtype=torch.int32)
+    kv = torch.cat([torch.zeros_like(slots[:, :1]), slots[:, :4]], 1)
+    last = noise.unflatten(1, (2, 5))[:, :, -1]
+    alone, _ = model.step(latents_of(frames)[:, -1], actions[:, -1], level[:, -1], last, kv, age)
+    torch.testing.assert_close(alone[:, CONFIG.channels :], frames[:, -1])
+    torch.testing.assert_close(alone[:, : CONFIG.channels], together[:, -1], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("samples", [1, 2])
+def test_what_the_loss_has_dreamed_is_one_step_from_its_history(samples):
+    model, (frames, actions) = network(), rows(CONFIG, 7)
+    world, noise = torch.tensor([1, 0]), model.draw(10, samples, torch.Generator().manual_seed(4))
+    dreamed = model.loss(frames[:, :-1], torch.zeros(2, 6), frames[:, 2:], actions[:, 1:-1], noise, world).dreamed
     kv = torch.zeros(2, CONFIG.window, 2, 2, CONFIG.tokens, CONFIG.kv_width)
     age = torch.full((CONFIG.window,), -1, dtype=torch.int32)
-    features, _ = model.trunk.step(latents[:, 0], actions[:, 0], torch.zeros(2), kv, age, world)
-    first = model.denoise(features, latents[:, 0], drawn.view(2, 6, *latents.shape[2:])[None, :, 0])
-    torch.testing.assert_close(dreamed[:, 1], first, atol=1e-4, rtol=1e-4)
+    first = noise[:1].unflatten(1, (2, 5))[:, :, 0]
+    following, _ = model.step(latents_of(frames)[:, 0], actions[:, 1], torch.zeros(2), first, kv, age, world)
+    torch.testing.assert_close(dreamed[:, 0], following[:, : CONFIG.channels], atol=1e-4, rtol=1e-4)
 
 
 def test_one_that_denoises_may_take_several_evaluations():
@@ -144,12 +176,12 @@ def test_one_that_denoises_may_take_several_evaluations():
     assert all(torch.isfinite(dreamed).all() for dreamed in dreams)
     assert not torch.allclose(dreams[0], dreams[1])
     model = network(replace(CONFIG, worlds=1))
-    assert model.denoise(*_prepared(model), torch.randn(3, 2, 4, 16)).shape == (2, 4, 16)
-
-
-def _prepared(model: WorldModel) -> tuple[torch.Tensor, torch.Tensor]:
-    latents, _ = rows(model.config, 1)
-    return torch.randn(2, model.config.tokens, model.config.width), latents[:, 0]
+    several = [dream(model, world=None, evaluations=count) for count in (1, 1)]
+    assert torch.equal(*several)
+    frames, actions = rows(model.config, 2)
+    prepared = model.prepare(frames, actions[:, 1:], torch.zeros(2, 2), None)
+    noise = model.draw(2, 3)
+    assert torch.equal(model.denoise(prepared, noise), model.denoise(prepared, noise[:1]))  # it samples in one
 
 
 def test_another_prediction_is_refused():
@@ -157,21 +189,48 @@ def test_another_prediction_is_refused():
         WorldModel(replace(CONFIG, prediction="v"))
 
 
-def test_tokens_are_cells_of_the_grid():
-    grid = torch.randn(2, 3, CONFIG.channels, 4, 4)
-    tokens = patchify(grid, CONFIG)
-    assert tokens.shape == (2, 3, CONFIG.tokens, CONFIG.token_channels)
-    assert torch.equal(unpatchify(tokens, CONFIG), grid)
+def test_a_picture_is_folded_and_nothing_is_lost():
+    picture = torch.randint(256, (2, 3, 16, 24, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    latent = to_latent(picture)
+    assert latent.shape == (2, 3, CONFIG.channels, 4, 6) and latent.abs().max() <= LIMIT
+    assert torch.equal(to_uint8(latent), picture)
+    assert to_latent(torch.tensor([0, 255], dtype=torch.uint8).expand(4, 4, 2)[..., [0, 1, 1]]).unique().tolist() == [
+        -2,
+        2,
+    ]
+
+
+def test_tokens_are_squares_of_the_grid():
+    grid = torch.randn(2, 3, 5, 4, 4)
+    tokens = cut(grid, 2)
+    assert tokens.shape == (2, 3, 4, 20)
+    assert torch.equal(tokens[:, :, 1], grid[..., :2, 2:].flatten(2))
+    assert torch.equal(put(tokens, 2), grid)
+
+
+def test_pixels_move_along_the_flow():
+    picture = torch.rand(1, 3, 8, 8)
+    flow = torch.tensor([2.0, -1.0, 0.0, 0.0]).view(1, 4, 1, 1).expand(1, 4, 2, 2) / FLOW
+    moved, kept = warp(picture, flow)  # each taken from two pixels to the right and one above
+    torch.testing.assert_close(moved[..., 1:, :6], picture[..., :7, 2:])
+    torch.testing.assert_close(kept, picture)
+
+
+def test_a_network_that_begins_keeps_the_frame_before():
+    torch.manual_seed(0)
+    model, (frames, _) = WorldModel(replace(CONFIG, worlds=1)), rows(CONFIG, 7)
+    kept = loss_of(model, 2, noise_scale=0.0).dreamed
+    assert (kept - frames[:, 1:-1]).square().mean() < 0.5 * (kept - frames[:, 2:]).square().mean()
 
 
 def gauss(scale: float, shift: float, generator: torch.Generator) -> torch.Tensor:
-    return shift + scale * torch.randn(600, 4, 6, 6, generator=generator)
+    return shift + scale * torch.randn(600, 48, 6, 6, generator=generator)
 
 
 def bend(sides: tuple[float, ...], generator: torch.Generator) -> torch.Tensor:
-    """A whole picture goes one way or another, [600, 4, 6, 6]."""
+    """A whole picture goes one way or another, [600, 48, 6, 6]."""
     side = torch.tensor(sides)[torch.randint(len(sides), (600,), generator=generator)]
-    return side[:, None, None, None].expand(600, 4, 6, 6) + 0.1 * torch.randn(600, 4, 6, 6, generator=generator)
+    return side[:, None, None, None].expand(600, 48, 6, 6) + 0.1 * torch.randn(600, 48, 6, 6, generator=generator)
 
 
 def mean_score(sample, truth, **options) -> float:

@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
-from training.data.corpus import Corpus
 from training.data.record import write_npz
-from training.model.tokenizer import TokenizerConfig
 from training.model.world_model import WorldModelConfig
 from training.stages import (
     checkpoint,
@@ -31,14 +29,13 @@ from training.stages import (
     self_forcing,
     teacher,
 )
-from training.stages import tokenizer as train_tokenizer
 from training.stages import world_model as train_world_model
 from training.stages.device import Place, find_place
-from training.stages.latents import write_latents
 from training.stages.loop import Loop, Training
-from training.worlds.push_t import WORLD
+from training.worlds import push_t
 
 SIZE = 32
+WORLD = replace(push_t.WORLD, size=SIZE)
 STEPS = 12
 LAST_SAVED, KILLED = 4, 8  # the killed run writes its last checkpoint after 4 steps and dies in its eighth
 EVERY = {"log_every": 1, "evaluate_every": STEPS, "checkpoint_every": 0.0}
@@ -57,18 +54,13 @@ def make_data(folder: Path) -> None:
         write_npz(folder / f"{name}.npz", {"frames": pictures, "actions": actions, "starts": starts})
 
 
-def tokenizer(folder: Path, **changes) -> nn.Module:
-    settings = {"steps": STEPS, "batch": 4, "compile": False, **EVERY, **changes}
-    args = train_tokenizer.TokenizerTraining(WORLD, folder, **settings)
-    return train_tokenizer.train(args, TokenizerConfig(size=SIZE, channels=8, wide=8, narrow=8))
-
-
-SHAPES = {"grid": SIZE // 8, "patch": 2, "width": 32, "heads": 4, "mlp": 32, "window": 4}
-LAYERS = {"trunk_layers": 2, "window_layers": (1,), "stem": 8, "features": 8, "head_width": 16}
+SHAPES = {"grid": SIZE // 4, "patch": 2, "fine": 8, "wide": 16, "features": 8}
+LAYERS = {"width": 32, "heads": 4, "mlp": 32, "window": 4, "trunk_layers": 2, "window_layers": (1,)}
 
 
 def world_model(folder: Path, *, prediction: str = "score", **changes) -> nn.Module:
-    settings = {"steps": STEPS, "batch": 4, "length": 8, "compile": False, **EVERY, **changes}
+    rates = {"muon_lr": 0.1, "adam_lr": 5e-3}  # a dozen steps are all within the warm-up
+    settings = {"steps": STEPS, "batch": 4, "length": 8, "compile": False, **rates, **EVERY, **changes}
     args = train_world_model.WorldModelTraining(WORLD, folder, **settings)
     return train_world_model.train(args, WorldModelConfig(prediction=prediction, **SHAPES, **LAYERS))
 
@@ -94,7 +86,17 @@ def matched(folder: Path, **changes) -> nn.Module:
 
 
 def forcing(folder: Path, **changes) -> nn.Module:
-    settings = {"steps": STEPS, "rows": 4, "batch": 4, "length": 8, "alone": 2, "compile": False, **EVERY, **changes}
+    settings = {
+        "steps": STEPS,
+        "batch": 4,
+        "length": 8,
+        "judged": 4,
+        "real": 1.0,  # all rows fresh: a run that was cut off has no dreams to go on from
+        "alone": 2,
+        "compile": False,
+        **EVERY,
+        **changes,
+    }
     return self_forcing.train(self_forcing.SelfForcing(WORLD, folder, **settings))
 
 
@@ -125,7 +127,6 @@ def line_loss(model: nn.Module, at: np.ndarray) -> torch.Tensor:
 
 
 STAGES: dict[str, Callable[..., nn.Module]] = {  # by checkpoint
-    "tokenizer": tokenizer,
     "world-model": world_model,
     "self-forcing": forcing,
     "teacher": teaching,
@@ -137,18 +138,9 @@ STAGES: dict[str, Callable[..., nn.Module]] = {  # by checkpoint
 CHAIN = ("teacher", "consistency", "matching")  # stages of a network that denoises
 
 
-def encode(folder: Path) -> None:
-    """Latents of the recordings, by the tokenizer that lies there."""
-    path = folder / "tokenizer.pt"
-    learned = train_tokenizer.load_tokenizer(path, WORLD.name)
-    write_latents(learned, Corpus(WORLD, folder), trained=path.stat().st_mtime)
-
-
 def prepare(folder: Path, *, prediction: str = "score") -> None:
     """Recordings, and all that later stages begin from."""
     make_data(folder)
-    tokenizer(folder, steps=4)
-    encode(folder)
     world_model(folder, prediction=prediction, steps=4)
     if prediction == "x":
         for train in (teaching, distilling):
@@ -188,14 +180,13 @@ def train_together(folder: Path) -> None:
             raise AssertionError("only the first process may write")
 
         checkpoint.save = refuse
-    models = {"tokenizer": tokenizer(folder).state_dict()}
+    models = {}
     chain = folder / "chain"
     if place.first:
-        encode(folder)
         shutil.copytree(folder, chain, ignore=shutil.ignore_patterns("logs"))
     place.wait()
     denoiser(chain)
-    for stage, train in list(STAGES.items())[1:]:
+    for stage, train in STAGES.items():
         models[stage] = train(chain if stage in CHAIN else folder).state_dict()
         place.wait()
     models["line"] = line(folder, place).state_dict()

@@ -5,9 +5,9 @@
     python -m training.run --world mine --episodes FOLDER --actions actions.json
     python -m training.run --base car-racing,push-t,doom-hall,doom-rooms,pong --minutes 600
 
-    record -> tokenizer -> latents -> world model -> refinements -> package -> reward -> evaluate
+    record -> world model -> refinements -> package -> reward -> evaluate
 
-A world starts from the base (`assets/base`): networks trained on all shipped worlds together, by this very pipeline.
+A world starts from the base (`assets/base`): a network trained on all shipped worlds together, by this very pipeline.
 `--from none` trains from nothing. With `--minutes` recording and training share that time; when it is spent, the world
 is packaged, judged in short and playable as it stands, and the same command goes on from there.
 
@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
 import json
 import math
 import sys
@@ -28,13 +27,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .data.bring import add_arguments, bring
 from .data.corpus import Corpus
 from .data.record import FRAMES, HELD_OUT_FROM, Recording, record_all, to_train_on
 from .data.refill import recorded, refilling
 from .errors import TrainingError
 from .judge.evaluate import main as evaluate
-from .model.tokenizer import Tokenizer, TokenizerConfig
+from .model.picture import CELL
 from .model.world_model import WorldModelConfig
 from .package.base import FILE as BASE_FILE
 from .package.base import FOLDER as BASE_FOLDER
@@ -45,19 +46,17 @@ from .package.manifest import main as package
 from .package.reward import RewardTraining
 from .package.reward import main as reward
 from .stage import STAGES
-from .stages import checkpoint, consistency, matching, teacher, tokenizer, world_model
-from .stages.latents import write_latents, write_latents_of
+from .stages import checkpoint, consistency, matching, self_forcing, teacher, world_model
 from .stages.together import processes, train_together
 from .worlds.registry import find_world
 from .worlds.world import World
 
-REFINEMENTS = [name for name in STAGES if name not in (tokenizer.STAGE, world_model.STAGE)]
+REFINEMENTS = [name for name in STAGES if name != world_model.STAGE]
 CHAIN = {teacher.STAGE, consistency.STAGE, matching.STAGE}  # those that want a network that denoises
 KEPT = 24  # recordings of a world; fresh ones take the place of the oldest
-BASE = "base"  # what the networks of all worlds together are called
-TOKENIZER_SHARE = 0.3  # of the minutes, where there is no base that can see already
+BASE = "base"  # what the network of all worlds together is called
 ENDLESS = 1_000_000  # steps, where minutes count
-REFINE_SHARE = 0.15  # of the minutes, for each stage after the world model
+REFINE_SHARE = 0.4  # of the minutes, for all stages after the world model together
 
 
 @dataclass
@@ -65,7 +64,7 @@ class Run:
     """How much of everything. Hours on two cores."""
 
     world: World
-    data: Path  # recordings, latents, checkpoints, logs
+    data: Path  # recordings, checkpoints, logs
     out: Path  # the package, or the base
     corpora: tuple[Corpus, ...] = ()  # of a base: the worlds that it is trained on
     start: Path | None = None  # the base that it starts from; none: from nothing; a base goes on from another
@@ -73,12 +72,12 @@ class Run:
     frames: int = FRAMES  # of each
     held_out: int = 8_000
     steps: dict[str, int] | None = None  # by stage; None: the stages' own
-    refine: tuple[str, ...] = ()  # after the world model, in this order, the last into the package
+    refine: tuple[str, ...] = (self_forcing.STAGE,)  # after the world model, in this order, the last into the package
     prediction: str = WorldModelConfig.prediction
     reward_steps: int = RewardTraining.steps  # real ones; only where the environment has a task
     starts: int = 64  # of the evaluation
     drive: int = 1500  # frames of the evaluation's drives
-    small: bool = False  # networks for a rehearsal
+    small: bool = False  # a network for a rehearsal
     compile: bool = True
     refill: bool = True  # record fresh episodes beside the training
     minutes: float = math.inf  # for recording and training
@@ -100,7 +99,7 @@ def tiny(run: Run) -> Run:
         recordings=1,
         frames=150,
         held_out=240,
-        steps={tokenizer.STAGE: 4, world_model.STAGE: 6, **dict.fromkeys(REFINEMENTS, 3)},
+        steps={world_model.STAGE: 6, **dict.fromkeys(REFINEMENTS, 3)},
         reward_steps=48,
         starts=2,
         drive=12,
@@ -110,45 +109,46 @@ def tiny(run: Run) -> Run:
     )
 
 
-def networks(size: int, *, small: bool, prediction: str) -> tuple[TokenizerConfig, WorldModelConfig]:
-    """The shapes, the same for every world; only the side of its picture is the world's own."""
-    pictures, dreams = TokenizerConfig(size=size), WorldModelConfig(prediction=prediction)
-    if small:
-        pictures = replace(pictures, wide=16, narrow=8)
-        dreams = replace(dreams, width=32, heads=4, mlp=32, stem=8, features=8, head_width=16)
-        dreams = replace(dreams, trunk_layers=2, window_layers=(1,))
-    return pictures, dreams
+def shapes(*, small: bool, prediction: str) -> WorldModelConfig:
+    """The network, the same for every world; only the side of its picture and its actions are the world's own."""
+    config = WorldModelConfig(prediction=prediction)
+    if not small:
+        return config
+    return replace(config, fine=8, wide=16, features=8, width=32, heads=4, mlp=32, trunk_layers=2, window_layers=(1,))
 
 
 def run(r: Run) -> None:
     begin = time.monotonic()
-    pictures, dreams = networks(r.world.size, small=r.small, prediction=r.prediction)
+    config = shapes(small=r.small, prediction=r.prediction)
     if r.start is not None:
-        pictures, dreams = begin_from(r, r.start)
-    if dreams.prediction != "x" and not CHAIN.isdisjoint(r.refine):
+        config = begin_from(r, r.start)
+    if config.prediction != "x" and not CHAIN.isdisjoint(r.refine):
         raise TrainingError(
             f"--refine: expected a network with prediction 'x' for {', '.join(sorted(CHAIN & set(r.refine)))}, "
-            f"got '{dreams.prediction}'. Say --prediction x, or --refine self-forcing."
+            f"got '{config.prediction}'. Say --prediction x, or --refine self-forcing."
         )
     r.data.mkdir(parents=True, exist_ok=True)
     record(r)
-    seeing_until = begin + TOKENIZER_SHARE * 60 * r.minutes
-    train(r, tokenizer.STAGE, pictures, until=seeing_until)
-    learned = tokenizer.load_tokenizer(r.data / "tokenizer.pt", r.world.name)
-    trained = (r.data / "tokenizer.pt").stat().st_mtime
-    for corpus in r.sources:
-        write_latents(learned, corpus, trained=trained)
-
-    encode = functools.partial(write_latents_of, learned)
-    with refilling(r.sources, encode, most=KEPT, frames=r.frames) if r.refill else contextlib.nullcontext():
-        train(r, world_model.STAGE, dreams, until=begin + 60 * r.minutes * (1 - REFINE_SHARE * len(r.refine)))
-        for number, name in enumerate(r.refine, 1):
-            later = REFINE_SHARE * (len(r.refine) - number)
-            train(r, name, until=begin + 60 * r.minutes * (1 - later))
+    with refilling(r.sources, most=KEPT, frames=r.frames) if r.refill else contextlib.nullcontext():
+        for name, share in shares_of(r):
+            train(r, name, *([config] if name == world_model.STAGE else []), until=begin + 60 * r.minutes * share)
     if r.corpora:
-        write_base(r, learned)
+        write_base(r)
     else:
         finish(r)
+
+
+def shares_of(r: Run) -> list[tuple[str, float]]:
+    """The stages to come, each with the share of the minutes at which it ends.
+
+    None is gone back to once the next has begun from it: more minutes are the next one's.
+    """
+    stages, shares = [world_model.STAGE, *r.refine], [1 - REFINE_SHARE if r.refine else 1.0]
+    shares += [REFINE_SHARE / len(r.refine)] * len(r.refine)
+    begun = max((number for number, name in enumerate(stages) if (r.data / f"{name}.pt").exists()), default=0)
+    stages, shares = stages[begun:], shares[begun:]
+    ends = np.cumsum(shares) / sum(shares)
+    return [(name, float(end)) for name, end in zip(stages, ends, strict=True)]
 
 
 def record(r: Run) -> None:
@@ -165,18 +165,20 @@ def record(r: Run) -> None:
     record_all([(file, spec) for file, spec in jobs if not file.exists()])
 
 
-def train(r: Run, name: str, *shapes: TokenizerConfig | WorldModelConfig, until: float) -> None:
+def train(r: Run, name: str, *shapes: WorldModelConfig, until: float) -> None:
     """One stage, unless it is complete. A budget that is spent ends it in order."""
     meta = r.data / f"{name}.pt.json"
     if meta.exists():
         state = json.loads(meta.read_text())
-        if state["step"] >= state["steps"] or (name == tokenizer.STAGE and state["ended"]):
+        if state["step"] >= state["steps"]:
             return
     settings: dict[str, Any] = {"until": until, "corpora": r.corpora, "compile": r.compile}
     if r.steps is not None:
         settings["steps"] = r.steps[name]
     elif math.isfinite(r.minutes):
         settings["steps"] = ENDLESS
+    if name == world_model.STAGE and self_forcing.STAGE in r.refine:
+        settings["scored_from"] = 1.0  # what noise is for, the critic teaches
     stage = STAGES[name]
     count = 1 if r.small else processes()
     train_together(stage.train, stage.settings(r.world, r.data, **settings), *shapes, count=count)
@@ -200,34 +202,44 @@ def call(command: Callable[[list[str]], int], arguments: list[str]) -> None:
         raise TrainingError("stopped at the stage above.")
 
 
-def begin_from(r: Run, start: Path) -> tuple[TokenizerConfig, WorldModelConfig]:
-    """Writes the base's networks into a data folder that has none, as checkpoints; gives their shapes."""
-    data, world = r.data, r.world
-    base = load_base(start)
-    model = base.world_model([corpus.world.name for corpus in r.sources], len(world.actions))
-    if base.tokenizer.config.size != world.size:
+def begin_from(r: Run, start: Path) -> WorldModelConfig:
+    """Writes the base's network into a data folder that has none, as a checkpoint; gives its shapes.
+
+    Where a self-forced base knows all worlds, self-forcing goes on; a new one learns what its actions do first.
+    """
+    path, world = r.data / f"{world_model.STAGE}.pt", r.world
+    base, names = load_base(start), [corpus.world.name for corpus in r.sources]
+    model = base.world_model(names, len(world.actions))
+    size = model.config.grid * CELL
+    if size != world.size:
         raise TrainingError(
-            f"'{start}': expected a world with pictures of {base.tokenizer.config.size} px, got {world.size}. "
+            f"'{start}': expected a world with pictures of {size} px, got {world.size}. "
             "Leave --size out, or say --from none."
         )
-    if not (data / "tokenizer.pt").exists():
-        known = {"world": world.name, "ended": True}
+    if not path.exists():
+        about = {"world": world.name, "stage": world_model.STAGE, "step": 0, "steps": 1, "ended": True}
+        about |= {"config": model.config.dict()}
         weights = {"model": model.state_dict(), "average": model.state_dict()}
-        about = {**known, "stage": world_model.STAGE, "step": 0, "steps": 1, "config": model.config.dict()}
-        checkpoint.save(data / "world-model.pt", weights, about)
-        weights = {"model": base.tokenizer.state_dict(), "average": base.tokenizer.state_dict()}
-        about = {**known, "stage": tokenizer.STAGE, "step": 0, "steps": 1, "config": base.tokenizer.config.dict()}
-        checkpoint.save(data / "tokenizer.pt", weights, about)  # last: where it is, both are
-    return base.tokenizer.config, model.config
+        checkpoint.save(path, weights, {**about, "frames": base.frames if r.corpora else 0})
+        if base.critic is not None:
+            critic = base.critic.for_worlds(base.numbers(names), model.config)
+            self_forcing.save_critic(r.data, world.name, critic)
+            if self_forcing.STAGE in r.refine and None not in base.numbers(names):
+                known = {**weights, "critic": critic.state_dict()}
+                checkpoint.save(r.data / f"{self_forcing.STAGE}.pt", known, {**about, "stage": self_forcing.STAGE})
+    return model.config
 
 
-def write_base(r: Run, learned: Tokenizer) -> None:
+def write_base(r: Run) -> None:
     last = [world_model.STAGE, *r.refine][-1]
     model = world_model.load_world_model(r.data, r.world.name, last)
-    state = json.loads((r.data / f"{world_model.STAGE}.pt.json").read_text())
-    names = tuple(corpus.world.name for corpus in r.corpora)
-    path = save_base(r.out, Base(learned, model, names, state["frames"]))
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {state['frames']:,} frames of {', '.join(names)}")
+    stages = (r.data / f"{name}.pt.json" for name in (world_model.STAGE, *r.refine))
+    frames = sum(json.loads(stage.read_text()).get("frames", 0) for stage in stages)
+    names, critic = tuple(corpus.world.name for corpus in r.corpora), None
+    if last == self_forcing.STAGE:
+        critic, _ = self_forcing.load_critic(r.data, r.world.name, model.config, stage=last)
+    path = save_base(r.out, Base(model, names, frames, critic))
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {frames:,} frames of {', '.join(names)}")
 
 
 def base_world(corpora: tuple[Corpus, ...]) -> World:
@@ -248,8 +260,10 @@ def base_world(corpora: tuple[Corpus, ...]) -> World:
     )
 
 
-def refinements_of(text: str) -> tuple[str, ...]:
-    """What `--refine` says, as `Run.refine`. Raises TrainingError."""
+def refinements_of(text: str | None, prediction: str) -> tuple[str, ...]:
+    """What `--refine` says, as `Run.refine`; the usual where it says nothing. Raises TrainingError."""
+    if text is None:
+        return Run.refine if prediction == "score" else ()
     names = () if text == "none" else tuple(text.split(","))
     if not set(names) <= set(REFINEMENTS) or (names and not STAGES[names[-1]].student):
         raise TrainingError(f"--refine: expected stages of {', '.join(REFINEMENTS)}, a student last, got '{text}'.")
@@ -267,8 +281,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--refine",
         metavar="STAGES",
-        default="none",
-        help=f"after the world model, by commas: {', '.join(REFINEMENTS)}, or none; default none",
+        help=f"after the world model, by commas: {', '.join(REFINEMENTS)}, or none; default {', '.join(Run.refine)}",
     )
     parser.add_argument(
         "--prediction",
@@ -287,7 +300,7 @@ def main(argv: list[str] | None = None) -> int:
     name = args.world or BASE
     data = args.data or Path(".data") / name
     try:
-        refine = refinements_of(args.refine)
+        refine = refinements_of(args.refine, args.prediction)
         corpora: tuple[Corpus, ...] = ()
         if args.base:
             folder = data if args.data else Path(".data")

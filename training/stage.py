@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import exit_status
-from .stages import consistency, matching, self_forcing, teacher, tokenizer, world_model
-from .stages.device import find_place
+from .stages import consistency, matching, self_forcing, teacher, world_model
 from .stages.loop import Training
 from .worlds.registry import find_world
 
@@ -24,13 +23,12 @@ from .worlds.registry import find_world
 class Stage:
     """How a stage is called, and what it is given."""
 
-    train: Callable[..., Any]  # takes the settings; the networks' shapes too, where the stage is the first to need them
+    train: Callable[..., Any]  # takes the settings; the network's shapes too, where the stage is the first to need them
     settings: type[Training]
     student: bool = True  # whether it leaves a world model that can play
 
 
 STAGES = {
-    tokenizer.STAGE: Stage(tokenizer.train, tokenizer.TokenizerTraining, student=False),
     world_model.STAGE: Stage(world_model.train, world_model.WorldModelTraining),
     self_forcing.STAGE: Stage(self_forcing.train, self_forcing.SelfForcing),
     teacher.STAGE: Stage(teacher.train, teacher.TeacherTraining, student=False),
@@ -58,14 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.no_compile:
         wishes["compile"] = False
 
-    def work() -> None:
-        world = find_world(args.world, data)
-        settings = stage.settings(world, data, **wishes)
-        model = stage.train(settings)
-        if isinstance(settings, tokenizer.TokenizerTraining) and find_place().first:
-            tokenizer.write_all_latents(model, settings)
-
-    return exit_status(work)
+    return exit_status(lambda: stage.train(stage.settings(find_world(args.world, data), data, **wishes)))
 
 
 if __name__ == "__main__":

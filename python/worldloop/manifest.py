@@ -58,6 +58,7 @@ def contract_of(manifest: dict) -> dict[str, dict[str, dict[str, tuple[str, list
     """Graph, side, name: dtype and shape that a world of these sizes must have (docs/package-format.md)."""
     kv, picture = manifest["kv"], manifest["picture"]
     latent = ("float32", [1, manifest["latent"]["tokens"], manifest["latent"]["channels"]])
+    noise = manifest.get("noise", manifest["latent"])
     action = ("float32", [1, len(manifest["actions"])])
     slot = [kv["layers"], 2, kv["tokens"], kv["width"]]
     slots = kv["sink"] + kv["memory"] + kv["window"]
@@ -65,7 +66,7 @@ def contract_of(manifest: dict) -> dict[str, dict[str, dict[str, tuple[str, list
     contract = {
         "tick": {
             "inputs": {
-                "noise": ("float32", [manifest["evaluations"], *latent[1][1:]]),
+                "noise": ("float32", [manifest["evaluations"], noise["tokens"], noise["channels"]]),
                 "action": action,
                 "latent": latent,
                 "kv": ("float32", [slots, *slot]),
@@ -74,7 +75,7 @@ def contract_of(manifest: dict) -> dict[str, dict[str, dict[str, tuple[str, list
             "outputs": {"rgba": ("uint8", [*side, 4]), "latent_next": latent, "slot": ("float32", slot)},
         },
         "encoder": {
-            "inputs": {"picture": ("uint8", [*side, 3])},
+            "inputs": {name: ("uint8", [*side, 3]) for name in encoded(manifest)},
             "outputs": {"latent": latent},
         },
     }
@@ -90,6 +91,11 @@ def contract_of(manifest: dict) -> dict[str, dict[str, dict[str, tuple[str, list
             "outputs": {"reward": ("float32", [1]), "done": ("float32", [1])},
         }
     return contract
+
+
+def encoded(manifest: dict) -> list[str]:
+    """What the encoder takes: a picture and, if it asks for it, the one before (of the first: itself)."""
+    return ["picture", "before"] if "before" in manifest["encoder"]["inputs"] else ["picture"]
 
 
 def check_tensors(where: str, expected: dict[str, tuple[str, list[int]]], got: dict[str, dict]) -> None:

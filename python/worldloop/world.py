@@ -16,7 +16,7 @@ import onnxruntime
 
 from .errors import ActionError, ResetError, ShapeError, StateError
 from .kv_window import ages_of, slot_of
-from .manifest import check_tensors, contract_of
+from .manifest import check_tensors, contract_of, encoded
 from .package import Package, read_start
 from .rng import normals_ahead
 
@@ -71,8 +71,13 @@ class Dream:
         return self._sessions[graph].run(outputs, feeds)
 
     def encoded(self, pictures: Iterable[np.ndarray]) -> list[np.ndarray]:
-        """Latents [1, N, C] of pictures uint8 [H, W, 3]."""
-        return [self.run("encoder", {"picture": picture}, ["latent"])[0] for picture in pictures]
+        """Latents [1, N, C] of pictures uint8 [H, W, 3] that follow each other."""
+        latents, before = [], None
+        for picture in pictures:
+            given = {"picture": picture, "before": picture if before is None else before}
+            latents += self.run("encoder", {name: given[name] for name in encoded(self.manifest)}, ["latent"])
+            before = picture
+        return latents
 
     @property
     def has_reward(self) -> bool:

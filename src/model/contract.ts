@@ -14,13 +14,14 @@ type Graph = "tick" | "batch" | "encoder" | "reward";
 export function contractOf(manifest: Manifest): Record<Graph, Sides> {
   const { picture, kv, evaluations } = manifest;
   const { tokens, channels } = manifest.latent;
+  const noise = noiseSize(manifest);
   const float = (...shape: number[]) => ({ dtype: "float32", shape }) as const;
   const bytes = (...shape: number[]) => ({ dtype: "uint8", shape }) as const;
   const slots = slotCount(kv);
   const slot = [kv.layers, 2, kv.tokens, kv.width];
   const tick: Sides = {
     inputs: {
-      noise: float(evaluations, tokens, channels),
+      noise: float(evaluations, noise.tokens, noise.channels),
       action: float(1, manifest.actions.length),
       latent: float(1, tokens, channels),
       kv: float(slots, ...slot),
@@ -41,7 +42,7 @@ export function contractOf(manifest: Manifest): Record<Graph, Sides> {
     tick,
     batch: { inputs: many(tick.inputs), outputs: many(tick.outputs) },
     encoder: {
-      inputs: { picture: bytes(picture.height, picture.width, 3) },
+      inputs: Object.fromEntries(encoded(manifest).map((name) => [name, bytes(picture.height, picture.width, 3)])),
       outputs: { latent: float(1, tokens, channels) },
     },
     reward: {
@@ -54,6 +55,13 @@ export function contractOf(manifest: Manifest): Record<Graph, Sides> {
     },
   };
 }
+
+/** What the encoder takes: a picture and, if it asks for it, the one before (of the first: itself). */
+export const encoded = ({ encoder }: Pick<Manifest, "encoder">) =>
+  encoder.inputs.before ? ["picture", "before"] : ["picture"];
+
+/** Of what one evaluation draws. */
+export const noiseSize = ({ noise, latent }: Pick<Manifest, "noise" | "latent">) => noise ?? latent;
 
 /** Bytes that each file of a start must have. */
 export function startBytes(manifest: Manifest, start: Manifest["starts"][number]) {

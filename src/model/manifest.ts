@@ -73,6 +73,8 @@ export const manifestSchema = z
     /** The one action table, in the order of the action vector. */
     actions: z.array(actionSchema).min(1),
     latent: z.strictObject({ tokens: positive, channels: positive }),
+    /** Of one evaluation's noise; as the latent where it isn't given. */
+    noise: z.strictObject({ tokens: positive, channels: positive }).optional(),
     /** Slots are ordered sink | memory | window; a slot holds one frame's keys and values [layers, 2, tokens, width]. */
     kv: z.strictObject({
       layers: positive,
@@ -93,7 +95,7 @@ export const manifestSchema = z
      * Python package alone.
      */
     batch: graph.optional(),
-    /** In: picture uint8 [H, W, 3]. Out: latent. */
+    /** In: picture uint8 [H, W, 3] and, if it asks for it, before: the picture before it. Out: latent. */
     encoder: graph,
     /** Optional. In: latent, action, latent_next. Out: reward and done (probability) of that step, each [1]. */
     reward: graph.optional(),

@@ -63,7 +63,7 @@ test("a graph that isn't the manifest's, or none at all, is refused", async () =
   const swapped = new Map(opened.files).set("tick.onnx", opened.files.get("encoder.onnx") as never);
   await expect(createNetworkModel({ ...opened, files: swapped }, ortEngine(runtime))).rejects.toMatchObject({
     name: "ShapeError",
-    message: expect.stringContaining("tick.onnx, inputs: expected action, age, kv, latent, noise, got picture"),
+    message: expect.stringContaining("tick.onnx, inputs: expected action, age, kv, latent, noise, got before, picture"),
   });
   const wider = { ...opened.manifest.tick, inputs: { ...opened.manifest.tick.inputs } };
   wider.inputs.action = { dtype: "float32", shape: [1, 3] };

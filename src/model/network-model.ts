@@ -4,7 +4,7 @@
  */
 import { ShapeError, StateError } from "../errors";
 import { createConditioning, type TickInputs } from "./conditioning";
-import { startBytes } from "./contract";
+import { encoded, startBytes } from "./contract";
 import type { Engine } from "./engine";
 import type { GraphSession, TensorData } from "./graph-session";
 import { emptyKv, type KvState, writeSlot } from "./kv-window";
@@ -65,7 +65,11 @@ export async function createNetworkModel(opened: WorldPackage, engine: Engine): 
     const count = frames.length / size;
     const pictures = Array.from({ length: count }, (_, i) => frames.slice(i * size, (i + 1) * size));
     const latents: Float32Array[] = [];
-    for (const picture of pictures) latents.push(floats(await encoder.run({ picture }), "latent"));
+    for (const [i, picture] of pictures.entries()) {
+      const given: Record<string, Uint8Array> = { picture, before: pictures[Math.max(0, i - 1)] as Uint8Array };
+      const inputs = Object.fromEntries(encoded(manifest).map((name) => [name, given[name] as Uint8Array]));
+      latents.push(floats(await encoder.run(inputs), "latent"));
+    }
     const a = manifest.actions.length;
     return {
       latents,

@@ -133,10 +133,10 @@ const cases: [string, Contents, string, string][] = [
     "int32 [5]",
   ],
   [
-    "an encoder of more than one picture",
+    "an encoder of a picture and a latent",
     changed((m) => Object.assign(m.encoder.inputs, { before: m.encoder.outputs.latent })),
     "ShapeError",
-    "encoder.inputs: expected picture, got before, picture",
+    "encoder.inputs, before: expected uint8",
   ],
   ["a missing tensor", changed((m) => Reflect.deleteProperty(m.tick.outputs, "slot")), "ShapeError", "slot"],
   [

@@ -1,4 +1,4 @@
-"""What training reads: the recordings of one world or of several, and the latents that a tokenizer made of them.
+"""What training reads: stretches of the recordings of one world or of several.
 
 Recordings are mapped, not read: the page cache holds what is in use and is shared by processes, so a buffer of
 gigabytes costs a process nothing, and files that appear while training runs are taken up by `refresh`.
@@ -7,8 +7,10 @@ gigabytes costs a process nothing, and files that appear while training runs are
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -54,41 +56,34 @@ def recordings(folder: Path, kind: str) -> list[Path]:
     return sorted(folder.glob(f"{kind}-*.npz"), key=lambda file: (len(file.name), file.name))
 
 
-def latents_of(corpus: Corpus, file: Path) -> list[Path]:
-    """Where a recording's latents lie: `latents-NAME.npy`; of what is trained on also mirrored, `mirror-NAME.npy`."""
-    mirrored = corpus.world.mirror is not None and file.name.startswith("train-")
-    prefixes = ("latents", "mirror") if mirrored else ("latents",)
-    return [corpus.data / f"{prefix}-{file.stem}.npy" for prefix in prefixes]
-
-
 @dataclass(frozen=True)
 class Part:
     """One recording, or its mirror image."""
 
-    file: Path  # of the latents
     world: int  # which corpus it belongs to
-    latents: np.ndarray  # float16 [T, C, h, w]
     actions: np.ndarray  # float32 [T, A], zeros behind the world's own
-    frames: np.ndarray  # uint8 [T, H, W, 3]; of a mirror image not mirrored
+    frames: np.ndarray  # uint8 [T, H, W, 3]
     episode: np.ndarray  # int [T]: counts on from episode to episode
 
-    def windows(self, length: int) -> np.ndarray:
-        """First indices of all stretches of `length` frames that stay within one episode. int64 [N]."""
-        return stretches(self.episode, length)
+
+class Place(NamedTuple):
+    """Where a stretch begins."""
+
+    part: Part
+    first: int
 
 
 @dataclass(frozen=True)
 class Rows:
     """A batch of stretches."""
 
-    latents: Tensor  # float32 [B, length, C, h, w]
+    frames: Tensor  # uint8 [B, length, H, W, 3]
     actions: Tensor  # float32 [B, length, A]
     world: Tensor  # int64 [B]
-    frames: list[np.ndarray]  # B of uint8 [length, H, W, 3], mapped
 
 
-class Latents:
-    """Stretches of latents and actions of some corpora, every world as often as the others."""
+class Stretches:
+    """Stretches of some corpora, every world as often as the others, a world's mirror image as often as itself."""
 
     def __init__(self, corpora: tuple[Corpus, ...], kind: str, length: int) -> None:
         """kind: `train` or `held`; length: frames of a stretch."""
@@ -96,65 +91,75 @@ class Latents:
         self.actions = max(len(corpus.world.actions) for corpus in corpora)
         self.parts: list[list[Part]] = [[] for _ in corpora]
         self._first: list[list[np.ndarray]] = [[] for _ in corpora]
+        self._found: list[dict[Path, list[tuple[Part, np.ndarray]]]] = [{} for _ in corpora]
         self.refresh()
         for corpus, first in zip(corpora, self._first, strict=True):
             if not any(map(len, first)):
                 raise TrainingError(
-                    f"'{corpus.data}': expected {kind} recordings with episodes of at least {length} frames and their "
-                    "latents, got none. Record longer episodes, or train the tokenizer first."
+                    f"'{corpus.data}': expected {kind} recordings with episodes of at least {length} frames, got none. "
+                    "Record longer episodes."
                 )
 
-    def refresh(self) -> None:
-        """Takes up latents that were written since, and lets go of those that were deleted."""
-        for number, corpus in enumerate(self.corpora):
-            known = {
-                part.file: (part, first) for part, first in zip(self.parts[number], self._first[number], strict=True)
-            }
-            found: dict[Path, tuple[Part, np.ndarray]] = {}
-            for file in recordings(corpus.data, self.kind):
-                for latents in latents_of(corpus, file):
-                    if latents in known:
-                        found[latents] = known[latents]
-                    elif latents.exists():
-                        try:
-                            part = self._part(number, file, latents)
-                        except (TrainingError, FileNotFoundError):
-                            if latents.exists():
-                                raise
-                            continue  # it has just made room for a fresh one
-                        found[latents] = part, part.windows(self.length)
-            self.parts[number] = [part for part, _ in found.values()]
-            self._first[number] = [first for _, first in found.values()]
+    @property
+    def size(self) -> int:
+        """Side of the pictures, px."""
+        return self.parts[0][0].frames.shape[1]
 
-    def _part(self, number: int, file: Path, latents: Path) -> Part:
+    def refresh(self) -> None:
+        """Takes up recordings that were written since, and lets go of those that were deleted."""
+        for number, corpus in enumerate(self.corpora):
+            known, found = self._found[number], {}
+            for file in recordings(corpus.data, self.kind):
+                if file in known:
+                    found[file] = known[file]
+                    continue
+                try:
+                    parts = self._parts(number, file)
+                except (TrainingError, FileNotFoundError):
+                    if file.exists():
+                        raise
+                    continue  # it has just made room for a fresh one
+                found[file] = [(part, stretches(part.episode, self.length)) for part in parts]
+            self._found[number] = found
+            self.parts[number] = [part for parts in found.values() for part, _ in parts]
+            self._first[number] = [first for parts in found.values() for _, first in parts]
+
+    def _parts(self, number: int, file: Path) -> list[Part]:
+        """A recording and, of what is trained on, its mirror image where its world has one."""
         recording, world = mapped(file), self.corpora[number].world
-        own, seen = recording["actions"], np.load(latents, mmap_mode="r")
+        own, frames, episode = recording["actions"], recording["frames"], np.cumsum(recording["starts"])
         if own.shape[1:] != (len(world.actions),):
             wanted = f"the {len(world.actions)} actions of {world.name}"
             raise TrainingError(f"'{file}': expected {wanted}, got {list(own.shape[1:])}.")
-        if len(seen) != len(own):
-            raise TrainingError(
-                f"'{latents}': expected latents of the {len(own)} frames of '{file.name}', got {len(seen)}. Delete it."
-            )
-        mirror = world.mirror if latents.name.startswith("mirror") else None
-        mirror = mirror or (1.0,) * len(world.actions)
         actions = np.zeros((len(own), self.actions), np.float32)
-        actions[:, : own.shape[1]] = own * np.array(mirror, np.float32)
-        return Part(latents, number, seen, actions, recording["frames"], np.cumsum(recording["starts"]))
+        actions[:, : own.shape[1]] = own
+        parts = [Part(number, actions, frames, episode)]
+        if world.mirror is not None and self.kind == "train":
+            mirrored = actions.copy()
+            mirrored[:, : own.shape[1]] *= np.array(world.mirror, np.float32)
+            parts.append(Part(number, mirrored, frames[:, :, ::-1], episode))
+        return parts
 
-    def place(self, rng: np.random.Generator, world: int | None = None) -> tuple[Part, int]:
-        """A recording and the first frame of a stretch in it. world: which; none: any."""
+    def place(self, rng: np.random.Generator, world: int | None = None) -> Place:
+        """Of a stretch drawn at random. world: which; none: any."""
         number = int(rng.integers(len(self.parts))) if world is None else world
         sizes = np.array([len(first) for first in self._first[number]], float)
         which = int(rng.choice(len(sizes), p=sizes / sizes.sum()))
-        return self.parts[number][which], int(rng.choice(self._first[number][which]))
+        return Place(self.parts[number][which], int(rng.choice(self._first[number][which])))
+
+    def after(self, place: Place) -> Place | None:
+        """The stretch that begins a frame later; none where its episode ends."""
+        part, end = place.part, place.first + self.length
+        lasts = end < len(part.episode) and part.episode[end] == part.episode[place.first]
+        return Place(part, place.first + 1) if lasts else None
 
     def draw(self, rng: np.random.Generator, batch: int, world: int | None = None) -> Rows:
-        places = [self.place(rng, world) for _ in range(batch)]
+        return self.rows([self.place(rng, world) for _ in range(batch)])
+
+    def rows(self, places: Sequence[Place]) -> Rows:
         spans = [(part, slice(at, at + self.length)) for part, at in places]
         return Rows(
-            latents=torch.from_numpy(np.stack([part.latents[span] for part, span in spans]).astype(np.float32)),
+            frames=torch.from_numpy(np.stack([part.frames[span] for part, span in spans])),
             actions=torch.from_numpy(np.stack([part.actions[span] for part, span in spans])),
             world=torch.tensor([part.world for part, _ in spans]),
-            frames=[part.frames[span] for part, span in spans],
         )

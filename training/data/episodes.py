@@ -34,7 +34,7 @@ def stretches(episode: np.ndarray, length: int) -> np.ndarray:
 def load_episodes(files: list[Path], *, pictures: bool = True) -> Episodes:
     """Reads recordings of `training.data.record`; each problem is one error that names the file.
 
-    Without `pictures` there are no frames: gigabytes that training on latents has no use for.
+    Without `pictures` there are no frames: gigabytes that not every question has a use for.
     """
     if not files:
         raise TrainingError("expected at least one recording (.npz), got none.")

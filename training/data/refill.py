@@ -1,8 +1,8 @@
 """Fresh episodes beside the training, for ever: the buffer of recordings is bounded, and its oldest make room.
 
-A process of low priority records each world in turn, has it encoded, and removes the
-oldest recording where a world has more than its share. `Latents.refresh` takes up what is new and lets go of what is
-gone. It rests three times as long as it works: recording is cheap, and the cores are the training's.
+A process of low priority records each world in turn and removes the oldest recording where a world has more than its
+share. `Stretches.refresh` takes up what is new and lets go of what is gone. It rests three times as long as it works:
+recording is cheap, and the cores are the training's.
 """
 
 from __future__ import annotations
@@ -11,23 +11,21 @@ import contextlib
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
 from ..worlds.registry import find_world
-from .corpus import Corpus, latents_of, recordings
+from .corpus import Corpus, recordings
 from .record import FRAMES, Recording, record, write_npz
 
 REST = 3.0  # times as long as it worked
 NICE = 15
 
-Encode = Callable[[Corpus, Path], None]  # writes the latents of a recording; goes to another process
-
 
 @contextlib.contextmanager
-def refilling(corpora: tuple[Corpus, ...], encode: Encode, *, most: int, frames: int = FRAMES) -> Iterator[None]:
+def refilling(corpora: tuple[Corpus, ...], *, most: int, frames: int = FRAMES) -> Iterator[None]:
     """Records while the block runs. most: recordings that a world keeps; frames: of each.
 
     Worlds without a live environment, and a `most` of what is there already, are left as they are.
@@ -38,7 +36,7 @@ def refilling(corpora: tuple[Corpus, ...], encode: Encode, *, most: int, frames:
         return
     context = multiprocessing.get_context("spawn")
     folders = [(corpus.world.name, corpus.data) for corpus in live]
-    process = context.Process(target=_record_for_ever, args=(folders, encode, most, frames), daemon=True)
+    process = context.Process(target=_record_for_ever, args=(folders, most, frames), daemon=True)
     process.start()
     try:
         yield
@@ -50,13 +48,15 @@ def refilling(corpora: tuple[Corpus, ...], encode: Encode, *, most: int, frames:
                 left.unlink()
 
 
-def _record_for_ever(folders: list[tuple[str, Path]], encode: Encode, most: int, frames: int) -> None:
+def _record_for_ever(folders: list[tuple[str, Path]], most: int, frames: int) -> None:
     os.nice(NICE)
     torch.set_num_threads(1)
+    for world, data in folders:
+        find_world(world, data)  # a process that has just begun doesn't know where worlds of one's own lie
     while True:
         for world, data in folders:
             begin = time.monotonic()
-            refill(world, data, encode, most=most, frames=frames)
+            refill(world, data, most=most, frames=frames)
             time.sleep(REST * (time.monotonic() - begin))
 
 
@@ -69,14 +69,11 @@ def seed_of(file: Path) -> int:
     return int(file.stem.removeprefix("train-"))
 
 
-def refill(world: str, data: Path, encode: Encode, *, most: int, frames: int) -> Path:
+def refill(world: str, data: Path, *, most: int, frames: int) -> Path:
     """Records one more file of a world with the next seed, and removes the oldest ones beyond `most`."""
-    corpus = Corpus(find_world(world, data), data)
     seed = max(map(seed_of, recorded(data)), default=0) + 1
     file = data / f"train-{seed}.npz"
     write_npz(file, record(Recording(world, "mixed", seed, frames), progress=False))
-    encode(corpus, file)
     for old in recorded(data)[:-most]:
-        for path in (*latents_of(corpus, old), old):  # a recording without latents is not drawn from
-            path.unlink(missing_ok=True)
+        old.unlink(missing_ok=True)
     return file

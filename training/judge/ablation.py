@@ -24,13 +24,12 @@ from tqdm import tqdm
 
 from ..data.episodes import load_episodes
 from ..errors import TrainingError, exit_status
+from ..model.picture import to_latent, to_uint8
 from ..model.teacher import FRAMES, Teacher
-from ..model.tokenizer import to_uint8
-from ..model.world_model import WorldModel, WorldModelConfig, patchify, unpatchify
+from ..model.world_model import WorldModel, WorldModelConfig
 from ..stages.teacher import STAGE as TEACHER
 from ..stages.teacher import load_teacher
-from ..stages.tokenizer import load_tokenizer
-from ..stages.world_model import WorldModelTraining, fitted, load_world_model
+from ..stages.world_model import WorldModelTraining, load_world_model
 from ..stages.world_model import train as train_world_model
 from ..worlds.registry import find_world
 from ..worlds.world import World
@@ -52,9 +51,8 @@ VARIANTS: dict[str, tuple[dict, dict]] = {
 # Students and their function evaluations where they denoise; each is shown if its checkpoint is there.
 CHAIN = {"world-model": (4, 2, 1), "consistency": (2, 1), "matching": (2, 1), "self-forcing": (2, 1)}
 
-Dreamer = Callable[
-    [Tensor, Tensor], Tensor
-]  # context [B, 4, N, C], actions [B, 15, A] to the frames after, [B, 12, N, C]
+# context [B, 4, C, g, g] and actions [B, 15, A] to the frames after, [B, 12, C, g, g]
+Dreamer = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass
@@ -73,7 +71,7 @@ def train_variants(a: Ablation) -> dict[str, WorldModel]:
     for name, (training, network) in VARIANTS.items():
         folder = a.data / "ablation" / name.replace(" ", "-")
         folder.mkdir(parents=True, exist_ok=True)
-        for file in [*a.data.glob("*.npz"), *a.data.glob("*.npy"), a.data / "tokenizer.pt"]:
+        for file in a.data.glob("*.npz"):
             link = folder / file.name
             if not link.exists():
                 link.symlink_to(file.resolve())
@@ -119,7 +117,6 @@ def contestants(a: Ablation) -> dict[str, Dreamer]:
 
 def compare(a: Ablation) -> list[dict]:
     """A row per contestant: PSNR by horizon, Fréchet distance of 12-frame dreams, sharpness ratio, ms a frame."""
-    tokenizer = load_tokenizer(a.data / "tokenizer.pt", a.world.name)
     held = load_episodes(sorted(a.data.glob("held-*.npz")))
     windows = held.windows(FRAMES)
     if len(windows) == 0:
@@ -151,18 +148,15 @@ def compare(a: Ablation) -> list[dict]:
 
     true_features = features(real)
     true_sharpness = sharpness(real[:, CONTEXT:].reshape(-1, *real.shape[2:])).mean()
-    config = fitted(a.model, tokenizer.config, actions=len(a.world.actions))
-    context = patchify(tokenizer.encode_all(real[:, :CONTEXT].reshape(-1, *real.shape[2:])), config)
-    context = context.unflatten(0, (a.clips, CONTEXT))
+    context = to_latent(torch.from_numpy(real[:, :CONTEXT]))
     copied = np.repeat(real[:, CONTEXT - 1 : CONTEXT], FRAMES - CONTEXT, 1)
     table = [row("copy-last-frame", copied, 0.0)]
     for name, dream in tqdm(contestants(a).items(), unit="contestant", file=sys.stderr):
         began = time.perf_counter()
         with torch.no_grad():
             dreamed = dream(context, actions)
-        ms = 1000 * (time.perf_counter() - began) / dreamed[..., 0, 0].numel()
-        pictures = to_uint8(tokenizer.decode(unpatchify(dreamed.flatten(0, 1), config)))
-        table.append(row(name, pictures.numpy().reshape(real[:, CONTEXT:].shape), ms))
+        ms = 1000 * (time.perf_counter() - began) / dreamed.shape[:2].numel()
+        table.append(row(name, to_uint8(dreamed).numpy(), ms))
     return table
 
 

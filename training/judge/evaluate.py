@@ -36,7 +36,7 @@ from .inverse_dynamics import ActionReader, ReaderTraining, action_reader, kept_
 from .onnx_world import OnnxWorld, Playable
 from .pose import TEST_SEED, Posed, PoseReader, PoseTraining, poses, record_poses
 from .pose import pose_reader as reader_of_poses
-from .prediction import HORIZONS, predict, reconstruction
+from .prediction import HORIZONS, predict
 from .rest import STARTS as RESTS
 from .rest import Rest, real_rests, rest, rest_action
 from .revisit import real_loops, revisit
@@ -180,7 +180,6 @@ def judge_package(folder: Path, real: Real, e: Evaluation) -> tuple[dict, np.nda
         metrics = predict(make, real.held, e.starts, horizons=HORIZONS, bar=bar)
     with _bar(e.starts, "spread", "start") as bar:
         metrics["spread"] = spread_and_error(make, real.held, e.starts, bar=bar)
-    metrics["reconstruction"] = reconstruction(folder, real.held, e.starts)
     lengths = [e.frames] * e.runs + [min(e.frames, LONG)] * ((SHARE - 1) * e.runs)
     window = world.manifest["kv"]["window"]
     more, strip = judge(make, real, e, lengths=lengths, window=window, name=folder.name)

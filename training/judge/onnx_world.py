@@ -64,7 +64,7 @@ class OnnxWorld:
 
     @property
     def latent(self) -> np.ndarray:
-        """float32 [1, N, C], the newest. Raises ValueError before the first `reset`."""
+        """float32 [1, cells, channels], the newest. Raises ValueError before the first `reset`."""
         if self._world.latent is None:
             raise ValueError("expected a world that was reset, got a new one.")
         return self._world.latent

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from ..data.episodes import Episodes
 from ..data.held_out import CONTEXT, spread
-from ..model.tokenizer import to_uint8
-from ..package.weights import FILE as TRAINING_FILE
-from ..package.weights import load_package
 from .measures import interval, psnr, sharpness, ssim
 from .onnx_world import Playable
 from .side_by_side import play_each
@@ -85,15 +80,3 @@ def predict(
         table[h]["mse_to_copy"] = float(np.median(10 ** ((row["copy"] - row["psnr"]) / 10)))
     sensitivity = float(np.median([start.sensitivity for start in every]))
     return {"prediction": table, f"action_sensitivity_h{SHUFFLED_AT}": sensitivity}
-
-
-@torch.no_grad()
-def reconstruction(folder: Path, held: Episodes, starts: int) -> dict | None:
-    """The ceiling: PSNR and SSIM of real frames encoded and decoded, (median, low, high). None without the weights."""
-    if not (folder / TRAINING_FILE).is_file():
-        return None
-    tokenizer = load_package(folder)[1]
-    frames = held.frames[spread(held, 1, starts)]
-    decoded = to_uint8(tokenizer.decode(tokenizer.encode(torch.from_numpy(frames)))).numpy()
-    pairs = list(zip(decoded, frames, strict=True))
-    return {"psnr": interval([psnr(*p) for p in pairs]), "ssim": interval([ssim(*p) for p in pairs])}

@@ -32,20 +32,14 @@ def _spread(values: tuple[float, float, float] | None, digits: int = 2) -> str:
 
 
 def prediction_section(metrics: dict) -> str:
-    twin, ceiling = metrics.get("twin"), metrics["reconstruction"]
-    best = (
-        f"\nThe ceiling, real frames encoded and decoded: {_spread(ceiling['psnr'])} dB, SSIM {ceiling['ssim'][0]:.3f}."
-        if ceiling
-        else ""
-    )
     return f"""## Prediction
 
 {metrics["starts"]} held-out starts, {CONTEXT} real frames of history, then the same actions in the dream and in the
 real environment. Medians with bootstrap 95 % interval; beside them the last real frame kept. The MSE ratio is the
 median ratio of squared errors to that (below 1: the dream is nearer to the truth than a still picture).
 
-{_predicted(metrics["prediction"], twin)}
-{best}
+{_predicted(metrics["prediction"], metrics.get("twin"))}
+
 Squared error 8 frames ahead with another start's actions, divided by that with the true ones:
 {metrics["action_sensitivity_h8"]:.2f}."""
 

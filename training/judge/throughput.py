@@ -18,27 +18,28 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..errors import exit_status
-from ..model.tokenizer import TokenizerConfig
 from ..model.world_model import WorldModel, WorldModelConfig
 from ..stages.device import Place, compiled, find_place
-from ..stages.world_model import WorldModelTraining, fitted
+from ..stages.world_model import WorldModelTraining
 
 PRODUCT = {"cuda": 8192, "cpu": 1024}  # side of the matrices that are multiplied
 SECONDS = 3.0  # each is measured for
 
 
 def throughput(*, batch: int = WorldModelTraining.batch, compile: bool = True) -> dict:
-    """Frames/s, TFLOP/s of a step (forward and backward), TFLOP/s of the product, and the share."""
+    """Frames/s, TFLOP/s of a step by the score (forward and backward), TFLOP/s of the product, and the share."""
     place = find_place()
-    config = fitted(WorldModelConfig(), TokenizerConfig(), actions=WorldModelConfig.actions)
-    model = WorldModel(config).to(place.device)
+    config = WorldModelConfig()
+    model = WorldModel(config).to(place.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     shape = (batch, WorldModelTraining.length)
-    latents = torch.randn(*shape, config.tokens, config.token_channels, device=place.device)
+    frames = torch.randn(batch, shape[1] + 1, config.channels, config.grid, config.grid, device=place.device)
+    level = torch.zeros(frames.shape[:2], device=place.device)
     actions = torch.zeros(*shape, config.actions, device=place.device)
+    noise = model.draw(shape[0] * shape[1], 2)
 
     def step(loss_of: Callable) -> None:
         with place.autocast():
-            loss = loss_of(latents, latents, actions, WorldModelTraining.noise_scale)[0]
+            loss = loss_of(frames, level, frames[:, 1:], actions, noise)[0]
         loss.backward()
         model.zero_grad(set_to_none=True)
 

@@ -1,8 +1,8 @@
-"""Judges short clips of latents: real, or dreamed? Only training uses it, against drift and blur.
+"""Judges how a picture follows another: really, or in a dream? Only training uses it, against blur and drift.
 
-It sees a few consecutive frames and the actions between them, so it judges pictures, motion and obedience at once, on
-patches and on the whole. Everything is shown at a random noise level, the same for real and dreamed: at high noise it
-compares layouts, at low noise detail.
+It sees two consecutive frames and the action between them, so it judges picture, motion and obedience at once, on
+patches of two sizes and on the whole. Everything is shown at a random noise level, the same for real and dreamed: at
+high noise it compares layouts, at low noise detail.
 
 Sources: relativistic loss with zero-centred penalties on both sides (Huang et al. 2024, "The GAN is dead; long live the
 GAN!"), the penalties by finite differences (Lin et al. 2025, "Diffusion adversarial post-training").
@@ -10,14 +10,27 @@ GAN!"), the penalties by finite differences (Lin et al. 2025, "Diffusion adversa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .world_model import WorldModelConfig, level_embedding, unpatchify
+from .picture import CELL
+from .world_model import WorldModelConfig, level_embedding
 
-PENALTY = 1.0  # weight of the squared gradient
+PENALTY = 0.05  # weight of the squared gradient; more than 0.1 and the critic learns next to nothing
 NUDGE = 0.1  # standard deviation of the finite difference
+PENALISED = 4  # one pair in so many bears the penalty, which is computed in float32: it is a small difference
+
+
+class Pairs(NamedTuple):
+    """Frames and what followed them."""
+
+    before: Tensor  # [M, C, g, g]
+    after: Tensor  # [M, C, g, g]
 
 
 class _Block(nn.Module):
@@ -37,69 +50,109 @@ class _Block(nn.Module):
 
 
 class Critic(nn.Module):
-    def __init__(self, config: WorldModelConfig, frames: int, width: int = 160) -> None:
-        """`frames` a clip, `frames` - 1 actions between them."""
+    def __init__(self, config: WorldModelConfig, *, fine: int = 48, wide: int = 96, condition: int = 96) -> None:
+        """fine, wide: channels on cells of 4 x 4 and of 8 x 8 pixels."""
         super().__init__()
         self.config = config
-        condition = 128
-        self.fold = nn.PixelUnshuffle(2)
-        self.stem = nn.Conv2d(4 * config.channels * frames, width, 3, padding=1)
-        self.action = nn.Linear(config.actions * (frames - 1), condition)
+        self.enter = nn.Conv2d(4 * config.channels, fine, 3, padding=1)
+        self.action = nn.Linear(config.actions, condition)
+        self.world = nn.Embedding(config.worlds, condition)
         self.level = nn.Linear(16, condition)
-        self.fine = nn.ModuleList(_Block(width, condition) for _ in range(3))
-        self.down = nn.Conv2d(width, width, 3, stride=2, padding=1)
-        self.coarse = nn.ModuleList(_Block(width, condition) for _ in range(2))
-        self.patch = nn.Conv2d(width, 1, 1)
-        self.whole = nn.Linear(width * (config.grid // 4) ** 2, 1)
+        self.fine_block = _Block(fine, condition)
+        self.fine_patch = nn.Conv2d(fine, 1, 1)
+        self.down = nn.Conv2d(fine, wide, 3, stride=2, padding=1)
+        self.wide_blocks = nn.ModuleList(_Block(wide, condition) for _ in range(2))
+        self.wide_patch = nn.Conv2d(wide, 1, 1)
+        self.pool = nn.Conv2d(wide, wide, 3, stride=2, padding=1)
+        self.whole = nn.Linear(wide * (config.grid // 4) ** 2, 1)
 
-    def forward(self, clip: Tensor, action: Tensor, level: Tensor) -> Tensor:
-        """clip [B, F, N, C], action [B, F - 1, A], level [B] (noise, 0 none) to logits [B, places]."""
-        x = self.stem(self.fold(unpatchify(clip, self.config).flatten(1, 2)))
-        condition = F.silu(self.action(action.flatten(1)) + self.level(level_embedding(level, 16)))
-        for block in self.fine:
-            x = block(x, condition)
-        patches = self.patch(F.leaky_relu(x, 0.2)).flatten(1)
+    def forward(self, pairs: Pairs, action: Tensor, world: Tensor, level: Tensor) -> tuple[Tensor, ...]:
+        """action [M, A], world int64 [M], level [M] (of noise, 0 none).
+
+        Gives judgements [M, places] of small patches, of larger ones, of the whole; higher is more real.
+        """
+        condition = F.silu(self.action(action) + self.world(world) + self.level(level_embedding(level, 16)))
+        x = F.leaky_relu(self.fine_block(self.enter(looked_at(pairs)), condition), 0.2)
+        fine = self.fine_patch(x)
         x = self.down(x)
-        for block in self.coarse:
+        for block in self.wide_blocks:
             x = block(x, condition)
-        return torch.cat([patches, self.whole(F.leaky_relu(x, 0.2).flatten(1))], 1)
+        x = F.leaky_relu(x, 0.2)
+        wide = self.wide_patch(x)
+        whole = self.whole(F.leaky_relu(self.pool(x), 0.2).flatten(1))
+        return tuple(judged.flatten(1).float() for judged in (fine, wide, whole))
+
+    @torch.no_grad()
+    def for_worlds(self, worlds: Sequence[int | None], config: WorldModelConfig) -> Critic:
+        """A critic for some of the worlds that share this one, and (none) for new ones; as `WorldModel.for_worlds`.
+
+        config: of the world model that it shall judge, whose cells are as large.
+        """
+        critic, state = Critic(replace(config, worlds=len(worlds))), self.state_dict()
+        known, place = min(config.actions, self.config.actions), state["world.weight"]
+        reading = critic.action.weight.clone()
+        reading[:, :known] = state["action.weight"][:, :known]
+        state["action.weight"] = reading
+        state["world.weight"] = torch.stack([place.mean(0) if world is None else place[world] for world in worlds])
+        critic.load_state_dict(state)
+        return critic
 
 
-def _weigh(logits: Tensor) -> Tensor:
-    """Mean over patches and the judgement of the whole, half each; [B, places] to a number."""
-    return 0.5 * logits[:, :-1].mean() + 0.5 * logits[:, -1].mean()
+def looked_at(pairs: Pairs) -> Tensor:
+    """Both frames, what has changed, and the detail of the later one, enlarged: [M, 4 C, g, g].
+
+    Texture is small beside light and dark, and a critic that has to find it there first doesn't in a thousand steps.
+    """
+    before, after = pairs
+    cells = after.unflatten(1, (3, CELL**2))
+    detail = (cells - cells.mean(2, keepdim=True)).flatten(1, 2)
+    return torch.cat([before, after, 2 * (after - before), 8 * detail], 1)
 
 
-def blur(clips: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], Tensor]:
-    """The same random noise level for the clips of one row; a third of the rows stay clean."""
-    shape, device = (len(clips[0]),), clips[0].device
-    level = torch.rand(shape, device=device) * (torch.rand(shape, device=device) < 0.67)
-    at = level[:, None, None, None]
-    return tuple((1 - at) * c + at * torch.randn_like(c) for c in clips), level
+def blur(*several: Pairs) -> tuple[tuple[Pairs, ...], Tensor]:
+    """The same random noise level for the pairs of one row, mostly low; half of the rows stay clean."""
+    before = several[0].before
+    shape, device = (len(before),), before.device
+    level = torch.rand(shape, device=device).square() * (torch.rand(shape, device=device) < 0.5)
+    at = level.view(-1, 1, 1, 1)
+    return tuple(Pairs(*((1 - at) * x + at * torch.randn_like(x) for x in pairs)) for pairs in several), level
 
 
-def critic_loss(critic: Critic, real: tuple[Tensor, Tensor], dream: tuple[Tensor, Tensor]) -> tuple[Tensor, dict]:
-    """Each a pair of clip [B, F, N, C] and action [B, F - 1, A]."""
-    (a, b), level = blur((real[0], dream[0].detach()))
-    judged_real, judged_dream = critic(a, real[1], level), critic(b, dream[1], level)
-    loss = _weigh(F.softplus(judged_dream - judged_real))
-    penalty = 0.0
-    half = len(a) // 2
-    for clip, action, judged in ((a, real[1], judged_real), (b, dream[1], judged_dream)):
-        nudged = clip[:half] + NUDGE * torch.randn_like(clip[:half])
-        change = (critic(nudged, action[:half], level[:half]) - judged[:half]) / NUDGE
-        penalty = penalty + _weigh(change.square())
-    accuracy = (judged_real[:, -1] > judged_dream[:, -1]).float().mean()
-    return loss + 0.5 * PENALTY * penalty, {
-        "critic": loss.detach(),
-        "penalty": penalty.detach(),
-        "critic_accuracy": accuracy,
-    }
+def duel(
+    critic: Critic, winner: Pairs, loser: Pairs, action: Tensor, world: Tensor, level: Tensor
+) -> tuple[Tensor, Tensor]:
+    """How far the winner is from being judged more real than the loser, over all places; and how often it is."""
+    pairs = Pairs(*(torch.cat(both) for both in zip(winner, loser, strict=True)))
+    judged = critic(pairs, action.repeat(2, 1), world.repeat(2), level.repeat(2))
+    ahead = [torch.sub(*places.chunk(2)) for places in judged]
+    loss = torch.stack([F.softplus(-by).mean() for by in ahead]).mean()
+    return loss, torch.stack([(by > 0).float().mean() for by in ahead]).mean()
 
 
-def dream_loss(critic: Critic, real: tuple[Tensor, Tensor], dream: tuple[Tensor, Tensor]) -> Tensor:
-    """What the dreamer minimises; gradients reach the dreamed clip."""
-    (a, b), level = blur((real[0], dream[0]))
-    with torch.no_grad():
-        judged_real = critic(a, real[1], level)
-    return _weigh(F.softplus(judged_real - critic(b, dream[1], level)))
+def critic_loss(critic: Critic, real: Pairs, dream: Pairs, action: Tensor, world: Tensor) -> tuple[Tensor, dict]:
+    """What the critic minimises; action [M, A], world int64 [M]."""
+    (a, b), level = blur(real, dream)
+    loss, accuracy = duel(critic, a, b, action, world, level)
+    few = max(1, len(level) // PENALISED)
+    with torch.autocast(level.device.type, enabled=False):
+        rows = [
+            (Pairs(*(frames[:few] for frames in pairs)), action[:few], world[:few], level[:few]) for pairs in (a, b)
+        ]
+        penalty = torch.stack([slope(critic, *each) for each in rows]).sum()
+    logs = {"critic": loss.detach(), "critic_accuracy": accuracy, "penalty": penalty.detach()}
+    return loss + 0.5 * PENALTY * penalty, logs
+
+
+def slope(critic: Critic, pairs: Pairs, action: Tensor, world: Tensor, level: Tensor) -> Tensor:
+    """The squared gradient of the critic by its pictures, roughly."""
+    nudged = Pairs(*(frames + NUDGE * torch.randn_like(frames) for frames in pairs))
+    both = Pairs(*(torch.cat(two) for two in zip(pairs, nudged, strict=True)))
+    judged = critic(both, action.repeat(2, 1), world.repeat(2), level.repeat(2))
+    changes = [torch.sub(*places.chunk(2)) / NUDGE for places in judged]
+    return torch.stack([change.square().mean() for change in changes]).mean()
+
+
+def dream_loss(critic: Critic, real: Pairs, dream: Pairs, action: Tensor, world: Tensor) -> Tensor:
+    """What the dreamer minimises; gradients reach the dreamed pictures."""
+    (a, b), level = blur(real, dream)
+    return duel(critic, b, a, action, world, level)[0]

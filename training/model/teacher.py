@@ -1,7 +1,7 @@
 """The teacher: a bidirectional twin of the world model that denoises a whole clip at once, in many steps.
 
-It sees the future of a clip as well as its past, so it can't play; it can judge. Layers as those of the student's
-trunk, as many as its trunk and head have together, no causal mask.
+It sees the future of a clip as well as its past, so it can't play; it can judge. Stem, layers and head as those of the
+student, more layers than its trunk has, no causal mask.
 
 Sources: Yin et al. 2025, "From slow bidirectional to fast autoregressive video diffusion models" (CausVid).
 """
@@ -12,36 +12,36 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .world_model import Layer, Layers, RMSNorm, WorldModelConfig, attend_all, level_embedding
+from .picture import LIMIT
+from .world_model import Head, Layer, Layers, Stem, WorldModelConfig, cut, level_embedding
 
 FRAMES = 16  # of a clip
+MORE = 3  # so many layers more than the student's trunk has
 
 
 class Teacher(nn.Module):
-    low: Tensor  # as in `WorldModel`
-    high: Tensor
-
     def __init__(self, config: WorldModelConfig) -> None:
+        """Of a student that denoises: `prediction` of "x"."""
         super().__init__()
         c = self.config = config
-        self.embed = nn.Linear(c.token_channels, c.width)
+        self.stem, self.head = Stem(c), Head(c)
+        self.embed = nn.Linear(c.wide * (c.patch // 2) ** 2, c.width)
         self.position = nn.Parameter(0.02 * torch.randn(c.tokens, c.width))
         self.time = nn.Parameter(0.02 * torch.randn(FRAMES, 1, c.width))
         self.action = nn.Sequential(nn.Linear(c.actions, c.condition), nn.SiLU(), nn.Linear(c.condition, c.condition))
         self.level = nn.Sequential(nn.Linear(32, c.condition), nn.SiLU(), nn.Linear(c.condition, c.condition))
-        self.layers = Layers(Layer(c, windowed=False) for _ in range(c.trunk_layers + c.head_shared + c.head_sampled))
-        self.norm = RMSNorm(c.width)
-        self.out = nn.Linear(c.width, c.token_channels)
-        nn.init.zeros_(self.out.weight)
-        self.register_buffer("low", torch.full((c.token_channels,), -4.0))
-        self.register_buffer("high", torch.full((c.token_channels,), 4.0))
+        self.layers = Layers(Layer(c, windowed=False) for _ in range(c.trunk_layers + MORE))
 
     def forward(self, noised: Tensor, action: Tensor, level: Tensor) -> Tensor:
-        """noised [B, T, N, C], action [B, T - 1, A] (action t leads to frame t + 1), level [B, T] (1 is clean).
+        """noised [B, T, C, g, g], action [B, T - 1, A] (action t leads to frame t + 1), level [B, T] (1 is clean).
 
-        Gives the clean clip [B, T, N, C].
+        Gives the clean clip [B, T, C, g, g].
         """
-        x = self.embed(noised) + self.position + self.time
+        frames = noised.flatten(0, 1)
+        latent = torch.cat([frames, before(frames)], 1)
+        fine, seen = self.stem(latent)
+        tokens = self.embed(cut(seen, self.config.patch // 2)).unflatten(0, noised.shape[:2])
+        x = tokens + self.position + self.time
         arriving = F.pad(self.action(action), (0, 0, 1, 0))
         condition = F.silu(arriving + self.level(level_embedding(level, 32)))
         for number, layer in enumerate(self.layers):
@@ -49,14 +49,15 @@ class Teacher(nn.Module):
             q, k, v = layer.project(layer.norm1(x) * (1 + scale1) + shift1)
             first = number % 2  # every other layer looks at all frames, the rest at their own
             q, k, v = (t.flatten(first, first + 1) for t in (q, k, v))
-            mixed = attend_all(layer, q, k, v, None)
+            mixed = layer.attend(q, k, v, None)
             x = layer.feed_forward(x + gate1 * layer.out(mixed.reshape(x.shape)), *rest)
-        return self.out(self.norm(x))
+        prepared = self.head.prepare(x.flatten(0, 1), before(latent), before(fine), before(seen))
+        return self.head.sample(prepared, frames, level.flatten()).unflatten(0, noised.shape[:2])
 
     def loss(self, clip: Tensor, action: Tensor) -> Tensor:
-        """Squared error of the clean clip; clip [B, T, N, C], action [B, T - 1, A]. Up to half of it is given clean."""
+        """Squared error of the clean clip [B, T, C, g, g], action [B, T - 1, A]. Up to half of it is given clean."""
         noised, level = noise_clip(clip, torch.randint(1, FRAMES // 2 + 1, (len(clip),), device=clip.device))
-        error = (self(noised, action, level) - clip).square().mean((2, 3))  # [B, T]
+        error = (self(noised, action, level) - clip).square().mean((2, 3, 4))  # [B, T]
         hidden = level < 1
         return ((0.1 + 0.9 * level) * error * hidden).sum() / hidden.sum().clamp(min=1)
 
@@ -64,27 +65,32 @@ class Teacher(nn.Module):
     def sample(
         self, context: Tensor, action: Tensor, steps: int, *, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Dreams a clip after context [B, n, N, C] under action [B, T - 1, A], in Euler steps; gives [B, T, N, C]."""
+        """Dreams a clip after context [B, n, C, g, g] under action [B, T - 1, A], in Euler steps; gives [B, T, ...]."""
         batch, given = context.shape[:2]
-        noise = torch.randn(batch, FRAMES - given, *context.shape[2:], generator=generator).to(context)
-        rest, level = noise, torch.ones(batch, FRAMES, device=context.device)
+        rest = torch.randn(batch, FRAMES - given, *context.shape[2:], generator=generator).to(context)
+        level = torch.ones(batch, FRAMES, device=context.device)
         for at in torch.linspace(0, 1, steps + 1)[:-1].tolist():
             level[:, given:] = at
-            clean = self(torch.cat([context, rest], 1), action, level)[:, given:]
-            clean = torch.minimum(torch.maximum(clean, self.low), self.high)
+            clean = self(torch.cat([context, rest], 1), action, level)[:, given:].clamp(-LIMIT, LIMIT)
             rest = rest + (clean - rest) / (1 - at) / steps
         return torch.cat([context, rest], 1)
+
+
+def before(frames: Tensor) -> Tensor:
+    """Of each frame of clips [B FRAMES, ...] the one before it, of the first itself."""
+    clips = frames.unflatten(0, (-1, FRAMES))
+    return torch.cat([clips[:, :1], clips[:, :-1]], 1).flatten(0, 1)
 
 
 def noise_clip(clip: Tensor, given: Tensor, level: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """One noise level a clip for all frames but the first `given` [B], which stay clean.
 
-    clip [B, T, N, C], level [B] or drawn evenly. Gives the noised clip and the levels [B, T].
+    clip [B, T, C, g, g], level [B] or drawn evenly. Gives the noised clip and the levels [B, T].
     """
     batch, frames = clip.shape[:2]
     if level is None:
         level = torch.rand(batch, device=clip.device)
     clean = torch.arange(frames, device=clip.device) < given[:, None]
     levels = torch.where(clean, 1.0, level[:, None])
-    at = levels[..., None, None]
+    at = levels.view(batch, frames, 1, 1, 1)
     return at * clip + (1 - at) * torch.randn_like(clip), levels

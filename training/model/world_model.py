@@ -1,46 +1,59 @@
-"""The causal world model: a trunk that runs once per frame, a head that samples the next latent.
+"""The causal world model: pictures and actions in, the next picture out.
 
-    trunk: previous latent, action, cache of earlier frames  ->  features of the frame to come, keys and values to cache
-    head:  features, previous latent, noised latent, level   ->  next latent
+    stem:  the frame before and the one before that               ->  features of their cells
+    trunk: features, action, cache of earlier frames              ->  what is to come, keys and values to cache
+    head:  what is to come, features, noise, the frame before     ->  the next frame
 
-The trunk is a transformer on few large tokens above a convolutional stem; in some layers it reaches back over the
-window, with a learned bias per head and age (ticks since a slot was written), clamped to the trained span. Keys are
-cached without position. It only ever sees finished latents, so its cache is clean at any number of evaluations.
+The trunk is a transformer on few large tokens; in some layers it reaches back over the window, with a learned bias per
+head and age (ticks since a slot was written), clamped to the trained span. Keys are cached without position. It only
+ever sees finished frames, so its cache is clean at any number of evaluations.
 
-The head is convolutional, on the latent's grid: what moves by a cell, and neighbours that must agree, are what
-convolutions are for. Noise enters it per cell (texture) and by its mean over the grid (a bend is one decision). By
-default it samples in one evaluation and is trained by the energy score over two samples a frame, a proper score whose
-optimum is the distribution of futures and not their mean. With `prediction="x"` it denoises instead (diffusion
-forcing): noise level tau, 0 is pure noise, 1 is clean, x_tau = (1 - tau) noise + tau x.
+The head is convolutional, on cells of 8 x 8 and then of 4 x 4 pixels. It moves the frame before along a few flows and
+paints; every pixel is chosen, softly, from these. So what was seen stays sharp while it moves, and small things live.
+Noise enters per cell (texture) and by its mean over the picture (a bend is one decision).
+
+It learns by the squared error of the mean of futures, which teaches quickly what moves, then by the energy score over
+two samples a frame, a proper score whose optimum is the distribution of futures. With `prediction="x"` it denoises
+instead (diffusion forcing): noise level tau, 0 is pure noise, 1 is clean, x_tau = (1 - tau) noise + tau x.
 
 Sources: energy score (Gneiting & Raftery 2007), its almost fair form (Lang et al. 2024, AIFS-CRPS), one shared noise
-vector a frame (Alet et al. 2025, FGN), diffusion forcing (Chen et al. 2024), adaLN-zero (Peebles & Xie 2022), QK-norm
-(Henry et al. 2020), the light head on a causal trunk after MAR (Li et al. 2024).
+vector a frame (Alet et al. 2025, FGN), pixels that move along flows (Finn et al. 2016), diffusion forcing (Chen et al.
+2024), adaLN-zero (Peebles & Xie 2022), QK-norm (Henry et al. 2020), the light head on a causal trunk after MAR (Li et
+al. 2024).
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .picture import CELL, LIMIT
+
+FLOW = 8.0  # pixels that an output of 1 moves
 EMPTY = -1e4  # added to the logits of empty slots and of frames outside the window
 
 
 @dataclass(frozen=True)
 class WorldModelConfig:
-    """Shapes of the network; N tokens of C channels make one latent."""
+    """Shapes of the network. A frame is a picture folded to cells of 4 x 4 pixels (`picture.py`), [C, g, g].
+
+    A latent, which play hands from tick to tick, is the newest frame with the one before it behind: [2 C, g, g]. How
+    fast things move can be seen at once, to the pixel.
+    """
 
     actions: int = 3  # A
     worlds: int = 1  # that share the network, each with a reading of actions of its own; a package has one
-    grid: int = 12  # side of the tokenizer's latent grid
-    channels: int = 16  # channels of a cell
-    patch: int = 3  # cells on a token's side: N = (grid / patch)^2, C = channels * patch^2
-    stem: int = 48  # channels of the trunk's convolutions below the tokens
+    grid: int = 24  # cells on a picture's side
+    patch: int = 6  # cells on a token's side, even: N = (grid / patch)^2
+    fine: int = 48  # channels of the convolutions on the grid
+    wide: int = 96  # channels of the convolutions on half of the grid
     width: int = 256  # of a token in the trunk
     heads: int = 8
     kv_heads: int = 2
@@ -49,22 +62,28 @@ class WorldModelConfig:
     trunk_layers: int = 5
     window_layers: tuple[int, ...] = (1, 3)  # trunk layers that attend to the window
     window: int = 12  # earlier frames that a frame attends to
-    features: int = 64  # channels a cell that the trunk hands to the head
-    head_width: int = 96  # channels of the head's convolutions
-    head_shared: int = 1  # residual blocks before noise enters, which samples of one frame share
-    head_sampled: int = 2  # residual blocks after it
+    features: int = 64  # channels a place on half of the grid that the trunk hands to the head
+    coarse_blocks: int = 2  # residual blocks of the head on half of the grid
+    fine_blocks: int = 2  # residual blocks of the head on the grid
+    flows: int = 2  # ways in which parts of the frame before move
     prediction: str = "score"  # sample in one evaluation; "x": denoise; "mean": blind to noise, by squared error
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "window_layers", tuple(self.window_layers))  # JSON has lists
 
     @property
-    def tokens(self) -> int:
-        return (self.grid // self.patch) ** 2
+    def channels(self) -> int:
+        """Channels of a cell: red, green and blue of its pixels."""
+        return 3 * CELL**2
 
     @property
-    def token_channels(self) -> int:
-        return self.channels * self.patch**2
+    def noise_channels(self) -> int:
+        """How many numbers are drawn for a cell; where a network denoises, as many as it has."""
+        return self.channels if self.prediction == "x" else 4
+
+    @property
+    def tokens(self) -> int:
+        return (self.grid // self.patch) ** 2
 
     @property
     def attention_head(self) -> int:
@@ -79,21 +98,20 @@ class WorldModelConfig:
         return asdict(self)
 
 
-def patchify(latent: Tensor, config: WorldModelConfig) -> Tensor:
-    """[..., C, grid, grid] to tokens [..., N, C patch^2]; C channels a cell, those of the latent or others."""
-    *lead, c, _, _ = latent.shape
-    p, side = config.patch, config.grid // config.patch
-    x = latent.reshape(-1, c, side, p, side, p).permute(0, 2, 4, 1, 3, 5)
-    return x.reshape(*lead, side * side, c * p * p)
+def cut(cells: Tensor, patch: int) -> Tensor:
+    """[..., C, g, g] to tokens [..., N, C patch^2], row by row."""
+    *lead, c, g, _ = cells.shape
+    side = g // patch
+    x = cells.reshape(-1, c, side, patch, side, patch).permute(0, 2, 4, 1, 3, 5)
+    return x.reshape(*lead, side * side, c * patch * patch)
 
 
-def unpatchify(tokens: Tensor, config: WorldModelConfig) -> Tensor:
-    """The inverse of `patchify`."""
-    *lead, _, width = tokens.shape
-    p, side = config.patch, config.grid // config.patch
-    c = width // p**2
-    x = tokens.reshape(-1, side, side, c, p, p).permute(0, 3, 1, 4, 2, 5)
-    return x.reshape(*lead, c, config.grid, config.grid)
+def put(tokens: Tensor, patch: int) -> Tensor:
+    """The inverse of `cut`."""
+    *lead, count, width = tokens.shape
+    side, c = math.isqrt(count), width // patch**2
+    x = tokens.reshape(-1, side, side, c, patch, patch).permute(0, 3, 1, 4, 2, 5)
+    return x.reshape(*lead, c, side * patch, side * patch)
 
 
 class RMSNorm(nn.Module):
@@ -145,18 +163,28 @@ class Layer(nn.Module):
 
         Query heads of one group share a key head: they are laid along the rows, so that it is one product a group.
         """
+        c, queries = self.c, q.shape[1]
+        q, k, v = self.by_group(q, k, v)
+        logits = q @ k / math.sqrt(c.attention_head)
+        if bias is not None:
+            logits = logits + bias.reshape(c.kv_heads, c.heads // c.kv_heads * queries, -1).to(logits.dtype)
+        return self.together(logits.softmax(-1).to(v.dtype) @ v, queries)
+
+    def by_group(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Arguments as of `attend`; gives [B, kv, group Q, head], [B, kv, head, M] and [B, kv, M, head]."""
         c, batch, queries = self.c, q.shape[0], q.shape[1]
         group = c.heads // c.kv_heads
         q = q.reshape(batch, queries, c.kv_heads, group, c.attention_head).permute(0, 2, 3, 1, 4)
         q = q.reshape(batch, c.kv_heads, group * queries, c.attention_head)
-        k = k.reshape(batch, -1, c.kv_heads, c.attention_head).permute(0, 2, 3, 1)  # [B, kv, head, M]
-        v = v.reshape(batch, -1, c.kv_heads, c.attention_head).transpose(1, 2)  # [B, kv, M, head]
-        logits = q @ k / math.sqrt(c.attention_head)
-        if bias is not None:
-            logits = logits + bias.reshape(c.kv_heads, group * queries, -1).to(logits.dtype)
-        mixed = logits.softmax(-1).to(v.dtype) @ v
-        mixed = mixed.reshape(batch, c.kv_heads, group, queries, c.attention_head).permute(0, 3, 1, 2, 4)
-        return mixed.reshape(batch, queries, c.width)
+        k = k.reshape(batch, -1, c.kv_heads, c.attention_head).permute(0, 2, 3, 1)
+        v = v.reshape(batch, -1, c.kv_heads, c.attention_head).transpose(1, 2)
+        return q, k, v
+
+    def together(self, mixed: Tensor, queries: int) -> Tensor:
+        """What `by_group` laid apart: [B, kv, group Q, head] to [B, Q, width]."""
+        c, batch = self.c, mixed.shape[0]
+        mixed = mixed.reshape(batch, c.kv_heads, c.heads // c.kv_heads, queries, c.attention_head)
+        return mixed.permute(0, 3, 1, 2, 4).reshape(batch, queries, c.width)
 
     def modulate(self, condition: Tensor) -> tuple[Tensor, ...]:
         """[..., condition] to six of [..., 1, width]: shift, scale, gate of attention and of the MLP."""
@@ -206,13 +234,26 @@ class Blocks(nn.ModuleList):
         return super().__iter__()  # type: ignore[return-value]
 
 
+class Stem(nn.Module):
+    """What trunk and head see of the two frames before: features of cells of 4 x 4 and of 8 x 8 pixels."""
+
+    def __init__(self, c: WorldModelConfig) -> None:
+        super().__init__()
+        self.fine = nn.Conv2d(2 * c.channels, c.fine, 3, padding=1)
+        self.wide = nn.Conv2d(4 * c.fine, c.wide, 1)
+        self.block = ConvBlock(c.wide, 0)
+
+    def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        """latent [M, 2 C, g, g] to [M, fine, g, g] and [M, wide, g/2, g/2]."""
+        fine = F.silu(self.fine(latent))
+        return fine, self.block(self.wide(F.pixel_unshuffle(fine, 2)))
+
+
 class Trunk(nn.Module):
     def __init__(self, c: WorldModelConfig) -> None:
         super().__init__()
         self.c = c
-        self.stem = nn.Conv2d(c.channels, c.stem, 3, padding=1)
-        self.stem_block = ConvBlock(c.stem, 0)
-        self.embed = nn.Linear(c.stem * c.patch**2, c.width)
+        self.embed = nn.Linear(c.wide * (c.patch // 2) ** 2, c.width)
         self.position = nn.Parameter(0.02 * torch.randn(c.tokens, c.width))
         self.action_weight = nn.Parameter(0.5 * torch.randn(c.worlds, c.actions, c.condition))
         self.action_bias = nn.Parameter(0.5 * torch.randn(c.worlds, c.condition))
@@ -228,22 +269,21 @@ class Trunk(nn.Module):
             hidden = action @ self.action_weight[world] + self.action_bias[world][:, None]
         return F.silu(self.action(F.silu(hidden)) + self.level(level_embedding(level, 16)))
 
-    def enter(self, latent: Tensor) -> Tensor:
-        """latent [B, N, C] to tokens [B, N, width]."""
-        stem = self.stem_block(self.stem(unpatchify(latent, self.c)))
-        return self.embed(patchify(stem, self.c)) + self.position
+    def enter(self, seen: Tensor) -> Tensor:
+        """The stem's [M, wide, g/2, g/2] to tokens [M, N, width]."""
+        return self.embed(cut(seen, self.c.patch // 2)) + self.position
 
     def forward(
-        self, latent: Tensor, action: Tensor, level: Tensor, world: Tensor | None = None
+        self, seen: Tensor, action: Tensor, level: Tensor, world: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """All frames at once. latent [B, T, N, C], action [B, T, A], level [B, T].
+        """All frames at once. seen [B, T, wide, g/2, g/2] of the stem, action [B, T, A], level [B, T].
 
         Gives features [B, T, N, width] and the slots to cache [B, T, L, 2, N, D], as `step` would frame by frame.
         """
-        batch, time, tokens, _ = latent.shape
-        x = self.enter(latent.flatten(0, 1)).unflatten(0, (batch, time))
+        batch, time, tokens = *seen.shape[:2], self.c.tokens
+        x = self.enter(seen.flatten(0, 1)).unflatten(0, (batch, time))
         condition = self.condition(action, level, world)
-        frame = torch.arange(time, device=latent.device)
+        frame = torch.arange(time, device=seen.device)
         age = frame[:, None] - frame[None, :]  # [query frame, key frame]
         outside = (age < 0) | (age > self.c.window)
         written = []
@@ -253,30 +293,29 @@ class Trunk(nn.Module):
             if layer.windowed:
                 written.append(torch.stack([k, v], 2))
                 bias = layer.age_bias[:, age.clamp(0, self.c.window)].masked_fill(outside, EMPTY)
-                bias = bias.repeat_interleave(tokens, 1).repeat_interleave(tokens, 2)  # [heads, T N, T N]
-                mixed = attend_all(layer, q.flatten(1, 2), k.flatten(1, 2), v.flatten(1, 2), bias)
-                mixed = mixed.reshape(batch, time, tokens, -1)
+                mixed = attend_window(layer, q, k, v, bias)
             else:
-                mixed = attend_all(layer, q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), None)
-                mixed = mixed.reshape(batch, time, tokens, -1)
+                mixed = layer.attend(q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1), None)
+            mixed = mixed.reshape(batch, time, tokens, -1)
             x = layer.feed_forward(x + gate1 * layer.out(mixed), *rest)
         return x, torch.stack(written, 2)
 
     def step(
         self,
-        latent: Tensor,
+        seen: Tensor,
         action: Tensor,
         level: Tensor,
         kv: Tensor,
         age: Tensor,
         world: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """One frame after the cache. latent [B, N, C], action [B, A], level [B], kv [B, S, L, 2, N, D], age [S].
+        """One frame after the cache: seen [B, wide, g/2, g/2], action [B, A], level [B].
 
-        Gives features [B, N, width] and the slot to cache [B, L, 2, N, D]. An age of -1 is an empty slot.
+        kv [B, S, L, 2, N, D], age [S]: -1 is an empty slot. Gives features [B, N, width] and the slot to cache
+        [B, L, 2, N, D].
         """
         c = self.c
-        x = self.enter(latent)
+        x = self.enter(seen)
         condition = self.condition(action[:, None], level[:, None], world)[:, 0]
         slots = age.shape[0]
         written = []
@@ -299,6 +338,15 @@ class Trunk(nn.Module):
         return x, torch.stack(written, 1)
 
 
+class Prepared(NamedTuple):
+    """What all samples of a frame share."""
+
+    before: Tensor  # [M, C, g, g], the frame before
+    fine: Tensor  # [M, fine, g, g]
+    cells: Tensor  # [M, wide, g/2, g/2]
+    condition: Tensor  # [M, condition]
+
+
 class Head(nn.Module):
     def __init__(self, c: WorldModelConfig) -> None:
         super().__init__()
@@ -306,86 +354,160 @@ class Head(nn.Module):
             raise ValueError(f'prediction: expected "score", "x" or "mean", got "{c.prediction}".')
         self.c = c
         self.norm = RMSNorm(c.width)
-        self.features = nn.Linear(c.width, c.features * c.patch**2)
+        self.features = nn.Linear(c.width, c.features * (c.patch // 2) ** 2)
         self.overall = nn.Linear(c.width, c.condition)
         self.level = nn.Linear(16, c.condition)
-        self.enter = nn.Conv2d(c.features + c.channels, c.head_width, 3, padding=1)
-        self.shared = Blocks(ConvBlock(c.head_width, c.condition) for _ in range(c.head_shared))
-        self.noise = nn.Conv2d(c.channels, c.head_width, 3, padding=1)
-        self.overall_noise = nn.Linear(c.channels, c.condition)
-        self.sampled = Blocks(ConvBlock(c.head_width, c.condition) for _ in range(c.head_sampled))
-        self.out = nn.Conv2d(c.head_width, c.channels, 3, padding=1)
+        self.enter = nn.Conv2d(c.features + c.wide, c.wide, 3, padding=1)
+        self.noise = nn.Conv2d(4 * c.noise_channels, c.wide, 1)
+        self.overall_noise = nn.Linear(4 * c.noise_channels, c.condition)
+        self.coarse_blocks = Blocks(ConvBlock(c.wide, c.condition) for _ in range(c.coarse_blocks))
+        self.up = nn.Conv2d(c.wide, 4 * c.fine, 1)
+        self.join = nn.Conv2d(2 * c.fine, c.fine, 3, padding=1)
+        self.fine_noise = nn.Conv2d(c.noise_channels, c.fine, 1)
+        self.fine_blocks = Blocks(ConvBlock(c.fine, c.condition) for _ in range(c.fine_blocks))
+        painted, chosen = c.channels, CELL**2 * (c.flows + 1)
+        self.out = nn.Conv2d(c.fine, painted + chosen + 2 * c.flows, 3, padding=1)
+        bias = torch.zeros(self.out.out_channels)
+        bias[painted + chosen - CELL**2 : painted + chosen] = -2  # at first it moves, and hardly paints
+        self.out.bias = nn.Parameter(bias)
         with torch.no_grad():
-            self.out.weight.mul_(0.1)  # a copy of the frame before, nearly; not quite, or noise would have no gradient
-        nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
+            self.out.weight.mul_(0.1)
+            if c.prediction == "score":  # until the score has taught what noise is for, it shall hardly be heard
+                for layer in (self.noise, self.fine_noise, self.overall_noise):
+                    layer.weight.mul_(0.1)
 
-    def prepare(self, features: Tensor, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """What all samples of a frame share: features [B, N, width] of the trunk, latent [B, C, g, g] before it.
-
-        Gives cells [B, head width, g, g] and a condition [B, condition].
-        """
+    def prepare(self, features: Tensor, latent: Tensor, fine: Tensor, seen: Tensor) -> Prepared:
+        """features [M, N, width] of the trunk; the latent before, [M, 2 C, g, g], and what the stem made of it."""
         features = self.norm(features)
         condition = F.silu(self.overall(features.mean(1)))
-        cells = self.enter(torch.cat([unpatchify(self.features(features), self.c), latent], 1))
-        for block in self.shared:
-            cells = block(cells, condition)
-        return cells, condition
+        cells = self.enter(torch.cat([put(self.features(features), self.c.patch // 2), seen], 1))
+        return Prepared(latent[:, : self.c.channels], fine, cells, condition)
 
-    def sample(self, prepared: tuple[Tensor, Tensor], latent: Tensor, noised: Tensor, level: Tensor) -> Tensor:
-        """The next latent [B, C, g, g] from what `prepare` gave; latent and noised [B, C, g, g], level [B]."""
-        cells, condition = prepared
-        if self.c.prediction != "mean":
-            overall = self.overall_noise(noised.mean((2, 3)) * self.c.grid)  # of pure noise: standard normal numbers
+    def sample(self, prepared: Prepared, noised: Tensor, level: Tensor) -> Tensor:
+        """The next frame [M, C, g, g]. noised [M, noise channels, g, g], level [M]."""
+        c = self.c
+        before, fine, cells, condition = prepared
+        if c.prediction != "mean":
+            coarse = F.pixel_unshuffle(noised, 2)
+            overall = self.overall_noise(coarse.mean((2, 3)) * (c.grid // 2))  # of pure noise: standard normal numbers
             condition = condition + F.silu(overall + self.level(level_embedding(level, 16)))
-            cells = cells + self.noise(noised)
-        for block in self.sampled:
+            cells = cells + self.noise(coarse)
+        for block in self.coarse_blocks:
             cells = block(cells, condition)
-        return latent + self.out(F.silu(cells))
+        hidden = self.join(torch.cat([F.pixel_shuffle(self.up(F.silu(cells)), 2), fine], 1))
+        if c.prediction != "mean":
+            hidden = hidden + self.fine_noise(noised)
+        for block in self.fine_blocks:
+            hidden = block(hidden, condition)
+        return self.compose(before, self.out(F.silu(hidden)))
 
-    def forward(self, features: Tensor, latent: Tensor, noised: Tensor, level: Tensor) -> Tensor:
-        """features of the trunk, previous and noised latent [B, N, C], level [B]; gives the next latent [B, N, C]."""
-        before = unpatchify(latent, self.c)
-        return patchify(self.sample(self.prepare(features, before), before, unpatchify(noised, self.c), level), self.c)
+    def compose(self, before: Tensor, out: Tensor) -> Tensor:
+        """Every pixel is chosen, softly, from the frame before, moved along each flow, and from what is painted."""
+        c = self.c
+        flow = out[:, -2 * c.flows :].float()
+        planes = F.pixel_shuffle(out[:, : -2 * c.flows].float(), CELL)
+        before = F.pixel_shuffle(before.float(), CELL)
+        parts = [*(warp(before, flow) if c.flows else []), planes[:, :3]]
+        logits = planes[:, 3:].split(1, 1)  # one plane a part
+        most = functools.reduce(torch.maximum, logits).detach()
+        shares = [(logit - most).exp() for logit in logits]  # written out: a softmax over so few isn't made vectors of
+        picture = torch.zeros_like(parts[0])
+        for part, share in zip(parts, shares, strict=True):
+            picture = picture + part * share
+        return F.pixel_unshuffle(picture / functools.reduce(torch.add, shares), CELL)
 
 
-def attend_all(layer: Layer, q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
-    """`Layer.attend`, on CUDA by the fused kernel. On the CPU that kernel is slow backwards where there is a mask."""
-    if q.device.type != "cuda" or torch.onnx.is_in_onnx_export() or torch.compiler.is_exporting():
-        return layer.attend(q, k, v, bias)
-    c = layer.c
-    mixed = F.scaled_dot_product_attention(
-        q.unflatten(-1, (c.heads, c.attention_head)).transpose(1, 2),
-        k.unflatten(-1, (c.kv_heads, c.attention_head)).transpose(1, 2).repeat_interleave(c.heads // c.kv_heads, 1),
-        v.unflatten(-1, (c.kv_heads, c.attention_head)).transpose(1, 2).repeat_interleave(c.heads // c.kv_heads, 1),
-        attn_mask=None if bias is None else bias[None],
-    )
-    return mixed.transpose(1, 2).flatten(-2)
+@torch.compiler.disable()  # PyTorch's own kernels are twice as fast as what is generated
+def warp(picture: Tensor, flow: Tensor) -> list[Tensor]:
+    """picture [M, 3, H, W] with every pixel taken from elsewhere, once for each flow.
+
+    flow [M, 2 flows, g, g]: to the right and below, in steps of `FLOW` pixels, smoothly from cell to cell.
+    """
+    size = picture.shape[-1]
+    if torch.is_grad_enabled():
+        flow = flow.nan_to_num()  # PyTorch's gradient reads outside the picture where a place is no number
+    flow = (flow * (2 * FLOW / size)).contiguous(memory_format=torch.channels_last)
+    flow = F.interpolate(flow, scale_factor=CELL, mode="bilinear", align_corners=False)
+    at = (torch.arange(size, device=picture.device) + 0.5) * (2 / size) - 1
+    here = torch.stack([at.expand(size, size), at[:, None].expand(size, size)], -1)  # [H, W, 2]
+    places = [along.permute(0, 2, 3, 1) + here for along in flow.split(2, 1)]
+    return [F.grid_sample(picture, place, padding_mode="border", align_corners=False) for place in places]
+
+
+def attend_window(layer: Layer, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """`Layer.attend` of all frames to all: q [B, T, N, width], k and v [B, T, N, kv_width], bias [heads, T, T]."""
+    c, (batch, time, tokens, _) = layer.c, q.shape
+    group = c.heads // c.kv_heads
+    # The fused kernel is slow backwards on the CPU where there is a mask. One bias for all tokens of a frame, and sums
+    # written out over both, are what the compiler makes vectors of.
+    q, k, v = layer.by_group(q.flatten(1, 2), k.flatten(1, 2), v.flatten(1, 2))
+    logits = (q @ k / math.sqrt(c.attention_head)).reshape(batch, c.kv_heads, group, time, tokens, time, tokens)
+    # Normed queries and keys keep products small: no need to look for the largest one first.
+    shares = (logits.float().clamp(-60, 60) + bias.reshape(c.kv_heads, group, time, 1, time, 1)).exp()
+    shares = shares / shares.sum((-1, -2), keepdim=True)
+    mixed = shares.to(v.dtype).reshape(batch, c.kv_heads, group * time * tokens, time * tokens) @ v
+    return layer.together(mixed, time * tokens)
+
+
+def latents_of(history: Tensor) -> Tensor:
+    """Frames [B, T + 1, C, g, g] to latents [B, T, 2 C, g, g]: each frame but the first, and the one before it."""
+    return torch.cat([history[:, 1:], history[:, :-1]], 2)
 
 
 def augment(history: Tensor, noise_scale: float) -> tuple[Tensor, Tensor]:
-    """Noise on a history [B, T, N, C], up to `noise_scale` and none in a quarter of the rows; and its levels [B, T]."""
+    """Noise on a history [B, T + 1, ...], up to `noise_scale` and none in a quarter of the rows; its levels [B, T + 1].
+
+    One row in ten begins with two frames that are the same, as play from a single picture does.
+    """
     batch, time = history.shape[:2]
     device = history.device
-    noised = torch.rand(batch, 1, device=device) < 0.75
-    level = torch.rand(batch, time, device=device) * noise_scale * noised
-    return history + level[..., None, None] * torch.randn_like(history), level
+    level = torch.rand(batch, time, device=device) * noise_scale * (torch.rand(batch, 1, device=device) < 0.75)
+    still = (torch.rand(batch, device=device) < 0.1).view(batch, 1, 1, 1, 1)
+    first = torch.where(still, history[:, 1:2], history[:, :1])
+    history = torch.cat([first, history[:, 1:]], 1)
+    return history + level.view(batch, time, 1, 1, 1) * torch.randn_like(history), level
 
 
-def blocks(difference: Tensor) -> tuple[Tensor, ...]:
-    """Root mean squares of a difference [M, C, g, g] at three scales: cells, blocks of cells, the picture pooled."""
-    cells = difference.square().mean(1, keepdim=True)
-    pooled = F.avg_pool2d(difference, 3).square().mean((1, 2, 3), keepdim=True)
-    return tuple((square + 1e-6).sqrt().mean((1, 2, 3)) for square in (cells, F.avg_pool2d(cells, 3), pooled))
+def squares(difference: Tensor) -> Tensor:
+    """The mean square of a difference [M, C, g, g], and those of the picture pooled by 2, 4 and 8, all added up.
+
+    Where a texture has moved by more than its grain, only the pooled pictures say which way.
+    """
+    picture, total = F.pixel_shuffle(difference, CELL), difference.square().mean()
+    for _ in range(3):
+        picture = F.avg_pool2d(picture, 2)
+        total = total + picture.square().mean()
+    return total
+
+
+def distances(difference: Tensor) -> Tensor:
+    """Root mean squares of a difference [M, C, g, g], summed over scales; gives [M].
+
+    Cells, blocks of three by three cells, the whole; steps from pixel to pixel, by cells; and the picture pooled.
+    """
+    picture = F.pixel_shuffle(difference, CELL)
+    square = difference.square().mean(1, keepdim=True)
+    pooled = F.avg_pool2d(picture, 2 * CELL).square().mean((1, 2, 3), keepdim=True)
+    right, below = picture[..., :-1, 1:] - picture[..., :-1, :-1], picture[..., 1:, :-1] - picture[..., :-1, :-1]
+    edges = F.avg_pool2d((right.square() + below.square()).mean(1, keepdim=True), CELL)
+    squares = (square, F.avg_pool2d(square, 3), square.mean((2, 3), keepdim=True), edges, pooled)
+    return torch.stack([(each + 1e-4).sqrt().mean((1, 2, 3)) for each in squares]).sum(0)
 
 
 def energy_score(a: Tensor, b: Tensor, target: Tensor, fair: float = 0.95) -> Tensor:
-    """Two samples of what happened, all [M, C, g, g], summed over the scales of `blocks`; gives [M].
+    """Two samples of what happened, all [M, C, g, g], by `distances`; gives [M].
 
     Least, on average, where samples are drawn as futures are. `fair` of 1 is the fair score, whose gradient is unstable
     where both samples agree on what is wrong (Lang et al. 2024).
     """
-    errors = zip(blocks(a - target), blocks(b - target), blocks(a - b), strict=True)
-    return torch.stack([0.5 * (to_a + to_b - fair * apart) for to_a, to_b, apart in errors]).sum(0)
+    apart = distances(a - b)
+    return 0.5 * (distances(a - target) + distances(b - target) - fair * apart)
+
+
+class Loss(NamedTuple):
+    loss: Tensor  # a number
+    dreamed: Tensor  # [B, T, C, g, g], a sample of each frame, within bounds
+    logs: dict[str, Tensor]
 
 
 def schedule(evaluations: int) -> list[float]:
@@ -399,15 +521,14 @@ def schedule(evaluations: int) -> list[float]:
 
 
 class WorldModel(nn.Module):
-    low: Tensor  # [token channels]: beyond these bounds no picture lies; set before training
-    high: Tensor
-
-    def __init__(self, config: WorldModelConfig, *, latent_limit: float = 4.0) -> None:
+    def __init__(self, config: WorldModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.trunk, self.head = Trunk(config), Head(config)
-        self.register_buffer("low", torch.full((config.token_channels,), -latent_limit))
-        self.register_buffer("high", torch.full((config.token_channels,), latent_limit))
+        self.stem, self.trunk, self.head = Stem(config), Trunk(config), Head(config)
+
+    @property
+    def device(self) -> torch.device:
+        return self.trunk.position.device
 
     @torch.no_grad()
     def for_worlds(self, worlds: Sequence[int | None], actions: int) -> WorldModel:
@@ -429,101 +550,132 @@ class WorldModel(nn.Module):
         model.load_state_dict(state)
         return model
 
-    def denoise(self, features: Tensor, latent: Tensor, noise: Tensor) -> Tensor:
-        """noise [K, B, N, C], K the number of evaluations; gives the next latent [B, N, C], within bounds.
+    def slots(self, history: Tensor, action: Tensor, level: Tensor, world: Tensor | None = None) -> Tensor:
+        """What the window holds after a history [B, T + 1, C, g, g], actions [B, T, A], and noise levels [B, T + 1].
+
+        Gives [B, T, L, 2, N, D].
+        """
+        latent = latents_of(history)
+        _, seen = self.stem(latent.flatten(0, 1))
+        return self.trunk(seen.unflatten(0, latent.shape[:2]), action, level[:, 1:], world)[1]
+
+    def prepare(self, history: Tensor, action: Tensor, level: Tensor, world: Tensor | None) -> Prepared:
+        """Of all frames of a history at once but the first, what the head needs to sample the frames after them.
+
+        history [B, T + 1, C, g, g], action [B, T, A], level [B, T + 1].
+        """
+        latent = latents_of(history).flatten(0, 1)
+        fine, seen = self.stem(latent)
+        features, _ = self.trunk(seen.unflatten(0, action.shape[:2]), action, level[:, 1:], world)
+        return self.head.prepare(features.flatten(0, 1), latent, fine, seen)
+
+    def denoise(self, prepared: Prepared, noise: Tensor) -> Tensor:
+        """noise [K, B, noise channels, g, g], K evaluations; gives the next frame [B, C, g, g], within bounds.
 
         Euler steps along the probability-flow ODE: the noise that the last prediction implies is kept, so only the
         first draw is used; the others are there for stochastic samplers of the same contract.
         """
-        levels = schedule(1 if self.config.prediction == "score" else len(noise))
-        noised, clean = noise[0], latent
+        c = self.config
+        levels = schedule(len(noise) if c.prediction == "x" else 1)
+        noised, clean = noise[0], prepared.before
         for level, following in zip(levels, [*levels[1:], 1.0], strict=True):
-            clean = self.head(features, latent, noised, torch.full((len(latent),), level, device=latent.device))
-            clean = torch.minimum(torch.maximum(clean, self.low), self.high)
-            implied = (noised - level * clean) / (1 - level)
-            noised = (1 - following) * implied + following * clean
+            clean = self.head.sample(prepared, noised, torch.full((len(noised),), level, device=noised.device))
+            clean = clean.clamp(-LIMIT, LIMIT)
+            if following < 1:
+                implied = (noised - level * clean) / (1 - level)
+                noised = (1 - following) * implied + following * clean
         return clean
 
     def step(
-        self, latent: Tensor, action: Tensor, level: Tensor, noise: Tensor, kv: Tensor, age: Tensor
+        self,
+        latent: Tensor,
+        action: Tensor,
+        level: Tensor,
+        noise: Tensor,
+        kv: Tensor,
+        age: Tensor,
+        world: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """One tick: next latent [B, N, C] and the slot [B, L, 2, N, D] to cache. Arguments as in `Trunk.step`."""
-        features, slot = self.trunk.step(latent, action, level, kv, age)
-        return self.denoise(features, latent, noise), slot
+        """One tick: next latent [B, 2 C, g, g] and the slot [B, L, 2, N, D] to cache.
 
-    @torch.no_grad()
-    def resampled(self, history: Tensor, action: Tensor, noise: float, world: Tensor | None = None) -> Tensor:
-        """A history [B, T, N, C], every frame but the first dreamed in one evaluation from the one before it.
-
-        noise: 1 as in play, 0 for the mean of futures as a network without noise sees it.
+        latent [B, 2 C, g, g], noise [K, B, noise channels, g, g]; the others as in `Trunk.step`.
         """
-        level = torch.zeros(history.shape[:2], device=history.device)
-        features = self.trunk(history, action, level, world)[0].flatten(0, 1)
-        latent = history.flatten(0, 1)
-        dreamed = self.denoise(features, latent, noise * torch.randn_like(latent)[None]).to(history.dtype)
-        return torch.cat([history[:, :1], dreamed.view_as(history)[:, :-1]], 1)
+        fine, seen = self.stem(latent)
+        features, slot = self.trunk.step(seen, action, level, kv, age, world)
+        following = self.denoise(self.head.prepare(features, latent, fine, seen), noise)
+        return torch.cat([following, latent[:, : self.config.channels].to(following.dtype)], 1), slot
+
+    def draw(self, frames: int, evaluations: int = 1, generator: torch.Generator | None = None) -> Tensor:
+        """Noise [K, frames, noise channels, g, g], drawn on the CPU: a seed gives the same dream on every device."""
+        c = self.config
+        return torch.randn(evaluations, frames, c.noise_channels, c.grid, c.grid, generator=generator).to(self.device)
 
     def loss(
         self,
         history: Tensor,
+        level: Tensor,
         target: Tensor,
         action: Tensor,
-        noise_scale: float,
-        first_weight: float = 1.0,
+        noise: Tensor,
         world: Tensor | None = None,
-        *,
-        squared: bool = False,
-    ) -> tuple[Tensor, dict]:
-        """The energy score (or, by `config.prediction`, diffusion forcing) with history augmentation.
+        weight: Tensor | None = None,
+    ) -> Loss:
+        """The energy score of two samples a frame or, of one, the squared error.
 
-        `squared`: the squared error of one sample without noise in the score's place. It learns what moves several
-        times as fast: no second sample, no noise in its gradient.
-
-        history [B, T, N, C]: the latent before each frame (real or dreamed); target [B, T, N, C]: the frame after it;
-        action [B, T, A]; world [B] where several share the network. `noise_scale` bounds the noise on the history;
-        `first_weight` weighs what is denoised from pure noise.
+        history [B, T + 1, C, g, g]: the frames before (real or dreamed, `augment`ed) and their noise levels [B, T + 1];
+        target [B, T, C, g, g]: what followed each of them but the first; action [B, T, A]; world [B] where several
+        share the network; weight [B, T] of each frame. noise [S, B T, noise channels, g, g] of S samples, 1 or 2. The
+        squared error, whose optimum is the mean of futures, learns what moves several times as fast.
         """
-        c = self.config
-        noisy, history_level = augment(history, noise_scale)
-        features = self.trunk(noisy, action, history_level, world)[0].flatten(0, 1)
-        before, clean = (unpatchify(latent.flatten(0, 1), c) for latent in (noisy, target))
-        prepared = self.head.prepare(features, before)
-        copy = (history - target).square().mean()
-        if squared:
-            level = torch.zeros(len(clean), device=clean.device)
-            sample = self.head.sample(prepared, before, torch.zeros_like(clean), level)
-            error = (sample - clean).square().mean()
-            return error, {"loss": error.detach(), "error_to_copy": (error / copy).detach()}
-        if c.prediction == "score":
-            level = torch.zeros(len(clean), device=clean.device)
-            a = self.head.sample(prepared, before, torch.randn_like(clean), level).float()
-            b = self.head.sample(prepared, before, torch.randn_like(clean), level).float()
-            loss = energy_score(a, b, clean).mean()
-            error = 0.5 * ((a - clean).square().mean() + (b - clean).square().mean())
-            spread = (a - b).square().mean() / (2 * error)  # 1: samples differ as much as they are wrong
-            return loss, {
-                "loss": loss.detach(),
-                "error_to_copy": (error / copy).detach(),
-                "spread": spread.detach(),
-            }
-        return self.denoising_loss(prepared, before, clean, copy, first_weight)
+        prepared = self.prepare(history, action, level, world)
+        clean, copy = target.flatten(0, 1), (history[:, 1:] - target).square().mean()
+        pure = torch.zeros(len(clean), device=clean.device)
+        samples = [self.head.sample(prepared, drawn, pure) for drawn in noise]
+        error = torch.stack([(sample - clean).square().mean() for sample in samples]).mean()
+        logs = {"error_to_copy": (error / copy).detach()}
+        if len(samples) == 1:
+            apart = samples[0] - clean
+            if weight is not None:
+                apart = apart * weight.flatten().sqrt()[:, None, None, None]
+            loss = 4 * squares(apart) + 0.3 * apart.abs().mean()
+        else:
+            a, b = samples
+            score = energy_score(a, b, clean)
+            loss = (score if weight is None else score * weight.flatten()).mean()
+            spread = (a - b).square().mean() / (2 * error)  # 1: they differ as much as they are wrong
+            logs["spread"] = spread.detach()
+        return Loss(loss, samples[0].clamp(-LIMIT, LIMIT).view_as(target), {"loss": loss.detach(), **logs})
 
     def denoising_loss(
-        self, prepared: tuple[Tensor, Tensor], before: Tensor, clean: Tensor, copy: Tensor, first_weight: float
-    ) -> tuple[Tensor, dict]:
-        """Squared error of the clean latent, [M, C, g, g].
+        self,
+        history: Tensor,
+        level: Tensor,
+        target: Tensor,
+        action: Tensor,
+        noise: Tensor,
+        world: Tensor | None = None,
+        weight: Tensor | None = None,
+        *,
+        first_weight: float = 1.0,
+    ) -> Loss:
+        """Squared error of the clean latent, of a network that denoises; arguments as of `loss`, noise [1, B T, ...].
 
         Half of the frames are denoised from pure noise, as the first evaluation in play does, the rest mostly from low
-        levels, where what is new is decided.
+        levels, where what is new is decided. `first_weight` weighs the former.
         """
+        prepared = self.prepare(history, action, level, world)
+        clean, copy = target.flatten(0, 1), (history[:, 1:] - target).square().mean()
         rows, device = len(clean), clean.device
-        level = torch.rand(rows, device=device).square() * (torch.rand(rows, device=device) < 0.5)
-        share = level[:, None, None, None]
-        noised = (1 - share) * torch.randn_like(clean) + share * clean
-        error = (self.head.sample(prepared, before, noised, level) - clean).square().mean((1, 2, 3))
-        loss = torch.where(level == 0, first_weight * error, error).mean()
-        first = (error * (level == 0)).sum() / (level == 0).sum().clamp(min=1)
-        return loss, {"loss": loss.detach(), "error_to_copy": (first / copy).detach()}
+        told = torch.rand(rows, device=device).square() * (torch.rand(rows, device=device) < 0.5)
+        share = told[:, None, None, None]
+        noised = (1 - share) * noise[0] + share * clean
+        sample = self.head.sample(prepared, noised, told)
+        error = (sample - clean).square().mean((1, 2, 3))
+        weighed = error if weight is None else error * weight.flatten()
+        loss = torch.where(told == 0, first_weight * weighed, weighed).mean()
+        first = (error * (told == 0)).sum() / (told == 0).sum().clamp(min=1)
+        logs = {"loss": loss.detach(), "error_to_copy": (first / copy).detach()}
+        return Loss(loss, sample.clamp(-LIMIT, LIMIT).view_as(target), logs)
 
     @torch.no_grad()
     def rollout(
@@ -537,23 +689,22 @@ class WorldModel(nn.Module):
         world: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
-        """Dreams on. history [B, n, N, C] real latents, action [B, n - 1 + frames, A]; gives [B, frames, N, C].
+        """Dreams on. history [B, n, C, g, g] real frames, action [B, n - 1 + frames, A]; gives [B, frames, C, g, g].
 
-        `level`: the noise level that the history is said to have. Noise is drawn on the CPU, so that a seed gives the
-        same dream on every device.
+        `level`: the noise level that the history is said to have.
         """
         c, batch, context, device = self.config, len(history), history.shape[1], history.device
         kv = torch.zeros(batch, c.window, len(c.window_layers), 2, c.tokens, c.kv_width, device=device)
         age = torch.full((c.window,), -1, dtype=torch.int32, device=device)
-        latent, out, told = history[:, 0], [], torch.full((batch,), level, device=device)
+        latent, out, told = torch.cat([history[:, 0]] * 2, 1), [], torch.full((batch,), level, device=device)
         for t in range(context - 1 + frames):
-            features, slot = self.trunk.step(latent, action[:, t], told, kv, age, world)
+            noise = self.draw(batch, evaluations, generator)
+            following, slot = self.step(latent, action[:, t], told, noise, kv, age, world)
             if t < context - 1:
-                latent = history[:, t + 1]
+                latent = latents_of(history[:, t : t + 2])[:, 0]
             else:
-                noise = torch.randn(evaluations, *latent.shape, generator=generator).to(device)
-                latent = self.denoise(features, latent, noise)
-                out.append(latent)
+                latent = following.float()
+                out.append(latent[:, : c.channels])
             kv[:, t % c.window] = slot
             age = torch.where(age >= 0, age + 1, age)
             age[t % c.window] = 1

@@ -1,6 +1,6 @@
 """The base: one network trained on all shipped worlds together, from which every world starts, a user's own included.
 
-It already knows how to see, how to paint and how pictures move. `assets/base/` holds its weights as float16 in one
+It already knows how pictures move and how to paint. `assets/base/` holds its weights as float16 in one
 file; nothing plays it as it is.
 """
 
@@ -14,43 +14,42 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from ..errors import TrainingError
-from ..model.tokenizer import Tokenizer, TokenizerConfig
+from ..model.critic import Critic
 from ..model.world_model import WorldModel, WorldModelConfig
 
 FILE = "base.npz"
 FOLDER = Path("assets/base")
+CRITIC = "critic."  # before the names of the critic's weights
 
 
 @dataclass(frozen=True)
 class Base:
-    """Networks in evaluation mode, and what they saw."""
+    """A network in evaluation mode, what it saw, and who judged its dreams."""
 
-    tokenizer: Tokenizer
     model: WorldModel  # of as many worlds as `worlds` names
     worlds: tuple[str, ...]
-    frames: int  # that the world model was trained on, of all worlds together
+    frames: int  # that it was trained on, of all worlds together
+    critic: Critic | None = None  # of self-forcing
+
+    def numbers(self, names: Sequence[str]) -> list[int | None]:
+        """Which of the base's worlds these are; none: new ones."""
+        return [self.worlds.index(name) if name in self.worlds else None for name in names]
 
     def world_model(self, names: Sequence[str], actions: int) -> WorldModel:
         """The network for some worlds, those that the base saw and new ones, that reads so many actions."""
-        return self.model.for_worlds([self.worlds.index(n) if n in self.worlds else None for n in names], actions)
+        return self.model.for_worlds(self.numbers(names), actions)
 
 
 def save(folder: Path, base: Base) -> Path:
     """Writes the file beside its place and renames; weights rounded to float16."""
-    state = {f"model.{name}": value for name, value in base.model.state_dict().items()}
-    state |= {f"tokenizer.{name}": value for name, value in base.tokenizer.state_dict().items()}
-    about = {
-        "model": base.model.config.dict(),
-        "tokenizer": base.tokenizer.config.dict(),
-        "worlds": base.worlds,
-        "frames": base.frames,
-    }
+    about = {"model": base.model.config.dict(), "worlds": base.worlds, "frames": base.frames}
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f"partial-{FILE}"
-    half = {name: value.half().numpy() for name, value in state.items()}
+    half = {name: value.half().numpy() for name, value in base.model.state_dict().items()}
+    if base.critic is not None:
+        half |= {CRITIC + name: value.half().numpy() for name, value in base.critic.state_dict().items()}
     np.savez(partial, about=np.array(json.dumps(about)), **half)  # type: ignore[arg-type]
     return partial.replace(folder / FILE)
 
@@ -65,15 +64,12 @@ def load(folder: Path = FOLDER) -> Base:
             values = {name: archive[name] for name in archive.files}
         about = json.loads(str(values.pop("about")))
         model = WorldModel(WorldModelConfig(**about["model"]))
-        tokenizer = Tokenizer(TokenizerConfig(**about["tokenizer"]))
-        _fill(model, values, "model")
-        _fill(tokenizer, values, "tokenizer")
-        return Base(tokenizer, model, tuple(about["worlds"]), about["frames"])
+        model.load_state_dict({name: torch.from_numpy(values[name]).float() for name in model.state_dict()})
+        critic = Critic(model.config) if any(name.startswith(CRITIC) for name in values) else None
+        if critic is not None:
+            critic.load_state_dict(
+                {name: torch.from_numpy(values[CRITIC + name]).float() for name in critic.state_dict()}
+            )
+        return Base(model.eval(), tuple(about["worlds"]), about["frames"], critic)
     except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
         raise TrainingError(f"'{path}': expected a base of training.run, got something else: {error}") from error
-
-
-def _fill(module: nn.Module, values: dict[str, np.ndarray], prefix: str) -> None:
-    state = {name: torch.from_numpy(values[f"{prefix}.{name}"]).float() for name in module.state_dict()}
-    module.load_state_dict(state)
-    module.eval()

@@ -1,4 +1,7 @@
-"""Torch to ONNX: the tick graph (trunk, K evaluations, decoder, picture) and the encoder, weights stored as float16.
+"""Torch to ONNX: the tick graph (stem, trunk, K evaluations of the head, picture) and the encoder, weights as float16.
+
+What the graphs call a latent is the newest frame and the one before it, in the cells of `model/picture.py`, one after
+the other: [1, cells, 2 C]. Noise is laid out so as well.
 
 The graphs compute in float32; a Cast after each stored weight is folded when a session is created. So that torch and
 ONNX agree, weights are rounded to float16 in torch first (`round_weights`).
@@ -7,17 +10,19 @@ ONNX agree, weights are rounded to float16 in torch first (`round_weights`).
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
+import torch.nn.functional as F
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from ..model.tokenizer import Tokenizer
-from ..model.world_model import WorldModel, WorldModelConfig, patchify, unpatchify
+from ..model.picture import CELL, LIMIT, to_latent
+from ..model.world_model import WorldModel, latents_of
 from .weights import name_weights
 
 OPSET = 20
@@ -33,29 +38,40 @@ def round_weights(module: nn.Module) -> nn.Module:
     return module
 
 
+def in_rows(grid: Tensor) -> Tensor:
+    """[B, C, g, g] as cells one after the other, [B, g g, C]."""
+    return grid.flatten(2).transpose(1, 2)
+
+
+def in_grid(cells: Tensor) -> Tensor:
+    """The inverse of `in_rows`."""
+    side = math.isqrt(cells.shape[1])
+    return cells.transpose(1, 2).unflatten(2, (side, side))
+
+
 class Tick(nn.Module):
     """One run per tick. `context_level` is the noise level that the history is said to have."""
 
-    def __init__(self, model: WorldModel, tokenizer: Tokenizer, context_level: float) -> None:
+    def __init__(self, model: WorldModel, context_level: float) -> None:
         super().__init__()
-        self.model, self.tokenizer = model, tokenizer
-        self.context_level = context_level
+        self.model, self.context_level = model, context_level
 
     def forward(
         self, noise: Tensor, action: Tensor, latent: Tensor, kv: Tensor, age: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """noise [K, N, C], action [1, A], latent [1, N, C], kv [S, L, 2, N, D], age int32 [S].
+        """noise [K, cells, noise channels], action [1, A], latent [1, cells, 2 C], kv [S, L, 2, N, D], age int32 [S].
 
-        Gives rgba uint8 [H, W, 4], latent_next [1, N, C], slot [L, 2, N, D].
+        Gives rgba uint8 [H, W, 4], latent_next [1, cells, 2 C], slot [L, 2, N, D].
         """
         level = torch.full((1,), self.context_level)
-        following, slot = self.model.step(latent, action, level, noise[:, None], kv[None], age)
-        return painted(self.tokenizer, following, self.model.config), following, slot[0]
+        drawn = in_grid(noise)[:, None]
+        following, slot = self.model.step(in_grid(latent), action, level, drawn, kv[None], age)
+        return painted(following[:, : self.model.config.channels]), in_rows(following), slot[0]
 
 
-def painted(tokenizer: Tokenizer, latent: Tensor, config: WorldModelConfig) -> Tensor:
-    """Tokens [1, N, C] to rgba uint8 [H, W, 4]."""
-    picture = tokenizer.decode(unpatchify(latent, config))[0]  # [3, H, W]
+def painted(frame: Tensor) -> Tensor:
+    """A frame [1, C, g, g] to rgba uint8 [H, W, 4]."""
+    picture = F.pixel_shuffle(frame, CELL)[0] / (2 * LIMIT) + 0.5  # [3, H, W]
     opaque = torch.ones_like(picture[:1])
     rgba = torch.cat([picture.clamp(0, 1), opaque]).permute(1, 2, 0)
     return (rgba * 255 + 0.5).to(torch.uint8)
@@ -75,43 +91,36 @@ class Batch(nn.Module):
 
 
 class Encode(nn.Module):
-    def __init__(self, model: WorldModel, tokenizer: Tokenizer) -> None:
-        super().__init__()
-        self.config, self.tokenizer = model.config, tokenizer
-
-    def forward(self, picture: Tensor) -> Tensor:
-        """uint8 [H, W, 3] to latent [1, N, C]."""
-        return patchify(self.tokenizer.encode(picture[None]), self.config)
+    def forward(self, picture: Tensor, before: Tensor) -> Tensor:
+        """uint8 [H, W, 3], and the picture before it, to latent [1, cells, 2 C]."""
+        return in_rows(latents_of(to_latent(torch.stack([before, picture]))[None])[0])
 
 
 def tick_inputs(model: WorldModel, evaluations: int) -> dict[str, Tensor]:
     """Example inputs, in the order of `Tick.forward`; their shapes are the contract."""
     c = model.config
     return {
-        "noise": torch.randn(evaluations, c.tokens, c.token_channels),
+        "noise": torch.randn(evaluations, c.grid**2, c.noise_channels),
         "action": torch.zeros(1, c.actions),
-        "latent": torch.randn(1, c.tokens, c.token_channels),
+        "latent": torch.zeros(1, c.grid**2, 2 * c.channels),
         "kv": torch.zeros(c.window, len(c.window_layers), 2, c.tokens, c.kv_width),
         "age": torch.full((c.window,), -1, dtype=torch.int32),
     }
 
 
-def export_tick(
-    model: WorldModel, tokenizer: Tokenizer, *, evaluations: int, context_level: float, path: Path, worlds: int = 0
-) -> None:
+def export_tick(model: WorldModel, *, evaluations: int, context_level: float, path: Path, worlds: int = 0) -> None:
     """`worlds` of 1 or more: the tick of so many at once."""
     inputs = tick_inputs(model, evaluations)
-    module: nn.Module = Tick(model, tokenizer, context_level)
+    module: nn.Module = Tick(model, context_level)
     if worlds:
         inputs = {name: torch.stack([value] * worlds) for name, value in inputs.items()}
         module = Batch(module)
     export_graph(module.eval(), inputs, ["rgba", "latent_next", "slot"], path)
 
 
-def export_encoder(model: WorldModel, tokenizer: Tokenizer, *, path: Path) -> None:
-    size = tokenizer.config.size
-    inputs = {"picture": torch.zeros(size, size, 3, dtype=torch.uint8)}
-    export_graph(Encode(model, tokenizer).eval(), inputs, ["latent"], path)
+def export_encoder(size: int, *, path: Path) -> None:
+    inputs = {name: torch.zeros(size, size, 3, dtype=torch.uint8) for name in ("picture", "before")}
+    export_graph(Encode().eval(), inputs, ["latent"], path)
 
 
 def tensors_of(path: Path) -> dict[str, dict]:

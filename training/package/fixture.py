@@ -72,11 +72,16 @@ class TinyNetwork(nn.Module):
         rgb = rgb.permute(0, 2, 1, 3, 4).reshape(SIDE, SIDE, 3)
         return (torch.cat([rgb, torch.ones(SIDE, SIDE, 1)], -1) * 255 + 0.5).to(torch.uint8)
 
-    def encode(self, picture: Tensor) -> Tensor:
-        """uint8 [H, W, 3] to a latent [1, N, C]."""
-        x = picture.float() / 255 - 0.5
+    def encode(self, picture: Tensor, before: Tensor) -> Tensor:
+        """uint8 [H, W, 3], and the picture before it, to a latent [1, N, C]."""
+        x = (picture.float() + 0.5 * (picture.float() - before.float())) / 255 - 0.5
         x = x.reshape(2, SIDE // 2, 2, SIDE // 2, 3).permute(0, 2, 1, 3, 4).reshape(TOKENS, -1)
         return torch.tanh(self.encoder(x))[None]
+
+    def encoded(self, pictures: np.ndarray) -> Tensor:
+        """uint8 [n, H, W, 3] that follow each other to latents [n, N, C]."""
+        shown = torch.from_numpy(pictures)
+        return torch.cat([self.encode(*both) for both in zip(shown, torch.cat([shown[:1], shown[:-1]]), strict=True)])
 
 
 class Encoder(nn.Module):
@@ -86,8 +91,8 @@ class Encoder(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, picture: Tensor) -> Tensor:
-        return self.network.encode(picture)
+    def forward(self, picture: Tensor, before: Tensor) -> Tensor:
+        return self.network.encode(picture, before)
 
 
 def make_network() -> TinyNetwork:
@@ -146,12 +151,12 @@ def write_world(network: TinyNetwork, folder: Path) -> dict:
         "age": torch.full((SLOTS,), -1, dtype=torch.int32),
     }
     tick = export(network, tick_inputs, ["rgba", "latent_next", "slot"], folder / "tick.onnx")
-    picture = torch.zeros(SIDE, SIDE, 3, dtype=torch.uint8)
-    encoder = export(Encoder(network).eval(), {"picture": picture}, ["latent"], folder / "encoder.onnx")
+    seen = {name: torch.zeros(SIDE, SIDE, 3, dtype=torch.uint8) for name in ("picture", "before")}
+    encoder = export(Encoder(network).eval(), seen, ["latent"], folder / "encoder.onnx")
     starts = []
     for index, frames in enumerate((START_FRAMES, 1)):
         pictures = draw_pictures(frames, seed=index)
-        latents = torch.cat([network.encode(torch.from_numpy(p)) for p in pictures])
+        latents = network.encoded(pictures)
         contents = {
             "latents": latents.numpy().astype("<f4").tobytes(),
             "actions": draw_actions(frames - 1, seed=index).astype("<f4").tobytes(),
@@ -247,7 +252,7 @@ def world_goldens(network: TinyNetwork, folder: Path) -> dict:
     before = np.fromfile(folder / "starts/0.actions", "<f4").reshape(START_FRAMES - 1, ACTIONS)
     actions = draw_actions(TICKS, seed=50)
     pictures, between = draw_pictures(CONTEXT_FRAMES, seed=60), draw_actions(CONTEXT_FRAMES - 1, seed=60)
-    encoded = torch.cat([network.encode(torch.from_numpy(p)) for p in pictures])
+    encoded = network.encoded(pictures)
     return {
         "seed": SEED,
         "fromStart": dream(network, torch.from_numpy(latents), np.concatenate([before, actions])),

@@ -19,13 +19,12 @@ from ..data.episodes import Episodes, load_episodes
 from ..data.held_out import held_out_episodes, spread
 from ..data.record import Recording, record
 from ..errors import TrainingError, exit_status
-from ..model.tokenizer import Tokenizer
-from ..model.world_model import WorldModel, patchify
-from ..stages.tokenizer import load_tokenizer
+from ..model.picture import to_latent
+from ..model.world_model import WorldModel, latents_of
 from ..stages.world_model import HISTORY_LEVEL, load_world_model
 from ..worlds.registry import find_world
 from ..worlds.world import World
-from .export import export_encoder, export_tick, round_weights, tensors_of
+from .export import export_encoder, export_tick, in_rows, round_weights, tensors_of
 from .weights import write_rest
 
 SCHEMA = 1
@@ -40,7 +39,6 @@ def write_package(
     world: World,
     data: Path,
     model: WorldModel,
-    tokenizer: Tokenizer,
     evaluations: int,
     context_level: float,
     trained_frames: int,
@@ -54,13 +52,12 @@ def write_package(
     shutil.rmtree(partial, ignore_errors=True)
     (partial / "starts").mkdir(parents=True)
     round_weights(model)
-    round_weights(tokenizer)
     play = {"evaluations": evaluations, "context_level": context_level}
-    export_tick(model, tokenizer, **play, path=partial / "tick.onnx")
+    export_tick(model, **play, path=partial / "tick.onnx")
     if batch:
-        export_tick(model, tokenizer, **play, path=partial / "batch.onnx", worlds=batch)
-    export_encoder(model, tokenizer, path=partial / "encoder.onnx")
-    write_rest(partial, model, tokenizer)
+        export_tick(model, **play, path=partial / "batch.onnx", worlds=batch)
+    export_encoder(world.size, path=partial / "encoder.onnx")
+    write_rest(partial, model)
 
     episodes, places = starts_of(world, data)
     starts = []
@@ -68,7 +65,9 @@ def write_package(
         rows = np.arange(frame - START_FRAMES + 1, frame + 1)
         if rows[0] < 0 or episodes.starts[rows[1:]].any():
             raise TrainingError(f"start '{title}': expected {START_FRAMES} frames of one episode before it.")
-        latents = patchify(tokenizer.encode_all(episodes.frames[rows]), model.config).numpy()
+        earlier = rows[0] if episodes.starts[rows[0]] else rows[0] - 1  # the first has none before it
+        frames = to_latent(torch.from_numpy(episodes.frames[[earlier, *rows]]))
+        latents = in_rows(latents_of(frames[None])[0]).numpy()
         files = {
             "latents": (f"starts/{number}.latents.f32", latents.astype("<f4")),
             "actions": (f"starts/{number}.actions.f32", episodes.actions[rows[:-1]].astype("<f4")),
@@ -78,7 +77,7 @@ def write_package(
             (partial / name).write_bytes(np.ascontiguousarray(values).tobytes())
         starts.append({"title": title, "frames": START_FRAMES, **{k: name for k, (name, _) in files.items()}})
 
-    c, size = model.config, tokenizer.config.size
+    c, size = model.config, world.size
     (partial / "README.md").write_text(
         f"# {world.title}\n\nNot evaluated yet: `training.judge.evaluate` writes this card.\n"
     )
@@ -90,7 +89,8 @@ def write_package(
         "picture": {"width": size, "height": size},
         "frameRate": world.frame_rate,
         "actions": world.actions,
-        "latent": {"tokens": c.tokens, "channels": c.token_channels},
+        "latent": {"tokens": c.grid**2, "channels": 2 * c.channels},
+        "noise": {"tokens": c.grid**2, "channels": c.noise_channels},
         "kv": {
             "layers": len(c.window_layers),
             "tokens": c.tokens,
@@ -171,7 +171,6 @@ def main(argv: list[str] | None = None) -> int:
             model=load_world_model(
                 data, args.world, *([args.stage] if args.stage else ["self-forcing", "world-model"])
             ),
-            tokenizer=load_tokenizer(data / "tokenizer.pt", args.world),
             evaluations=args.evaluations,
             context_level=args.context_level,
             batch=args.batch,

@@ -2,9 +2,9 @@
 
     python -m training.package.reward --world push-t --package assets/worlds/push-t
 
-Trained on real frames whose rewards the environment itself gave, encoded by the package's own encoder; latents are
-noised, since a dream's are never exact. `reward.onnx`, its figures on seeds that training never saw (`reward.json`) and
-a section of the card go into the package. A world whose environment has no `task` has no head.
+Trained on real frames whose rewards the environment itself gave, read by the package's own encoder; what it sees is
+noised, since a dream is never exact. `reward.onnx`, its figures on seeds that training never saw (`reward.json`) and a
+section of the card go into the package. A world whose environment has no `task` has no head.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class RewardTraining:
     passes: float = 60.0  # over them
     batch: int = 128
     rate: float = 2e-3
-    noise: float = 0.3  # largest standard deviation added to latents, which have about 1
+    noise: float = 0.3  # largest standard deviation added to pictures that lie between -2 and 2
 
 
 @dataclass

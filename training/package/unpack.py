@@ -1,4 +1,4 @@
-"""Makes checkpoints of a package's weights, so that training can go on from what ships.
+"""Makes a checkpoint of a package's weights, so that training can go on from what ships.
 
     python -m training.package.unpack --world doom-hall
     python -m training.stage world-model --world doom-hall --steps 1000
@@ -15,32 +15,20 @@ from pathlib import Path
 
 from ..errors import TrainingError, exit_status
 from ..stages import checkpoint
-from ..stages.tokenizer import STAGE as TOKENIZER
-from ..stages.world_model import STAGE as WORLD_MODEL
+from ..stages.world_model import STAGE
 from ..worlds.registry import find_world
 from .weights import load_package
 
 
 def unpack(package: Path, data: Path, world: str) -> None:
-    """Writes `tokenizer.pt` and `world-model.pt` into `data`. Raises TrainingError where one is there already."""
+    """Writes `world-model.pt` into `data`. Raises TrainingError where one is there already."""
     find_world(world, data)
-    for stage in (TOKENIZER, WORLD_MODEL):
-        path = data / f"{stage}.pt"
-        if path.exists():
-            raise TrainingError(f"'{path}': expected no checkpoint there, found one; move it away to begin anew.")
-    model, tokenizer = load_package(package)
-    states = {
-        TOKENIZER: (
-            {"model": tokenizer.state_dict(), "average": tokenizer.state_dict()},
-            {"step": 1, "steps": 1, "ended": True, "config": tokenizer.config.dict()},
-        ),
-        WORLD_MODEL: (
-            {"model": model.state_dict(), "average": model.state_dict()},
-            {"step": 0, "steps": 1, "ended": False, "config": model.config.dict()},
-        ),
-    }
-    for stage, (state, meta) in states.items():
-        checkpoint.save(data / f"{stage}.pt", state, {"world": world, "stage": stage, **meta})
+    path = data / f"{STAGE}.pt"
+    if path.exists():
+        raise TrainingError(f"'{path}': expected no checkpoint there, found one; move it away to begin anew.")
+    model = load_package(package)
+    about = {"world": world, "stage": STAGE, "step": 0, "steps": 1, "ended": False, "config": model.config.dict()}
+    checkpoint.save(path, {"model": model.state_dict(), "average": model.state_dict()}, about)
 
 
 def main(argv: list[str] | None = None) -> int:

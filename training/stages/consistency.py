@@ -18,11 +18,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..model.world_model import WorldModel, augment, patchify
+from ..model.world_model import WorldModel, augment
 from .device import compiled, find_place
 from .loop import Loop, Training, follow
-from .tokenizer import load_tokenizer
-from .world_model import contact_sheet, held_latents, held_out, load_denoiser, training_latents
+from .world_model import contact_sheet, frames_of, held_out, held_rows, load_denoiser, training_rows
 
 STAGE = "consistency"
 
@@ -39,43 +38,43 @@ class ConsistencyTraining(Training):
     lr: float = 2e-4
     target_ema: float = 0.95  # of the student that gives the targets
     ema: float = 0.995  # of the weights that are kept
-    noise_scale: float = 0.4  # largest noise on the history, in standard deviations of the latent
+    noise_scale: float = 0.1  # largest noise on the history, in standard deviations of the latent
     compile: bool = True
 
 
 def consistency_loss(
     student: WorldModel, target: WorldModel, frozen: WorldModel, args: ConsistencyTraining, rows: tuple[Tensor, Tensor]
 ) -> Tensor:
-    """rows: latents [B, T + 1, N, C] and actions [B, T, A]. A number: mean squared distance to the target."""
-    latents, action = rows
+    """rows: frames [B, T + 2, C, g, g] and actions [B, T, A]. A number: mean squared distance to the target."""
+    frames, action = rows
     batch, time = action.shape[:2]
-    device = latents.device
-    history, history_level = augment(latents[:, :-1], args.noise_scale)
-    before, clean = history.flatten(0, 1), latents[:, 1:].flatten(0, 1)
+    device = frames.device
+    history, history_level = augment(frames[:, :-1], args.noise_scale)
+    clean = frames[:, 2:].flatten(0, 1)
 
     rung = torch.randint(0, args.rungs, (batch * time,), device=device)
     rung = torch.where(torch.rand(batch * time, device=device) < args.first_share, 0, rung)
     level, following = rung / args.rungs, (rung + 1) / args.rungs
-    low, high = level[:, None, None], following[:, None, None]
-    noised = low * clean + (1 - low) * torch.randn_like(clean)
+    now, then = level.view(-1, 1, 1, 1), following.view(-1, 1, 1, 1)
+    noised = now * clean + (1 - now) * torch.randn_like(clean)
+
+    def predicted(model: WorldModel, noised: Tensor, level: Tensor) -> Tensor:
+        return model.head.sample(model.prepare(history, action, history_level, None), noised, level)
+
     with torch.no_grad():
-        features = frozen.trunk(history, action, history_level)[0].flatten(0, 1)
-        guess = frozen.head(features, before, noised, level)
-        implied = (noised - low * guess) / (1 - low)
-        stepped = high * guess + (1 - high) * implied
-        features = target.trunk(history, action, history_level)[0].flatten(0, 1)
-        goal = torch.where(high < 1, target.head(features, before, stepped, following), guess)
-    features = student.trunk(history, action, history_level)[0].flatten(0, 1)
-    return (student.head(features, before, noised, level) - goal).square().mean()
+        guess = predicted(frozen, noised, level)
+        implied = (noised - now * guess) / (1 - now)
+        stepped = then * guess + (1 - then) * implied
+        goal = torch.where(then < 1, predicted(target, stepped, following), guess)
+    return (predicted(student, noised, level) - goal).square().mean()
 
 
 def train(args: ConsistencyTraining) -> WorldModel:
     torch.manual_seed(args.seed)
     place = find_place()
-    tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world.name).to(place.device)
     frozen = load_denoiser(args.data, args.world.name).to(place.device).requires_grad_(False)
     student, target, average = (copy.deepcopy(frozen).requires_grad_(needed) for needed in (True, False, False))
-    rows, held = training_latents(args, args.length + 1), held_latents(args)
+    rows, held = training_rows(args, args.length + 2), held_rows(args)
     optim = torch.optim.AdamW(student.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0)
     loop = Loop(
         STAGE,
@@ -84,15 +83,15 @@ def train(args: ConsistencyTraining) -> WorldModel:
         config=student.config.dict(),
         parts={"model": student, "target": target, "average": average, "optim": optim},
         frames=args.batch * args.length,
-        evaluate=lambda: held_out(average, tokenizer, held, count=24),
-        sheet=lambda: contact_sheet(average, tokenizer, held),
+        evaluate=lambda: held_out(average, held, count=24),
+        sheet=lambda: contact_sheet(average, held),
     )
     loss_of = compiled(consistency_loss, args.compile)
     for step, rng in loop:
         drawn = rows.draw(rng, args.batch)
-        grid, actions = drawn.latents.to(place.device), drawn.actions.to(place.device)
+        clips = frames_of(drawn, student), drawn.actions[:, 1:-1].to(place.device)
         with place.autocast():
-            loss = loss_of(student, target, frozen, args, (patchify(grid, student.config), actions[:, :-1]))
+            loss = loss_of(student, target, frozen, args, clips)
         loss.backward()
         loop.update([optim], rate=min(1.0, (step + 1) / 50, max(0.05, 2 * (1 - loop.share))))
         follow(target, student, decay=args.target_ema, step=step)

@@ -8,7 +8,7 @@ first writes. All must see the same data folder. A stage's batch is what one pro
 On CPUs two processes of one thread do nearly twice as much as one of two threads: `torchrun` is worth it there too.
 Some CPUs multiply bfloat16 two to five times as fast as float32, others slower: which one is measured at the start.
 
-CUDA is spoken of in this file alone: the device, bf16 by autocast, TF32 for what stays float32 (Muon's products), NCCL.
+CUDA is spoken of in this file alone: the device, bf16 by autocast, TF32 for what stays float32, NCCL, larger batches.
 The tests run on the CPU, two processes over gloo; what is done for CUDA has not been run by them.
 """
 
@@ -29,6 +29,10 @@ import torch.distributed as dist
 from torch import Tensor
 
 from ..errors import TrainingError
+
+# Rows of a step. On a CPU more of them learn less in the same time, at least in the first thousands of steps; a GPU
+# hardly notices them (`LOG.md`, sixteenth session: 64 rows of 20 frames in 28 ms).
+ROWS = 64 if torch.cuda.is_available() else 6
 
 
 @dataclass(frozen=True)

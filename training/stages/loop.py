@@ -8,7 +8,7 @@
         loop.log(logs)
 
 What a step computes is the stage's. All that a step draws comes from `rng` or from torch's generator, both seeded by
-seed, step and rank: a resumed run sees the batches that it would have seen.
+seed, step and rank: a resumed run sees the batches that it would have seen. A pool of dreams begins anew.
 """
 
 from __future__ import annotations

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import torch
 
+from ..model.picture import to_latent
 from ..model.teacher import FRAMES, Teacher
-from ..model.world_model import WorldModelConfig, patchify
+from ..model.world_model import WorldModelConfig
 from . import checkpoint
 from .device import compiled, find_place
 from .loop import Loop, Training, follow
 from .muon import optimisers
-from .tokenizer import load_tokenizer
-from .world_model import load_denoiser, set_bounds, training_latents
+from .world_model import FIRST_AND_LAST, load_denoiser, training_rows
 
 STAGE = "teacher"
 
@@ -41,12 +41,11 @@ def train(args: TeacherTraining) -> Teacher:
     torch.manual_seed(args.seed)
     place = find_place()
     config = load_denoiser(args.data, args.world.name).config
-    rows = training_latents(args, FRAMES)
+    rows = training_rows(args, FRAMES)
     model = Teacher(config).to(place.device)
-    set_bounds(model, load_tokenizer(args.data / "tokenizer.pt", args.world.name).to(place.device))
     average = copy.deepcopy(model)
-    ends = {"embed", "position", "time", "action", "level", "out"}
-    optims = optimisers(model, muon_lr=args.muon_lr, adam_lr=args.adam_lr, first_and_last=ends)
+    ends = {"embed", "position", "time", "action", "level"} | FIRST_AND_LAST  # stem and head are named as there
+    optims = optimisers(model, muon_lr=args.muon_lr, adam_lr=args.adam_lr, first_and_last=ends, half=place.half)
     loop = Loop(
         STAGE,
         args,
@@ -58,9 +57,8 @@ def train(args: TeacherTraining) -> Teacher:
     loss_of = compiled(model.loss, args.compile)
     for step, rng in loop:
         drawn = rows.draw(rng, args.batch)
-        grid, actions = drawn.latents.to(place.device), drawn.actions.to(place.device)
         with place.autocast():
-            loss = loss_of(patchify(grid, config), actions[:, :-1])
+            loss = loss_of(to_latent(drawn.frames.to(place.device)), drawn.actions[:, :-1].to(place.device))
         loss.backward()
         share = loop.share
         loop.update(optims, rate=min(1.0, (step + 1) / 100, max(0.02, (1 - share) / (1 - args.decay_from))))

@@ -1,10 +1,10 @@
-"""Trains the causal world model on the tokenizer's latents, of one world or of several that share the network.
+"""Trains the causal world model on pictures and actions, of one world or of several that share the network.
 
     python -m training.stage world-model --world car-racing --steps 3200
 
-First by squared error, then by the energy score or, as the config says, by diffusion forcing alone; with history
-augmentation: noise on the history, its level an input, and histories that the network dreamed itself. Begins from a
-base where there is one (`package/base.py` wrote it into the data folder), resumes from its checkpoint.
+First by squared error, then by the energy score or, as the config says, by diffusion forcing alone; behind real
+histories with noise on them, whose level is an input. What a network dreamed it meets in `self_forcing.py`. Begins from
+a base where there is one (`package/base.py` wrote it into the data folder), resumes from its checkpoint.
 """
 
 from __future__ import annotations
@@ -17,28 +17,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.corpus import Latents
+from ..data.corpus import Rows, Stretches
 from ..errors import TrainingError
-from ..model.teacher import Teacher
-from ..model.tokenizer import Tokenizer, TokenizerConfig, bounds, psnr, to_uint8
-from ..model.world_model import WorldModel, WorldModelConfig, patchify, unpatchify
+from ..model.picture import CELL, psnr, to_latent, to_uint8
+from ..model.world_model import Loss, WorldModel, WorldModelConfig, augment
 from . import checkpoint
-from .device import compiled, find_place
+from .device import ROWS, compiled, find_place
 from .loop import Loop, Training, follow
 from .muon import optimisers
-from .tokenizer import load_tokenizer
 
 STAGE = "world-model"
 CONTEXT = 4  # real frames before what `held_out` scores
 HORIZONS = (1, 4, 8, 16, 32, 64)
 HISTORY_LEVEL = 0.05  # noise level that the history is said to have in play
 FIRST_AND_LAST = {  # layers that AdamW trains, not Muon
-    "trunk.stem.",
+    "stem.fine",
     "trunk.embed",
     "trunk.position",
     "trunk.action_",
     "trunk.level",
     "head.noise",
+    "head.fine_noise",
     "head.overall_noise",
     "head.level",
     "head.out",
@@ -50,48 +49,64 @@ REFRESH = 500  # steps after which recordings that are new are taken up
 class WorldModelTraining(Training):
     """How long, how fast, and what is done against drift."""
 
-    steps: int = 9000
-    batch: int = 14
+    steps: int = 20_000
+    batch: int = ROWS
     length: int = 20  # frames of history a row; longer than the window
-    muon_lr: float = 0.02
-    adam_lr: float = 1e-3
+    muon_lr: float = 0.013
+    adam_lr: float = 6e-4
     decay_from: float = 0.6  # share of the steps after which the rates fall linearly
     ema: float = 0.998
     noise_scale: float = 0.1  # largest noise on the history, in standard deviations of the latent
-    dreamed: int = 3  # at most so many frames of a history are dreamed one from another before a real one leads on
-    real: float = 0.25  # share of the rows whose history is real
     scored_from: float = 0.7  # share of the steps after which the score takes the place of the squared error
     compile: bool = True
 
 
-def training_latents(args: Training, length: int) -> Latents:
+def loss_on_real(
+    model: WorldModel,
+    frames: Tensor,
+    action: Tensor,
+    noise_scale: float,
+    *,
+    first_weight: float = 1.0,
+    world: Tensor | None = None,
+) -> Loss:
+    """The loss that the world model was made for, on real frames [B, T + 2, C, g, g] with noise, action [B, T, A].
+
+    `first_weight`: as in `WorldModel.denoising_loss`.
+    """
+    history, level = augment(frames[:, :-1], noise_scale)
+    rows, count = (history, level, frames[:, 2:], action), action.shape[0] * action.shape[1]
+    if model.config.prediction == "x":
+        return model.denoising_loss(*rows, model.draw(count), world, first_weight=first_weight)
+    return model.loss(*rows, model.draw(count, 2 if model.config.prediction == "score" else 1), world)
+
+
+def training_rows(args: Training, length: int) -> Stretches:
     """What the worlds are trained on, and its mirror image where a world has one."""
-    return Latents(args.sources, "train", length)
+    return Stretches(args.sources, "train", length)
 
 
-def held_latents(args: Training) -> Latents:
+def held_rows(args: Training) -> Stretches:
     """What `held_out` scores on."""
-    return Latents(args.sources, "held", CONTEXT + HORIZONS[-1])
+    return Stretches(args.sources, "held", CONTEXT + HORIZONS[-1])
 
 
-def set_bounds(model: WorldModel | Teacher, tokenizer: Tokenizer) -> None:
-    """The limits of the tokenizer's latents, per token channel."""
-    cells = model.config.patch**2
-    for limit, bound in zip((model.low, model.high), bounds(tokenizer), strict=True):
-        limit.copy_(bound.repeat_interleave(cells))
+def frames_of(rows: Rows, model: WorldModel) -> Tensor:
+    """The pictures of a batch as the network reads them, [B, length, C, g, g], where the network is."""
+    return to_latent(rows.frames.to(model.device))
 
 
 def train(args: WorldModelTraining, config: WorldModelConfig | None = None) -> WorldModel:
     """Trains, or trains on from the checkpoint. Without a config: the usual shapes."""
     torch.manual_seed(args.seed)
     place = find_place()
-    tokenizer = load_tokenizer(args.data / "tokenizer.pt", args.world.name).to(place.device)
-    rows, held = training_latents(args, args.length + 1), held_latents(args)
-    config = fitted(config or WorldModelConfig(), tokenizer.config, actions=rows.actions, worlds=len(args.sources))
+    rows, held = training_rows(args, args.length + 2), held_rows(args)
+    config = fitted(config or WorldModelConfig(), rows.size, actions=rows.actions, worlds=len(args.sources))
     model = WorldModel(config).to(place.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    set_bounds(model, tokenizer)
     average = copy.deepcopy(model)
-    optims = optimisers(model, muon_lr=args.muon_lr, adam_lr=args.adam_lr, first_and_last=FIRST_AND_LAST)
+    optims = optimisers(
+        model, muon_lr=args.muon_lr, adam_lr=args.adam_lr, first_and_last=FIRST_AND_LAST, half=place.half
+    )
     loop = Loop(
         STAGE,
         args,
@@ -99,25 +114,22 @@ def train(args: WorldModelTraining, config: WorldModelConfig | None = None) -> W
         config=config.dict(),
         parts={"model": model, "average": average, "optims": optims},
         frames=args.batch * args.length,
-        evaluate=lambda: held_out(average, tokenizer, held, count=24),
-        sheet=lambda: contact_sheet(average, tokenizer, held),
+        evaluate=lambda: held_out(average, held, count=24),
+        sheet=lambda: contact_sheet(average, held),
     )
-    loss_of, resample = compiled(model.loss, args.compile), compiled(model.resampled, args.compile)
+    denoises = config.prediction == "x"
+    loss_of = compiled(model.denoising_loss if denoises else model.loss, args.compile)
     for step, rng in loop:
         if step % REFRESH == REFRESH - 1:
             rows.refresh()
         drawn = rows.draw(rng, args.batch)
-        latents, actions = patchify(drawn.latents.to(place.device), config), drawn.actions.to(place.device)
+        frames, led = frames_of(drawn, model), drawn.actions[:, 1:-1].to(place.device)
         world = drawn.world.to(place.device) if config.worlds > 1 else None
-        history, led = latents[:, :-1], actions[:, :-1]
-        squared = config.prediction != "x" and loop.share < args.scored_from
+        samples = 1 if denoises or config.prediction == "mean" or loop.share < args.scored_from else 2
+        history, level = augment(frames[:, :-1], args.noise_scale)
+        noise = model.draw(args.batch * args.length, samples)
         with place.autocast():
-            for _ in range(int(rng.integers(args.dreamed + 1))):
-                history = resample(history, led, float(not squared), world)
-        stays = torch.from_numpy(rng.random(args.batch) < args.real).to(place.device)
-        history = torch.where(stays[:, None, None, None], latents[:, :-1], history)
-        with place.autocast():
-            loss, logs = loss_of(history, latents[:, 1:], led, args.noise_scale, world=world, squared=squared)
+            loss, _, logs = loss_of(history, level, frames[:, 2:], led, noise, world)
         loss.backward()
         share = loop.share
         loop.update(optims, rate=min(1.0, (step + 1) / 100, max(0.02, (1 - share) / (1 - args.decay_from))))
@@ -128,53 +140,48 @@ def train(args: WorldModelTraining, config: WorldModelConfig | None = None) -> W
 
 @torch.no_grad()
 def dreams_of(
-    model: WorldModel, rows: Latents, number: int, *, count: int, seed: int, evaluations: int = 1
-) -> tuple[Tensor, np.ndarray]:
+    model: WorldModel, rows: Stretches, number: int, *, count: int, seed: int, evaluations: int = 1
+) -> tuple[Tensor, Tensor]:
     """What follows a few real frames of one of the worlds, dreamed and real.
 
-    Gives latents [count, HORIZONS[-1], N, C] and frames uint8 [count, CONTEXT + HORIZONS[-1], H, W, 3]: a dreamed frame
+    Gives pictures uint8 [count, HORIZONS[-1], H, W, 3] and [count, CONTEXT + HORIZONS[-1], H, W, 3]: a dreamed frame
     `h` ahead lies beside the real one at CONTEXT - 1 + h.
     """
-    device = model.low.device
     drawn = rows.draw(np.random.default_rng(seed), count, number)
-    latents = patchify(drawn.latents.to(device), model.config)
     dreamed = model.rollout(
-        latents[:, :CONTEXT],
-        drawn.actions[:, :-1].to(device),
+        frames_of(drawn, model)[:, :CONTEXT],
+        drawn.actions[:, :-1].to(model.device),
         HORIZONS[-1],
         evaluations,
         level=HISTORY_LEVEL,
-        world=drawn.world.to(device) if model.config.worlds > 1 else None,
+        world=drawn.world.to(model.device) if model.config.worlds > 1 else None,
         generator=torch.Generator().manual_seed(0),
     )
-    return dreamed, np.stack(drawn.frames)
+    return to_uint8(dreamed).cpu(), drawn.frames
 
 
 @torch.no_grad()
-def held_out(model: WorldModel, tokenizer: Tokenizer, rows: Latents, *, count: int, evaluations: int = 1) -> dict:
+def held_out(model: WorldModel, rows: Stretches, *, count: int, evaluations: int = 1) -> dict:
     """Median PSNR against the real frames after a few real ones, dB, with copy-last-frame beside it; by world."""
     scores = {}
     for number, corpus in enumerate(rows.corpora):
         dreamed, real = dreams_of(model, rows, number, count=count, seed=5, evaluations=evaluations)
-        frames = torch.from_numpy(real).to(dreamed.device)
         name = "" if len(rows.corpora) == 1 else f"{corpus.world.name} "
         for h in HORIZONS:
-            picture = to_uint8(tokenizer.decode(unpatchify(dreamed[:, h - 1], model.config)))
-            last, ahead = frames[:, CONTEXT - 1], frames[:, CONTEXT - 1 + h]
-            scores[f"{name}h{h}"] = psnr(picture, ahead).median().item()
+            last, ahead = real[:, CONTEXT - 1], real[:, CONTEXT - 1 + h]
+            scores[f"{name}h{h}"] = psnr(dreamed[:, h - 1], ahead).median().item()
             scores[f"{name}copy{h}"] = psnr(last, ahead).median().item()
     return scores
 
 
 @torch.no_grad()
-def contact_sheet(model: WorldModel, tokenizer: Tokenizer, rows: Latents, *, count: int = 2) -> np.ndarray:
+def contact_sheet(model: WorldModel, rows: Stretches, *, count: int = 2) -> np.ndarray:
     """Real frames above dreamed ones, `HORIZONS` frames ahead from left to right; uint8 [H, W, 3]."""
     strips = []
     for number in range(len(rows.corpora)):
         for dreamed, real in zip(*dreams_of(model, rows, number, count=count, seed=3), strict=True):
-            shown = unpatchify(dreamed[[h - 1 for h in HORIZONS]], model.config)
             strips.append(np.concatenate([real[CONTEXT - 1 + h] for h in HORIZONS], 1))
-            strips.append(np.concatenate(list(to_uint8(tokenizer.decode(shown)).cpu().numpy()), 1))
+            strips.append(np.concatenate([dreamed[h - 1] for h in HORIZONS], 1))
     return np.concatenate(strips)
 
 
@@ -199,11 +206,15 @@ def load_denoiser(folder: Path, world: str, *stages: str) -> WorldModel:
     return model
 
 
-def fitted(config: WorldModelConfig, tokenizer: TokenizerConfig, *, actions: int, worlds: int = 1) -> WorldModelConfig:
-    """The config with the shapes that the tokenizer and the action tables leave no choice about.
+def fitted(config: WorldModelConfig, size: int, *, actions: int, worlds: int = 1) -> WorldModelConfig:
+    """The config with the shapes that pictures of `size` px and the action tables leave no choice about.
 
-    A patch that doesn't divide the tokenizer's grid becomes one that cuts it into 16 tokens.
+    A patch that doesn't divide the grid becomes one that cuts it into 16 tokens. Raises TrainingError for a size that
+    can't be cut so.
     """
-    c = tokenizer
-    patch = max(1, c.grid // 4) if c.grid % config.patch else config.patch
-    return replace(config, actions=actions, worlds=worlds, channels=c.channels, grid=c.grid, patch=patch)
+    grid, patch = size // CELL, config.patch
+    if grid % patch or patch % 2:
+        patch = grid // 4
+    if size % CELL or grid % patch or patch % 2:
+        raise TrainingError(f"expected pictures whose side is a multiple of 32 px, got {size}.")
+    return replace(config, actions=actions, worlds=worlds, grid=grid, patch=patch)
