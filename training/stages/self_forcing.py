@@ -30,7 +30,7 @@ from ..model.world_model import WorldModel, WorldModelConfig, augment
 from . import checkpoint
 from .device import ROWS, compiled, find_place
 from .loop import Loop, Training, follow
-from .world_model import contact_sheet, held_out, held_rows, load_world_model, training_rows
+from .world_model import REFRESH, contact_sheet, held_out, held_rows, load_world_model, training_rows
 
 STAGE = "self-forcing"
 CRITIC = "critic"  # what it begins with, where a base brought one
@@ -125,6 +125,8 @@ def train(args: SelfForcing) -> WorldModel:
     judge, wish = compiled(critic_loss, args.compile), compiled(dream_loss, args.compile)
 
     for step, rng in loop:
+        if step % REFRESH == REFRESH - 1:
+            rows.refresh()
         rate = min(1.0, (step + 1) / 50, max(0.05, 2 * (1 - loop.share)))
         which, drawn, past = pool.draw(rng)
         history, frames = (to_latent(pictures.to(place.device)) for pictures in (past, drawn.frames))
