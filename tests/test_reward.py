@@ -73,7 +73,7 @@ def test_a_head_learns_what_can_be_learned_and_judges_itself_on_other_steps() ->
 def test_the_package_opens_and_a_world_says_what_torch_says(push_t_package: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(push_t_package, tmp_path / "push-t")
     torch.manual_seed(1)
-    head = reward.round_weights(reward.RewardHead(576, 48, 2)).eval()
+    head = reward.round_weights(reward.RewardHead(576, 96, 2)).eval()
     head.scale.fill_(3.0)
     add_head(folder, head, json.loads((folder / reward.FIGURES).read_text()))
     world = World(Dream(open_package(folder)))
