@@ -37,7 +37,7 @@ def test_both_end_with_the_same_weights_and_one_wrote(together, stage):
 def test_the_loss_falls(together):
     curve = list(logged(together[0], "world-model", "error_to_copy").values())
     assert len(curve) == STEPS
-    last = int(0.7 * STEPS)  # from then on it is the score, on another scale
+    last = int(0.7 * STEPS)  # from then on it learns by the score
     assert np.mean(curve[last - 3 : last]) < np.mean(curve[:3])
 
 

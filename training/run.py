@@ -24,10 +24,9 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from .data.bring import add_arguments, bring
 from .data.corpus import Corpus
@@ -147,8 +146,8 @@ def shares_of(r: Run) -> list[tuple[str, float]]:
     shares += [REFINE_SHARE / len(r.refine)] * len(r.refine)
     begun = max((number for number, name in enumerate(stages) if (r.data / f"{name}.pt").exists()), default=0)
     stages, shares = stages[begun:], shares[begun:]
-    ends = np.cumsum(shares) / sum(shares)
-    return [(name, float(end)) for name, end in zip(stages, ends, strict=True)]
+    ends = accumulate(shares)
+    return [(name, end / sum(shares)) for name, end in zip(stages, ends, strict=True)]
 
 
 def record(r: Run) -> None:
