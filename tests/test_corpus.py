@@ -88,7 +88,7 @@ def test_rows_are_stretches_of_one_episode_with_their_actions(corpora):
             (part, at)
             for part in rows.parts[world]
             for at in range(0, 30)
-            if np.array_equal(part.frames[at : at + LENGTH], frames)
+            if np.array_equal(part.pictures(slice(at, at + LENGTH)), frames)
         )
         np.testing.assert_array_equal(part.actions[at : at + LENGTH], actions)
         assert at % 10 <= 10 - LENGTH
@@ -112,8 +112,18 @@ def test_a_mirror_image_has_mirrored_actions(corpora):
     rows = Stretches(corpora[:1], "train", LENGTH)
     plain, mirror = rows.parts[0][:2]
     np.testing.assert_array_equal(mirror.actions, plain.actions * np.array([-1, 1], np.float32))
-    np.testing.assert_array_equal(mirror.frames, plain.frames[:, :, ::-1])
+    everything = slice(0, 30)
+    np.testing.assert_array_equal(mirror.pictures(everything), plain.frames[:, :, ::-1])
     assert {len(parts) for parts in Stretches(corpora, "train", LENGTH).parts} == {4, 2}
+
+
+def test_recordings_on_a_device_give_the_same_rows(corpora):
+    mapped_rows, copied = (Stretches(corpora, "train", LENGTH, device) for device in (None, torch.device("cpu")))
+    assert isinstance(copied.parts[0][0].frames, torch.Tensor)
+    for one, other in zip(
+        *(vars(rows.draw(np.random.default_rng(1), 20)).values() for rows in (mapped_rows, copied)), strict=True
+    ):
+        assert torch.equal(one, other)
 
 
 def test_files_that_appear_are_taken_up(corpora):
@@ -156,6 +166,12 @@ def test_what_was_imported_is_no_seed_and_stays(corpora, monkeypatch):
     monkeypatch.setattr(refill, "record", lambda spec, progress: recording(30, 2, spec.seed))
     assert refill.refill("two", data, most=2, frames=30).name == "train-3.npz"
     assert {path.name for path in recordings(data, "train")} == {"train-2.npz", "train-3.npz", "train-import-0a1b.npz"}
+
+
+def test_recorders_side_by_side_take_seeds_of_their_own(corpora, monkeypatch):
+    monkeypatch.setattr(refill, "record", lambda spec, progress: recording(30, 2, spec.seed))
+    made = [refill.refill("two", corpora[0].data, most=9, frames=30, number=k, count=3).name for k in (0, 2, 1, 1)]
+    assert made == ["train-3.npz", "train-5.npz", "train-7.npz", "train-10.npz"]
 
 
 def test_episodes_that_are_too_short_are_said(corpora):

@@ -1,11 +1,13 @@
 """Worlds as sources: shapes, repeatability, and that push-t's and doom-hall's input does what their tables say."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from training.data.record import Recording, record
+from training.errors import TrainingError
 from training.package.manifest import START_FRAMES, START_SEED
 from training.worlds import doom, doom_hall, push_t
 from training.worlds.picture_explorer import medikits, wall_ahead
@@ -38,6 +40,20 @@ def test_a_recording_repeats_itself(world, policy):
     assert once["starts"].sum() >= 2
     other = record(Recording(world=world.name, policy=policy, seed=4, frames=50, episode=25), progress=False)
     assert (other["frames"] != once["frames"]).any()
+
+
+def test_hands_leave_the_keys_for_a_share_of_the_frames(world):
+    spec = Recording(world.name, "scripted", seed=3, frames=800, pauses=0.5)
+    once, never = record(spec, progress=False), record(replace(spec, pauses=0.0), progress=False)
+    at_rest, as_ever = ((each["actions"] == act(world)).all(1) for each in (once, never))
+    assert 0.2 < (at_rest.mean() - as_ever.mean()) / (1 - as_ever.mean()) < 0.8
+    stretches = np.flatnonzero(np.diff(np.concatenate([[0], at_rest.astype(int), [0]])))
+    assert np.diff(stretches)[::2].max() > 20
+
+
+def test_a_share_of_pauses_is_checked(world):
+    with pytest.raises(TrainingError, match="--pauses from 0 to below 1, got 1.0"):
+        record(Recording(world.name, "mixed", 1, 10, pauses=1.0))
 
 
 def test_an_episode_does_not_depend_on_those_before_it(world):

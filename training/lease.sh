@@ -3,9 +3,10 @@
 #
 #   bash training/lease.sh WORLD MINUTES WHEELS OUT [BEFORE]
 #
+# WORLD: one, which ends as a package that was judged in short, or several by commas, which end as a base.
 # WHEELS: folder of all wheels that the machine lacks beside PyTorch (docs/training.md says how to fill it).
 # OUT: what to take home: checkpoints, TensorBoard logs, speed.json, power.csv where there is nvidia-smi, and the package
-# (fp16 weights, card, strip). BEFORE: the OUT of the last time; training goes on from there.
+# (fp16 weights, card, strip) or the base. BEFORE: the OUT of the last time; training goes on from there.
 # Exit status: 0, 2 bad input, 124 time was up before the package was judged; what there was is in OUT.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,7 +22,7 @@ python=${PYTHON:-python3}
 
 begin=$SECONDS
 packages=$PWD/.cache/lease-packages data=.data/lease/$world
-mkdir -p "$out/worlds" "$data"
+mkdir -p "$out" "$data"
 if [[ ! -d $packages ]]; then
   rm -rf "$packages.partial"
   "$python" -m pip install --quiet --no-index --no-deps --target "$packages.partial" "$wheels"/*
@@ -36,14 +37,18 @@ if command -v nvidia-smi >/dev/null; then
 fi
 [[ -f $out/speed.json || ${LEASE_TINY:-} ]] || "$python" -m training.judge.throughput | tail -1 >"$out/speed.json"
 
-# A fifth of the time is for the package and its short evaluation.
+# A fifth of the time is for the package and its short evaluation, half a minute for a base's file.
 spent=$(((SECONDS - begin + 59) / 60))
-train=$((minutes - spent - (minutes + 4) / 5))
+case $world in
+  *,*) what=(--base "$world" --out "$out/base") after=1 ;;
+  *) what=(--world "$world" --out "$out/worlds/$world") after=$(((minutes + 4) / 5)) ;;
+esac
+train=$((minutes - spent - after))
 ((train >= 1)) || train=1
 left=$((60 * minutes - (SECONDS - begin) - 20))
 status=0
-timeout $((left > 60 ? left : 60)) "$python" -m training.run --world "$world" --data "$data" \
-  --out "$out/worlds/$world" --minutes "$train" ${LEASE_TINY:+--tiny} || status=$?
+timeout $((left > 60 ? left : 60)) "$python" -m training.run "${what[@]}" --data "$data" \
+  --minutes "$train" ${LEASE_TINY:+--tiny} || status=$?
 
 # What is worth taking home; recordings are made again.
 mkdir -p "$out/data"

@@ -294,19 +294,23 @@ describe("pictures at other places", () => {
     });
   });
 
-  test.each([2, 3, 6])("GridSample of %i channels, places outside included", async (channels) => {
-    await agrees(
-      {
-        nodes: [
-          node("Transpose", "g", "grid", { perm: [0, 2, 3, 1] }),
-          node("GridSample", "x grid", "y", { mode: "linear", padding_mode: "border", align_corners: 0 }),
-        ],
-        inputs: { x: float(1, channels, 9, 7), g: float(1, 2, 12, 10) },
-        outputs: { y: float(1, channels, 12, 10) },
-      },
-      2e-5,
-    );
-  });
+  const samplings = [2, 3, 6].flatMap((channels) => ["linear", "cubic"].map((mode) => ({ channels, mode })));
+  test.each(samplings)(
+    "GridSample of $channels channels, $mode, places outside included",
+    async ({ channels, mode }) => {
+      await agrees(
+        {
+          nodes: [
+            node("Transpose", "g", "grid", { perm: [0, 2, 3, 1] }),
+            node("GridSample", "x grid", "y", { mode, padding_mode: "border", align_corners: 0 }),
+          ],
+          inputs: { x: float(1, channels, 9, 7), g: float(1, 2, 12, 10) },
+          outputs: { y: float(1, channels, 12, 10) },
+        },
+        2e-5,
+      );
+    },
+  );
 });
 
 describe("products", () => {

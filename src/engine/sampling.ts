@@ -50,20 +50,22 @@ function shares(from: number, to: number): Value {
 export function gridSample(at: Lowering, node: Node): Value {
   const [value, grid] = [at.value(node, 0), at.value(node, 1)];
   const [n, channels, height, width] = value.shape as [number, number, number, number];
+  const mode = text(node, "mode", "linear");
+  const cubic = ["cubic", "bicubic"].includes(mode);
   const sound =
     value.shape.length === 4 &&
     grid.shape.length === 4 &&
     n === 1 &&
     grid.shape[0] === 1 &&
     grid.shape[3] === 2 &&
-    ["linear", "bilinear"].includes(text(node, "mode", "linear")) &&
+    (cubic || ["linear", "bilinear"].includes(mode)) &&
     text(node, "padding_mode", "zeros") === "border" &&
     integer(node, "align_corners", 0) === 0;
-  if (!sound) throw unsupported(node, "bilinear sampling of one picture up to its border");
+  if (!sound) throw unsupported(node, "linear or cubic sampling of one picture up to its border");
   const [, down, across] = grid.shape as [number, number, number, number];
   const pixels = down * across;
   const target = workView([1, down, across, channels]);
   const picture = at.dense(at.transpose(value, [0, 2, 3, 1]));
-  addGridSample(at.program, { picture, grid: at.dense(grid), target, height, width, channels, pixels });
+  addGridSample(at.program, { picture, grid: at.dense(grid), target, height, width, channels, pixels, cubic });
   return at.transpose(expressed([1, down, across, channels], load(target)), [0, 3, 1, 2]);
 }

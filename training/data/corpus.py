@@ -1,7 +1,8 @@
 """What training reads: stretches of the recordings of one world or of several.
 
 Recordings are mapped, not read: the page cache holds what is in use and is shared by processes, so a buffer of
-gigabytes costs a process nothing, and files that appear while training runs are taken up by `refresh`.
+gigabytes costs a process nothing, and files that appear while training runs are taken up by `refresh`. Where a device
+with memory of its own trains, they are copied there once: rows that are drawn here would keep it waiting.
 """
 
 from __future__ import annotations
@@ -62,8 +63,15 @@ class Part:
 
     world: int  # which corpus it belongs to
     actions: np.ndarray  # float32 [T, A], zeros behind the world's own
-    frames: np.ndarray  # uint8 [T, H, W, 3]
+    frames: np.ndarray | Tensor  # uint8 [T, H, W, 3], not mirrored; a tensor where it lies on a device
     episode: np.ndarray  # int [T]: counts on from episode to episode
+    mirrored: bool = False
+
+    def pictures(self, span: slice) -> Tensor:
+        """uint8 [n, H, W, 3]."""
+        frames = self.frames[span]
+        pictures = frames if isinstance(frames, Tensor) else torch.from_numpy(np.array(frames))
+        return pictures.flip(2) if self.mirrored else pictures
 
 
 class Place(NamedTuple):
@@ -77,7 +85,7 @@ class Place(NamedTuple):
 class Rows:
     """A batch of stretches."""
 
-    frames: Tensor  # uint8 [B, length, H, W, 3]
+    frames: Tensor  # uint8 [B, length, H, W, 3], on the device of the recordings
     actions: Tensor  # float32 [B, length, A]
     world: Tensor  # int64 [B]
 
@@ -85,9 +93,9 @@ class Rows:
 class Stretches:
     """Stretches of some corpora, every world as often as the others, a world's mirror image as often as itself."""
 
-    def __init__(self, corpora: tuple[Corpus, ...], kind: str, length: int) -> None:
-        """kind: `train` or `held`; length: frames of a stretch."""
-        self.corpora, self.kind, self.length = corpora, kind, length
+    def __init__(self, corpora: tuple[Corpus, ...], kind: str, length: int, device: torch.device | None = None) -> None:
+        """kind: `train` or `held`; length: frames of a stretch; device: gets copies of the recordings."""
+        self.corpora, self.kind, self.length, self.device = corpora, kind, length, device
         self.actions = max(len(corpus.world.actions) for corpus in corpora)
         self.parts: list[list[Part]] = [[] for _ in corpora]
         self._first: list[list[np.ndarray]] = [[] for _ in corpora]
@@ -133,11 +141,13 @@ class Stretches:
             raise TrainingError(f"'{file}': expected {wanted}, got {list(own.shape[1:])}.")
         actions = np.zeros((len(own), self.actions), np.float32)
         actions[:, : own.shape[1]] = own
+        if self.device is not None:
+            frames = torch.from_numpy(np.array(frames)).to(self.device)
         parts = [Part(number, actions, frames, episode)]
         if world.mirror is not None and self.kind == "train":
             mirrored = actions.copy()
             mirrored[:, : own.shape[1]] *= np.array(world.mirror, np.float32)
-            parts.append(Part(number, mirrored, frames[:, :, ::-1], episode))
+            parts.append(Part(number, mirrored, frames, episode, mirrored=True))
         return parts
 
     def place(self, rng: np.random.Generator, world: int | None = None) -> Place:
@@ -159,7 +169,7 @@ class Stretches:
     def rows(self, places: Sequence[Place]) -> Rows:
         spans = [(part, slice(at, at + self.length)) for part, at in places]
         return Rows(
-            frames=torch.from_numpy(np.stack([part.frames[span] for part, span in spans])),
+            frames=torch.stack([part.pictures(span) for part, span in spans]),
             actions=torch.from_numpy(np.stack([part.actions[span] for part, span in spans])),
             world=torch.tensor([part.world for part, _ in spans]),
         )

@@ -23,9 +23,11 @@ from tqdm import tqdm
 
 from ..errors import TrainingError, exit_status
 from ..worlds.registry import find_world
+from ..worlds.sticky import Pausing
 
 HELD_OUT_FROM = 1_000_000  # `--seed` from here on is never trained on
 FRAMES = 10_000  # of a recording to train on
+PAUSES = 0.25  # of what is recorded to train on
 
 
 @dataclass
@@ -37,12 +39,15 @@ class Recording:
     seed: int  # together with an episode's number it fixes the episode and its policy
     frames: int  # how many frames in all
     episode: int = 400  # longest episode, frames
+    pauses: float = 0.0  # share of the frames in which nobody touches anything, besides what the policy does
 
 
 def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
     """Plays `spec.frames` frames and returns the arrays."""
     if spec.frames < 1 or spec.episode < 2:
         raise TrainingError(f"expected --frames >= 1 and --episode >= 2, got {spec.frames} and {spec.episode}.")
+    if not 0 <= spec.pauses < 1:
+        raise TrainingError(f"expected --pauses from 0 to below 1, got {spec.pauses}.")
     if spec.seed < 0:
         raise TrainingError(f"expected --seed >= 0, got {spec.seed}.")
     world = find_world(spec.world)
@@ -51,12 +56,16 @@ def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
         source.close()
         raise TrainingError(f"unknown policy: expected one of {', '.join(world.policies)}, got '{spec.policy}'.")
 
+    rest = np.array([action["rest"] for action in world.actions], np.float32)
     frames, actions, starts = [], [], []
     bar = tqdm(total=spec.frames, unit="frame", disable=not progress, file=sys.stderr)
     episode = 0
     while len(frames) < spec.frames:
         seed = np.random.SeedSequence([spec.seed, episode])
-        policy = world.policies[spec.policy](np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        policy = world.policies[spec.policy](rng)
+        if spec.pauses:
+            policy = Pausing(rng, policy, rest, share=spec.pauses)
         frame = source.reset(int(seed.generate_state(1)[0]) & 0x7FFF_FFFF)
         for age in range(min(spec.episode, spec.frames - len(frames))):
             action = policy(source)
@@ -80,7 +89,8 @@ def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
 def to_train_on(world: str, folder: Path, recordings: int, frames: int = FRAMES) -> list[tuple[Path, Recording]]:
     """What a world is trained on, for `record_all`: `train-SEED.npz` of seeds 1, 2, ..."""
     return [
-        (folder / f"train-{seed}.npz", Recording(world, "mixed", seed, frames)) for seed in range(1, recordings + 1)
+        (folder / f"train-{seed}.npz", Recording(world, "mixed", seed, frames, pauses=PAUSES))
+        for seed in range(1, recordings + 1)
     ]
 
 
@@ -122,6 +132,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help=f"from {HELD_OUT_FROM:,} on: held out of training")
     parser.add_argument("--frames", type=int, default=400)
     parser.add_argument("--episode", type=int, default=400, help="longest episode, frames")
+    parser.add_argument("--pauses", type=float, default=0.0, help="share of the frames in which nobody acts (0)")
     parser.add_argument("--out", type=Path, required=True, help="the .npz file to write")
     args = parser.parse_args(argv)
 
@@ -131,7 +142,7 @@ def main(argv: list[str] | None = None) -> int:
         there = next(folder for folder in args.out.absolute().parents if folder.exists())
         if not there.is_dir():
             raise TrainingError(f"expected a folder for --out, got the file '{there}'.")
-        spec = Recording(world=args.world, policy=args.policy, seed=args.seed, frames=args.frames, episode=args.episode)
+        spec = Recording(args.world, args.policy, args.seed, args.frames, args.episode, args.pauses)
         arrays = record(spec, progress=sys.stderr.isatty())
         write_npz(args.out, arrays)
         print(f"{args.out}: {len(arrays['frames'])} frames, {int(arrays['starts'].sum())} episodes")

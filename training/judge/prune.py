@@ -109,7 +109,7 @@ def train(args: Pruning, keep: str) -> dict:
     torch.manual_seed(args.seed)
     place = find_place()
     whole = load_world_model(args.data, args.world.name, "self-forcing", "world-model")
-    rows, held = training_rows(args, args.length + 2), held_rows(args)
+    rows, held = training_rows(args, args.length + 2, place), held_rows(args)
     drawn = rows.draw(np.random.default_rng(args.seed), args.batch)
     smaller, clips = parse_keep(keep, whole.config), frames_of(drawn, whole)
     model = prune(whole, smaller, clips, drawn.actions[:, 1:-1], noise_scale=args.noise_scale)

@@ -37,6 +37,7 @@ from torch import Tensor, nn
 from .picture import CELL, LIMIT
 
 FLOW = 8.0  # pixels that an output of 1 moves
+STILL = 0.1  # pixels: what would move by less stays, nearly, where it is
 EMPTY = -1e4  # added to the logits of empty slots and of frames outside the window
 
 
@@ -421,17 +422,23 @@ class Head(nn.Module):
 def warp(picture: Tensor, flow: Tensor) -> list[Tensor]:
     """picture [M, 3, H, W] with every pixel taken from elsewhere, once for each flow.
 
-    flow [M, 2 flows, g, g]: to the right and below, in steps of `FLOW` pixels, smoothly from cell to cell.
+    flow [M, 2 flows, g, g]: to the right and below, in steps of `FLOW` pixels, smoothly from cell to cell. A dream is
+    moved hundreds of times: bilinear sampling would melt it and a hundredth of a pixel a frame carry it away. So the
+    sampling is cubic (Keys 1981), and small moves shrink to none.
     """
     size = picture.shape[-1]
     if torch.is_grad_enabled():
         flow = flow.nan_to_num()  # PyTorch's gradient reads outside the picture where a place is no number
-    flow = (flow * (2 * FLOW / size)).contiguous(memory_format=torch.channels_last)
+    along = (flow * FLOW).unflatten(1, (-1, 2))
+    square = 2 * along.square().mean(2, keepdim=True)  # of its length
+    flow = (along * (square / (square + STILL**2)) * (2 / size)).flatten(1, 2)
+    flow = flow.contiguous(memory_format=torch.channels_last)
     flow = F.interpolate(flow, scale_factor=CELL, mode="bilinear", align_corners=False)
     at = (torch.arange(size, device=picture.device) + 0.5) * (2 / size) - 1
     here = torch.stack([at.expand(size, size), at[:, None].expand(size, size)], -1)  # [H, W, 2]
-    places = [along.permute(0, 2, 3, 1) + here for along in flow.split(2, 1)]
-    return [F.grid_sample(picture, place, padding_mode="border", align_corners=False) for place in places]
+    edge = 1 - 1 / size  # the centre of the last pixel
+    places = [(along.permute(0, 2, 3, 1) + here).clamp(-edge, edge) for along in flow.split(2, 1)]
+    return [F.grid_sample(picture, place, "bicubic", "border", align_corners=False) for place in places]
 
 
 def attend_window(layer: Layer, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
@@ -606,9 +613,10 @@ class WorldModel(nn.Module):
         return torch.cat([following, latent[:, : self.config.channels].to(following.dtype)], 1), slot
 
     def draw(self, frames: int, evaluations: int = 1, generator: torch.Generator | None = None) -> Tensor:
-        """Noise [K, frames, noise channels, g, g], drawn on the CPU: a seed gives the same dream on every device."""
-        c = self.config
-        return torch.randn(evaluations, frames, c.noise_channels, c.grid, c.grid, generator=generator).to(self.device)
+        """Noise [K, frames, noise channels, g, g]. A CPU's generator gives the same dream on every device."""
+        c, device = self.config, self.device if generator is None else generator.device
+        shape = (evaluations, frames, c.noise_channels, c.grid, c.grid)
+        return torch.randn(shape, generator=generator, device=device).to(self.device)
 
     def loss(
         self,

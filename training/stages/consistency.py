@@ -74,7 +74,7 @@ def train(args: ConsistencyTraining) -> WorldModel:
     place = find_place()
     frozen = load_denoiser(args.data, args.world.name).to(place.device).requires_grad_(False)
     student, target, average = (copy.deepcopy(frozen).requires_grad_(needed) for needed in (True, False, False))
-    rows, held = training_rows(args, args.length + 2), held_rows(args)
+    rows, held = training_rows(args, args.length + 2, place), held_rows(args)
     optim = torch.optim.AdamW(student.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0)
     loop = Loop(
         STAGE,

@@ -94,7 +94,7 @@ def train(args: MatchingTraining) -> WorldModel:
     optim = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.8, 0.99), weight_decay=0.0)
     fake_optim = torch.optim.AdamW(fake.parameters(), lr=args.copy_lr, betas=(0.8, 0.99), weight_decay=0.0)
     window, frames = c.window, FRAMES - GIVEN
-    rows, held = training_rows(args, window + frames + 2), held_rows(args)
+    rows, held = training_rows(args, window + frames + 2, place), held_rows(args)
     loop = Loop(
         STAGE,
         args,

@@ -86,7 +86,7 @@ class Pool:
 
     def keep(self, rng: np.random.Generator, which: np.ndarray, history: Tensor, dreamed: Tensor) -> None:
         """After what follows each frame of the histories but the first was dreamed, uint8 [B, length, H, W, 3]."""
-        for number, row, following in zip(which, history, dreamed.cpu(), strict=True):
+        for number, row, following in zip(which, history, dreamed, strict=True):
             after = self.rows.after(self._places[number]) if rng.random() < 0.5 else None
             if after is None:  # where its episode ends a row stays
                 self._history[number] = torch.cat([row[:2], following[:-1]])
@@ -107,7 +107,7 @@ def train(args: SelfForcing) -> WorldModel:
     critic = critic.to(place.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optim = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.8, 0.99), weight_decay=0.0)
     critic_optim = torch.optim.AdamW(critic.parameters(), lr=args.critic_lr, betas=(0.0, 0.99), weight_decay=0.0)
-    rows, held = training_rows(args, args.length + 2), held_rows(args)
+    rows, held = training_rows(args, args.length + 2, place), held_rows(args)
     parts = {"model": model, "average": average, "critic": critic, "optim": optim, "critic_optim": critic_optim}
     loop = Loop(
         STAGE,

@@ -41,7 +41,7 @@ def train(args: TeacherTraining) -> Teacher:
     torch.manual_seed(args.seed)
     place = find_place()
     config = load_denoiser(args.data, args.world.name).config
-    rows = training_rows(args, FRAMES)
+    rows = training_rows(args, FRAMES, place)
     model = Teacher(config).to(place.device)
     average = copy.deepcopy(model)
     ends = {"embed", "position", "time", "action", "level"} | FIRST_AND_LAST  # stem and head are named as there

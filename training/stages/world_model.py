@@ -22,7 +22,7 @@ from ..errors import TrainingError
 from ..model.picture import CELL, psnr, to_latent, to_uint8
 from ..model.world_model import Loss, WorldModel, WorldModelConfig, augment
 from . import checkpoint
-from .device import ROWS, compiled, find_place
+from .device import ROWS, Place, compiled, find_place
 from .loop import Loop, Training, follow
 from .muon import optimisers
 
@@ -81,9 +81,9 @@ def loss_on_real(
     return model.loss(*rows, model.draw(count, 2 if model.config.prediction == "score" else 1), world)
 
 
-def training_rows(args: Training, length: int) -> Stretches:
-    """What the worlds are trained on, and its mirror image where a world has one."""
-    return Stretches(args.sources, "train", length)
+def training_rows(args: Training, length: int, place: Place) -> Stretches:
+    """What the worlds are trained on, and its mirror image where a world has one; it lies where it is used."""
+    return Stretches(args.sources, "train", length, None if place.device.type == "cpu" else place.device)
 
 
 def held_rows(args: Training) -> Stretches:
@@ -100,7 +100,7 @@ def train(args: WorldModelTraining, config: WorldModelConfig | None = None) -> W
     """Trains, or trains on from the checkpoint. Without a config: the usual shapes."""
     torch.manual_seed(args.seed)
     place = find_place()
-    rows, held = training_rows(args, args.length + 2), held_rows(args)
+    rows, held = training_rows(args, args.length + 2, place), held_rows(args)
     config = fitted(config or WorldModelConfig(), rows.size, actions=rows.actions, worlds=len(args.sources))
     model = WorldModel(config).to(place.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(model)

@@ -1,4 +1,4 @@
-"""A driver that acts at random and holds each action for a random while, as hands on keys and sticks do."""
+"""Ways of playing that every world shares: holding each action for a while, and letting go now and then."""
 
 from __future__ import annotations
 
@@ -23,3 +23,33 @@ class StickyRandom:
             self.action = self.draw(source)
         self.left -= 1
         return self.action
+
+
+class Pausing:
+    """Another driver, whose hands leave the keys now and then for up to `longest` frames.
+
+    People look at a world more often than scripted drivers do, and what stands still for seconds has to be seen to be
+    learned.
+    """
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        driver: Callable[[Any], np.ndarray],
+        rest: np.ndarray,
+        *,
+        share: float,
+        longest: int = 120,
+    ) -> None:
+        """`rest`: the action of nobody, float32 [A]; `share`: of the frames that are spent so, in [0, 1)."""
+        self.rng, self.driver, self.rest, self.longest = rng, driver, rest, longest
+        self.often = share / (1 - share) / (longest / 2)  # how likely a pause begins in a frame
+        self.left = 0
+
+    def __call__(self, source: Any) -> np.ndarray:
+        if self.left <= 0 and self.often > 0 and self.rng.random() < self.often:
+            self.left = int(self.rng.integers(1, self.longest + 1))
+        if self.left <= 0:
+            return self.driver(source)
+        self.left -= 1
+        return self.rest

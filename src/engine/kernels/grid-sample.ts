@@ -1,10 +1,11 @@
 /**
- * Bilinear sampling: each pixel of the target is mixed from the four neighbours of a place in a picture. Places outside are
- * those on its border, so that no address leaves it. Pixels lie channel by channel, four of which are mixed at once.
+ * Sampling at places of a picture: each pixel of the target is mixed from the 2 × 2 or, cubic, the 4 × 4 pixels around its
+ * place. Places outside are those on the border, so that no address leaves the picture. Pixels lie channel by channel, four
+ * of which are mixed at once.
  */
 import type { Buffer, View } from "../expression";
 import { addressOf, type Program, storeLanes } from "../program";
-import { Func, f32x4, get, i32, type Local, set, v128 } from "../wasm";
+import { type Code, Func, f32x4, get, i32, type Local, set, v128 } from "../wasm";
 
 export interface Sampling {
   /** float32 [height, width, channels], dense. */
@@ -17,46 +18,51 @@ export interface Sampling {
   readonly width: number;
   readonly channels: number;
   readonly pixels: number;
+  /** Cubic or linear along both axes. */
+  readonly cubic: boolean;
 }
 
+/** A neighbour along one axis: its offset in bytes, and how much of it is taken. */
+interface Tap {
+  readonly offset: Local;
+  readonly share: Local;
+}
+
+const CUBIC = -0.75; // slope of the cubic kernel's outer part, as in ONNX
+
 export function addGridSample(program: Program, sampling: Sampling): void {
-  const { picture, grid, target, height, width, channels, pixels } = sampling;
+  const { picture, grid, target, height, width, channels, pixels, cubic } = sampling;
   const func = new Func(5);
   const [first, last, source, places, out] = func.params as [Local, Local, Local, Local, Local];
   const [pixel, place, to] = [func.local("i32"), func.local("i32"), func.local("i32")];
-  const sum = func.local("v128");
 
-  /** Along one axis: addresses' offsets of both neighbours, and the share of the second. */
-  function neighbours(offset: number, size: number, stride: number) {
+  /** The taps along one axis. `size`: pixels; `stride`: bytes from one to the next. */
+  function taps(offset: number, size: number, stride: number): Tap[] {
     const given = v128.load32Splat(get(place), offset);
     const at = f32x4.sub(f32x4.mul(f32x4.add(given, v128.f32(1)), v128.f32(size / 2)), v128.f32(0.5));
-    const inside = func.let("v128", f32x4.min(f32x4.max(at, v128.f32(0)), v128.f32(size - 1)));
-    const cell = func.let("i32", i32.truncLane(get(inside)));
-    const share = func.let("v128", f32x4.sub(get(inside), f32x4.trunc(get(inside))));
-    const next = func.let(
-      "i32",
-      i32.mul(i32.add(get(cell), i32.lt(get(cell), i32.const(size - 1))), i32.const(stride)),
-    );
-    func.add(set(cell, i32.mul(get(cell), i32.const(stride))));
-    return { cell, next, share };
+    const beyond = cubic ? 2 : 0; // further outside all taps are the border
+    const inside = f32x4.min(f32x4.max(at, v128.f32(-beyond)), v128.f32(size - 1 + beyond));
+    const positive = func.let("v128", f32x4.add(inside, v128.f32(beyond)));
+    const cell = func.let("v128", f32x4.trunc(get(positive)));
+    const t = func.let("v128", f32x4.sub(get(positive), get(cell)));
+    const shares = cubic ? cubicShares(func, t) : [func.let("v128", f32x4.sub(v128.f32(1), get(t))), t];
+    return shares.map((share, k) => {
+      const index = f32x4.add(get(cell), v128.f32(k - (cubic ? 1 : 0) - beyond));
+      const within = f32x4.min(f32x4.max(index, v128.f32(0)), v128.f32(size - 1));
+      return { offset: func.let("i32", i32.mul(i32.truncLane(within), i32.const(stride))), share };
+    });
   }
 
   func.range(pixel, get(first), get(last), 1, () => {
     func.add(set(place, i32.add(get(places), i32.mul(get(pixel), i32.const(8)))));
     func.add(set(to, i32.add(get(out), i32.mul(get(pixel), i32.const(4 * channels)))));
-    const x = neighbours(0, width, 4 * channels);
-    const y = neighbours(4, height, 4 * channels * width);
-    const corner = (down: Local, across: Local) =>
-      func.let("i32", i32.add(get(source), i32.add(get(down), get(across))));
-    const [a, b] = [corner(y.cell, x.cell), corner(y.cell, x.next)];
-    const [c, d] = [corner(y.next, x.cell), corner(y.next, x.next)];
+    const across = taps(0, width, 4 * channels);
+    const down = taps(4, height, 4 * channels * width);
     for (let channel = 0; channel < channels; channel += 4) {
-      const mixed = (left: Local, right: Local) => {
-        const from = func.let("v128", v128.load(get(left), 4 * channel));
-        return func.let("v128", mix(from, v128.load(get(right), 4 * channel), x.share));
-      };
-      const [upper, lower] = [mixed(a, b), mixed(c, d)];
-      func.add(set(sum, mix(upper, get(lower), y.share)));
+      const sum = weighted(func, down, (row) => {
+        const line = func.let("i32", i32.add(get(source), get(row.offset)));
+        return get(weighted(func, across, (column) => v128.load(i32.add(get(line), get(column.offset)), 4 * channel)));
+      });
       const address = i32.add(get(to), i32.const(4 * channel));
       storeLanes(func, target.buffer, address, sum, 1, Math.min(4, channels - channel));
     }
@@ -75,6 +81,20 @@ export function addGridSample(program: Program, sampling: Sampling): void {
   });
 }
 
-/** a + (b − a) · share */
-const mix = (a: Local, b: ReturnType<typeof get>, share: Local) =>
-  f32x4.add(get(a), f32x4.mul(f32x4.sub(b, get(a)), get(share)));
+/** Shares of the four pixels around a place, `t` beyond the second of them. */
+function cubicShares(func: Func, t: Local): Local[] {
+  const rest = func.let("v128", f32x4.sub(v128.f32(1), get(t)));
+  const both = func.let("v128", f32x4.mul(v128.f32(CUBIC), f32x4.mul(get(t), get(rest))));
+  const before = func.let("v128", f32x4.mul(get(both), get(rest)));
+  const last = func.let("v128", f32x4.mul(get(both), get(t)));
+  const slope = f32x4.sub(f32x4.mul(v128.f32(CUBIC + 2), get(t)), v128.f32(CUBIC + 3));
+  const first = func.let("v128", f32x4.add(f32x4.mul(f32x4.mul(slope, get(t)), get(t)), v128.f32(1)));
+  const others = f32x4.add(f32x4.add(get(before), get(first)), get(last));
+  return [before, first, func.let("v128", f32x4.sub(v128.f32(1), others)), last];
+}
+
+/** The sum of what `read` gives for each tap, by its share. */
+function weighted(func: Func, taps: readonly Tap[], read: (tap: Tap) => Code): Local {
+  const products = taps.map((tap) => func.let("v128", f32x4.mul(read(tap), get(tap.share))));
+  return products.reduce((sum, product) => func.let("v128", f32x4.add(get(sum), get(product))));
+}
