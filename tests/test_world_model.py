@@ -16,6 +16,7 @@ from training.model.world_model import (
     energy_score,
     latents_of,
     put,
+    squares,
     warp,
 )
 
@@ -216,6 +217,20 @@ def test_pixels_move_along_the_flow():
     for _ in range(100):  # less than the hundredth part of a pixel each time
         kept = warp(kept, flow)[1]
     torch.testing.assert_close(kept, picture, atol=0.03, rtol=0)
+
+
+def test_reality_is_trusted_where_the_history_agrees_with_it():
+    wrong, agreed = torch.zeros(1, 48, 8, 8), torch.zeros(1, 48, 8, 8)
+    wrong[..., 4:] = 0.5
+    assert squares(wrong, agreed) == squares(wrong)
+    elsewhere, here = torch.zeros(1, 48, 8, 8), torch.zeros(1, 48, 8, 8)
+    elsewhere[..., :2], here[..., 4:] = 1.0, 1.0
+    assert squares(wrong, elsewhere) > 0.85 * squares(wrong)
+    assert squares(wrong, here) < 0.1 * squares(wrong)
+    texture = torch.ones(1, 3, 32, 32)
+    texture[..., ::2] = -1  # lies otherwise, but means the same at every larger scale
+    texture = torch.nn.functional.pixel_unshuffle(texture, 4)
+    assert 0.7 * squares(wrong) < squares(wrong, texture) < 0.8 * squares(wrong)
 
 
 def test_a_network_that_begins_keeps_the_frame_before():

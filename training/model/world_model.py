@@ -37,6 +37,7 @@ from torch import Tensor, nn
 from .picture import CELL, LIMIT
 
 FLOW = 8.0  # pixels that an output of 1 moves
+STRAYED = 0.01  # squared error of a history at which what really followed counts half: 6 of 255 levels
 STILL = 0.1  # pixels: what would move by less stays, nearly, where it is
 EMPTY = -1e4  # added to the logits of empty slots and of frames outside the window
 
@@ -475,15 +476,28 @@ def augment(history: Tensor, noise_scale: float) -> tuple[Tensor, Tensor]:
     return history + level.view(batch, time, 1, 1, 1) * torch.randn_like(history), level
 
 
-def squares(difference: Tensor) -> Tensor:
+def trust(strayed: Tensor) -> Tensor:
+    """How much of what really followed still should, by how far a history strayed nearby: [M, 3, H, W] to [M, 1, H, W].
+
+    Where a texture lies otherwise than in reality, or a thing is elsewhere, the squared error would take it away.
+    """
+    nearby = F.avg_pool2d(strayed.square().mean(1, keepdim=True), 5, 1, 2, count_include_pad=False)
+    return STRAYED / (STRAYED + nearby)
+
+
+def squares(difference: Tensor, strayed: Tensor | None = None) -> Tensor:
     """The mean square of a difference [M, C, g, g], and those of the picture pooled by 2, 4 and 8, all added up.
 
-    Where a texture has moved by more than its grain, only the pooled pictures say which way.
+    Where a texture has moved by more than its grain, only the pooled pictures say which way. `strayed` [M, C, g, g]:
+    the frame before minus the real one. Each scale trusts reality as far as the history agrees with it at that scale.
     """
-    picture, total = F.pixel_shuffle(difference, CELL), difference.square().mean()
-    for _ in range(3):
-        picture = F.avg_pool2d(picture, 2)
-        total = total + picture.square().mean()
+    picture, off = F.pixel_shuffle(difference, CELL), None if strayed is None else F.pixel_shuffle(strayed, CELL)
+    total = torch.zeros((), device=difference.device)
+    for scale in range(4):
+        if scale:
+            picture, off = F.avg_pool2d(picture, 2), None if off is None else F.avg_pool2d(off, 2)
+        square = picture.square()
+        total = total + (square if off is None else square * trust(off)).mean()
     return total
 
 
@@ -626,30 +640,30 @@ class WorldModel(nn.Module):
         action: Tensor,
         noise: Tensor,
         world: Tensor | None = None,
-        weight: Tensor | None = None,
+        strayed: Tensor | None = None,
     ) -> Loss:
         """The energy score of two samples a frame or, of one, the squared error.
 
         history [B, T + 1, C, g, g]: the frames before (real or dreamed, `augment`ed) and their noise levels [B, T + 1];
         target [B, T, C, g, g]: what followed each of them but the first; action [B, T, A]; world [B] where several
-        share the network; weight [B, T] of each frame. noise [S, B T, noise channels, g, g] of S samples, 1 or 2. The
-        squared error, whose optimum is the mean of futures, learns what moves several times as fast.
+        share the network; strayed [B, T, C, g, g]: the frames before minus the real ones, where they were dreamed.
+        noise [S, B T, noise channels, g, g] of S samples, 1 or 2. The squared error, whose optimum is the mean of
+        futures, learns what moves several times as fast.
         """
         prepared = self.prepare(history, action, level, world)
         clean, copy = target.flatten(0, 1), (history[:, 1:] - target).square().mean()
         pure = torch.zeros(len(clean), device=clean.device)
         samples = [self.head.sample(prepared, drawn, pure) for drawn in noise]
         error = torch.stack([(sample - clean).square().mean() for sample in samples]).mean()
+        off = None if strayed is None else strayed.flatten(0, 1)
+        sure = clean.new_ones(len(clean), 1, 1, 1) if off is None else trust(F.pixel_shuffle(off, CELL))
         logs = {"error_to_copy": (error / copy).detach()}
         if len(samples) == 1:
             apart = samples[0] - clean
-            if weight is not None:
-                apart = apart * weight.flatten().sqrt()[:, None, None, None]
-            loss = 4 * squares(apart) + 0.3 * apart.abs().mean()
+            loss = 4 * squares(apart, off) + 0.3 * (F.pixel_shuffle(apart, CELL).abs() * sure).mean()
         else:
             a, b = samples
-            score = energy_score(a, b, clean)
-            loss = (score if weight is None else score * weight.flatten()).mean()
+            loss = (energy_score(a, b, clean) * sure.mean((1, 2, 3))).mean()
             spread = (a - b).square().mean() / (2 * error)  # 1: they differ as much as they are wrong
             logs["spread"] = spread.detach()
         return Loss(loss, samples[0].clamp(-LIMIT, LIMIT).view_as(target), {"loss": loss.detach(), **logs})
@@ -662,7 +676,7 @@ class WorldModel(nn.Module):
         action: Tensor,
         noise: Tensor,
         world: Tensor | None = None,
-        weight: Tensor | None = None,
+        strayed: Tensor | None = None,
         *,
         first_weight: float = 1.0,
     ) -> Loss:
@@ -679,7 +693,9 @@ class WorldModel(nn.Module):
         noised = (1 - share) * noise[0] + share * clean
         sample = self.head.sample(prepared, noised, told)
         error = (sample - clean).square().mean((1, 2, 3))
-        weighed = error if weight is None else error * weight.flatten()
+        weighed = error
+        if strayed is not None:
+            weighed = error * trust(F.pixel_shuffle(strayed.flatten(0, 1), CELL)).mean((1, 2, 3))
         loss = torch.where(told == 0, first_weight * weighed, weighed).mean()
         first = (error * (told == 0)).sum() / (told == 0).sum().clamp(min=1)
         logs = {"loss": loss.detach(), "error_to_copy": (first / copy).detach()}

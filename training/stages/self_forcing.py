@@ -50,7 +50,6 @@ class SelfForcing(Training):
     critic_lr: float = 4e-4
     alone: int = 80  # steps in which a critic that begins learns alone; its pull grows over as many more
     push: float = 1.2  # the critic's pull on a frame is as large as that of a squared error of this root
-    strayed: float = 0.05  # squared error of a history at which what follows it weighs half
     noise_scale: float = 0.1  # largest noise on the history
     ema: float = 0.99
     compile: bool = True
@@ -132,12 +131,10 @@ def train(args: SelfForcing) -> WorldModel:
         history, frames = (to_latent(pictures.to(place.device)) for pictures in (past, drawn.frames))
         led, world = drawn.actions[:, 1:-1].to(place.device), drawn.world.to(place.device)
         noised, level = augment(history, args.noise_scale)
-        # Where a dream has strayed, what really followed is no longer what should.
-        strayed = (history - frames[:, :-1])[:, 1:].square().mean((2, 3, 4))
-        weight, target, history = args.strayed / (args.strayed + strayed), frames[:, 2:], history[:, 1:]
+        strayed, target, history = (history - frames[:, :-1])[:, 1:], frames[:, 2:], history[:, 1:]
         noise = model.draw(args.batch * args.length)
         with place.autocast():
-            loss, dreamed, logs = loss_of(noised, level, target, led, noise, world if c.worlds > 1 else None, weight)
+            loss, dreamed, logs = loss_of(noised, level, target, led, noise, world if c.worlds > 1 else None, strayed)
         pool.keep(rng, which, past, to_uint8(dreamed.detach()))
 
         begin = int(rng.integers(1, args.length - args.judged + 1))
