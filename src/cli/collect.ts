@@ -17,7 +17,7 @@ import type { Manifest } from "../model/manifest";
 import { findWorld, isShippedWorld } from "../model/node-runtime";
 import { openPackage } from "../model/package";
 import { openWatch } from "../serve/watch/watch";
-import { parseEngine, parseWhole } from "./input";
+import { parseEngine, parsePrecision, parseWhole } from "./input";
 import type { ProgressBar } from "./progress-bar";
 
 /** As typed. */
@@ -25,6 +25,7 @@ export interface CollectOptions {
   readonly world: string;
   readonly policy: string;
   readonly engine: string;
+  readonly precision: string;
   readonly episodes: string;
   readonly frames: string;
   readonly seed: string;
@@ -98,6 +99,7 @@ async function readPlanOptions(options: CollectOptions): Promise<{ plan: Plan; m
   const engine = parseEngine(options.engine);
   if (engine === "auto")
     throw new ResetError('--engine: expected own or ort, got "auto"; all workers must use the same');
+  const precision = parsePrecision(options.precision, engine);
   const shard = parseShard(options.shard ?? "0/1");
   const format = parseFormat(options.format);
   const { manifest, sha256 } = await openPackage(folderSource(findWorld(options.world)));
@@ -110,6 +112,7 @@ async function readPlanOptions(options: CollectOptions): Promise<{ plan: Plan; m
     ...{ schema: 1, world: manifest.name, packageSha256: sha256 },
     ...(isShippedWorld(options.world) ? {} : { folder: resolve(options.world) }),
     ...(engine === "ort" ? {} : { engine }),
+    ...(precision === "float32" ? {} : { precision }),
     policy,
     ...(policySha256 === undefined ? {} : { policySha256 }),
     ...{ ...counts, format, shard },

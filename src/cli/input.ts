@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { type Npy, parseNpy } from "../dataset/npy";
 import { RecordingError, ResetError, WorldloopError } from "../errors";
-import { type EngineChoice, isEngineChoice } from "../model/engine-choice";
+import { type EngineChoice, isEngineChoice, isPrecision, type Precision } from "../model/engine-choice";
 import type { Manifest } from "../model/manifest";
 import type { Action } from "../model/world";
 import { parseActionLog } from "../record/action-log";
@@ -46,6 +46,14 @@ export function parseWhole(name: string, text: string, first: number, last: numb
 export function parseEngine(text: string): EngineChoice {
   if (isEngineChoice(text)) return text;
   throw new ResetError(`--engine: expected own, ort or auto, got "${text}"`);
+}
+
+/** How our own engine multiplies. @throws ResetError, also where onnxruntime may run the network, which has float32 alone */
+export function parsePrecision(text: string, engine: EngineChoice): Precision {
+  if (!isPrecision(text)) throw new ResetError(`--precision: expected float32 or int8, got "${text}"`);
+  if (text !== "float32" && engine !== "own")
+    throw new ResetError(`--precision: expected --engine own beside ${text}, got --engine ${engine}`);
+  return text;
 }
 
 /** Puts the file's name in front of what is wrong with it. */

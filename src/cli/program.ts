@@ -44,6 +44,7 @@ export async function run(parameters: readonly string[], { out, error, signal }:
     .requiredOption("--out <folder>", "gets frames.npy and rollout.json")
     .option("--force", "write into a folder that holds something already")
     .option("--engine <engine>", "what runs the network: ort (onnxruntime), own, or auto (the faster, measured)", "ort")
+    .option("--precision <precision>", "of our own engine: float32 or int8", "float32")
     .option("--threads <integer>", "threads of the engine", "2")
     .action(async (options: RolloutOptions) => {
       out(`${await rollout(options, signal)}\n`);
@@ -70,6 +71,7 @@ export async function run(parameters: readonly string[], { out, error, signal }:
     .option("--max-sessions <integer>", "worlds of all clients together", "64")
     .option("--idle <seconds>", "silence after which a client is sent away", "300")
     .option("--engine <engine>", "what runs the network: ort (onnxruntime), own, or auto (the faster, measured)", "ort")
+    .option("--precision <precision>", "of our own engine: float32 or int8", "float32")
     .option("--threads <integer>", "threads of the engine", "1")
     .option("--allow-host <names...>", "further Host headers to accept, as name:port")
     .option("--allow-origin <origins...>", "pages to accept, such as http://localhost:5173")
@@ -84,6 +86,7 @@ export async function run(parameters: readonly string[], { out, error, signal }:
     .requiredOption("--world <name>", "a world of assets/worlds, or the folder of a package")
     .option("--policy <policy>", "random, scripted, onnx:FILE or ws://…", "random")
     .option("--engine <engine>", "what runs the network: ort (onnxruntime) or own", "ort")
+    .option("--precision <precision>", "of our own engine: float32 or int8", "float32")
     .requiredOption("--episodes <integer>", "how many, all shards together")
     .requiredOption("--frames <integer>", "frames of an episode")
     .option("--seed <integer>", "with an episode's number it fixes the episode", "0")

@@ -10,7 +10,7 @@ import { sha256Hex } from "../model/hash";
 import type { Manifest } from "../model/manifest";
 import { isShippedWorld, openWorldNode } from "../model/node-runtime";
 import type { Action, ResetOptions } from "../model/world";
-import { parseEngine, parsePictures, parseWhole, readActions, readInput } from "./input";
+import { parseEngine, parsePictures, parsePrecision, parseWhole, readActions, readInput } from "./input";
 import { checkOutFolder, writeFolder } from "./out-folder";
 import { replay } from "./replay";
 
@@ -25,6 +25,7 @@ export interface RolloutOptions {
   readonly out: string;
   readonly force?: boolean;
   readonly engine: string;
+  readonly precision: string;
   readonly threads: string;
 }
 
@@ -33,12 +34,14 @@ export async function rollout(options: RolloutOptions, signal: AbortSignal): Pro
   const threads = parseWhole("--threads", options.threads, 1, 64);
   const seed = parseWhole("--seed", options.seed, 0, Number.MAX_SAFE_INTEGER);
   const choice = parseEngine(options.engine);
+  const precision = parsePrecision(options.precision, choice);
   const {
     world,
     package: opened,
     engine,
   } = await openWorldNode(options.world, {
     engine: choice,
+    precision,
     threads,
     timelineCapacity: 0,
   });
@@ -68,6 +71,7 @@ export async function rollout(options: RolloutOptions, signal: AbortSignal): Pro
         frameHashes,
         tickMs,
         backend: engine.backend.name,
+        ...(precision === "float32" ? {} : { precision }),
         threads: engine.backend.threads,
         ortVersion: engine.version,
       };

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { UnknownWorldError } from "../errors";
 import { listWorlds } from "../model/node-runtime";
 import { startServer } from "../serve/server";
-import { parseEngine, parseWhole } from "./input";
+import { parseEngine, parsePrecision, parseWhole } from "./input";
 import type { Terminal } from "./program";
 
 /** As typed. */
@@ -14,6 +14,7 @@ export interface ServeOptions {
   readonly maxSessions: string;
   readonly idle: string;
   readonly engine: string;
+  readonly precision: string;
   readonly threads: string;
   readonly allowHost?: readonly string[];
   readonly allowOrigin?: readonly string[];
@@ -25,13 +26,15 @@ const SECONDS_A_DAY = 86_400;
 export async function serve(options: ServeOptions, { out, error, signal }: Terminal): Promise<void> {
   const worlds = options.world ?? listWorlds();
   if (worlds.length === 0) throw new UnknownWorldError("--world: expected a world to serve, got none in assets/worlds");
+  const engine = parseEngine(options.engine);
   const server = await startServer({
     worlds,
     host: options.host,
     port: parseWhole("--port", options.port, 0, 65_535),
     maxSessions: parseWhole("--max-sessions", options.maxSessions, 1, 10_000),
     idleMs: 1000 * parseWhole("--idle", options.idle, 1, SECONDS_A_DAY),
-    engine: parseEngine(options.engine),
+    engine,
+    precision: parsePrecision(options.precision, engine),
     threads: parseWhole("--threads", options.threads, 1, 64),
     allowedHosts: options.allowHost ?? [],
     allowedOrigins: options.allowOrigin ?? [],

@@ -30,6 +30,7 @@ export async function verify(path: string, options: VerifyOptions, signal: Abort
   const threads = options.threads === undefined ? log.threads : parseWhole("--threads", options.threads, 1, 64);
   const opened = await openWorldNode(options.world ?? log.folder ?? log.world, {
     engine: log.backend === "own" ? "own" : "ort",
+    precision: log.precision,
     threads,
     timelineCapacity: 0,
   });

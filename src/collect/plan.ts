@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { FORMATS } from "../dataset/dataset";
 import { DatasetError } from "../errors";
+import { PRECISIONS } from "../model/engine-choice";
 import { philox } from "../model/rng";
 
 const count = z.int().nonnegative();
@@ -19,6 +20,8 @@ export const planSchema = z.strictObject({
   packageSha256: sha256,
   /** What runs the network; absent: onnxruntime. Never measured: every worker of a plan must make the same frames. */
   engine: z.enum(["own", "ort"]).optional(),
+  /** Of our own engine; absent: float32. */
+  precision: z.enum(PRECISIONS).optional(),
   /** As typed: random, scripted, onnx:FILE, ws://… */
   policy: z.string(),
   /** Of the policy's file, when it is one. */

@@ -25,6 +25,7 @@ export async function openPlayer(plan: Plan): Promise<Player> {
   const where = plan.folder ?? plan.world;
   const opened = await openWorldNode(where, {
     engine: plan.engine ?? "ort",
+    precision: plan.precision,
     threads: THREADS,
     timelineCapacity: 0,
   });

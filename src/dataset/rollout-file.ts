@@ -1,6 +1,7 @@
 /** `rollout.json`: all that is needed to play a rollout again, and the hashes to compare it with. */
 import { z } from "zod";
 import { RecordingError } from "../errors";
+import { PRECISIONS } from "../model/engine-choice";
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "expected a sha256 in hex");
 const count = z.int().nonnegative();
@@ -32,6 +33,8 @@ const rolloutSchema = z.strictObject({
   /** Left out of datasets: the same seeds give the same bytes there. */
   tickMs: z.strictObject({ p50: milliseconds, p95: milliseconds, p99: milliseconds }).optional(),
   backend: z.string(),
+  /** Of our own engine; absent: float32. */
+  precision: z.enum(PRECISIONS).optional(),
   threads: z.int().positive(),
   ortVersion: z.string(),
   /** What a dataset keeps of an episode beside its rollout. */

@@ -22,12 +22,12 @@ export interface Compiled {
 }
 
 /**
- * @param precision int8: products by weights in whole numbers, all else in float32
+ * @param precision int8: products by weights in whole numbers, but for the last ones; all else in float32
  * @throws UnsafeGraphError, UnsupportedGraphError
  */
 export function compile(bytes: Uint8Array, instructionSet: InstructionSet, precision: Precision = "float32"): Compiled {
   const graph = readOnnx(bytes);
-  const { steps, inputs, outputs } = new Lowering(new Program(instructionSet, precision)).lower(joinNodes(graph));
+  const { steps, inputs, outputs } = new Lowering(new Program(instructionSet), precision).lower(joinNodes(graph));
   const arena = planArena(steps, [...inputs.values(), ...outputs.values()]);
   return { graph, steps, arena, inputs, outputs };
 }

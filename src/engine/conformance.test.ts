@@ -441,16 +441,23 @@ describe("products", () => {
 
 describe("int8 is off by less than a hundredth", () => {
   const product = (rows: number, depth: number, columns: number): FixtureGraph => ({
-    nodes: [node("MatMul", "x w", "m"), node("Add", "m bias", "y")],
-    constants: { w: weights(1, depth, columns), bias: weights(2, columns) },
+    nodes: [node("MatMul", "x w", "m"), node("Add", "m bias", "y"), node("MatMul", "y last", "z")],
+    constants: { w: weights(1, depth, columns), bias: weights(2, columns), last: weights(3, columns, 8) },
     inputs: { x: float(1, rows, depth) },
-    outputs: { y: float(1, rows, columns) },
+    outputs: { y: float(1, rows, columns), z: float(1, rows, 8) },
   });
   const conv = (channels: number, filters: number, side: number): FixtureGraph => ({
-    nodes: [node("Conv", "x w bias", "y", { pads: [1, 1, 1, 1], kernel_shape: [3, 3] })],
-    constants: { w: weights(1, filters, channels, 3, 3), bias: weights(2, filters) },
+    nodes: [
+      node("Conv", "x w bias", "y", { pads: [1, 1, 1, 1], kernel_shape: [3, 3] }),
+      node("Conv", "y last", "z", { kernel_shape: [1, 1] }),
+    ],
+    constants: {
+      w: weights(1, filters, channels, 3, 3),
+      bias: weights(2, filters),
+      last: weights(3, 8, filters, 1, 1),
+    },
     inputs: { x: float(1, channels, side, side) },
-    outputs: { y: float(1, filters, side, side) },
+    outputs: { y: float(1, filters, side, side), z: float(1, 8, side, side) },
   });
   test.each([
     ["4 × 8 by 4", product(4, 8, 4)],
@@ -479,6 +486,18 @@ describe("int8 is off by less than a hundredth", () => {
     expect(distance(rounded)).toBeLessThan(0.01);
     expect(distance(relaxed)).toBeLessThan(0.01); // multiplications around the products are fused there
   });
+});
+
+test("int8 leaves alone the products that no other follows", async () => {
+  const graph: FixtureGraph = {
+    nodes: [node("Conv", "x w", "h", { pads: [1, 1, 1, 1], kernel_shape: [3, 3] }), node("Relu", "h", "y")],
+    constants: { w: weights(1, 12, 8, 3, 3) },
+    inputs: { x: float(1, 8, 12, 12) },
+    outputs: { y: float(1, 12, 12, 12) },
+  };
+  const programs = (["float32", "int8"] as const).map((precision) => compile(writeOnnx(graph), "simd", precision));
+  const labels = programs.map(({ steps }) => steps.map(({ phase, label }) => `${phase} ${label}`));
+  expect(labels[1]).toEqual(labels[0]);
 });
 
 describe("convolutions", () => {

@@ -34,7 +34,7 @@ export function convolution(at: Lowering, node: Node): Value {
   const outHeight = Math.floor((height + pads[0] + pads[2] - reach(down, dilations[0])) / strides[0]) + 1;
   const outWidth = Math.floor((width + pads[1] + pads[3] - reach(across, dilations[1])) / strides[1]) + 1;
   if (outHeight < 1 || outWidth < 1) throw unsupported(node, "a picture larger than the filter");
-  const picture = { height: outHeight, width: outWidth, channels, filters };
+  const picture = { height: outHeight, width: outWidth, channels, filters, precision: at.precisionOf(node) };
 
   const unpadded = pads.every((pad) => pad === 0) && value.kind === "expression" && value.expression.kind === "load";
   const seen = unpadded ? viewOf(at, value) : null;
@@ -68,7 +68,12 @@ export function convolution(at: Lowering, node: Node): Value {
     const matrix = reshape((weights as View).layout, [1, filters, channels * down * across]);
     if (!matrix) return null;
     const right: View = { ...(weights as View), layout: [matrix[0] ?? [], matrix[2] ?? [], matrix[1] ?? []] };
-    return productOf(lowering.program, { left: [left], right: [right], label: `conv ${down}×${across}` });
+    return productOf(lowering.program, {
+      left: [left],
+      right: [right],
+      label: `conv ${down}×${across}`,
+      precision: picture.precision,
+    });
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * The graph before it is lowered: nodes that are one operator written as two become one. Only what can't be seen in an
- * expression is joined here: SiLU, whose two nodes both read their input.
+ * expression is joined here: SiLU, whose two nodes both read their input. And which products are the last ones.
  */
 import type { Graph, Node } from "./onnx";
 
@@ -24,4 +24,19 @@ export function joinNodes(graph: Graph): Graph {
     return { ...node, operator: "Silu", inputs: [sigmoids.get(gate) as string] };
   });
   return { ...graph, nodes: nodes.filter((node) => !joined.has(node.outputs[0] ?? "")) };
+}
+
+const PRODUCTS = new Set(["MatMul", "Gemm", "Conv"]);
+
+/** The products that no other product reads from, however far behind. */
+export function lastProducts({ nodes }: Graph): ReadonlySet<Node> {
+  const last = new Set<Node>();
+  const read = new Set<string>(); // values that a product comes from
+  for (const node of nodes.toReversed()) {
+    const isProduct = PRODUCTS.has(node.operator);
+    const isRead = node.outputs.some((name) => read.has(name));
+    if (isProduct && !isRead) last.add(node);
+    if (isProduct || isRead) for (const name of node.inputs) read.add(name);
+  }
+  return last;
 }

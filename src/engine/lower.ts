@@ -22,12 +22,13 @@ import {
   type View,
   workView,
 } from "./expression";
+import { lastProducts } from "./graph";
 import { addElementwise } from "./kernels/elementwise";
 import { broadcast, dense, type Layout, product, shapeOf } from "./layout";
 import { OPERATORS, type Operator } from "./math";
 import { type Constant, elementsOf, type Graph, type Node } from "./onnx";
 import { OPERATIONS } from "./operators";
-import type { Program, Step } from "./program";
+import type { Precision, Program, Step } from "./program";
 import { broken, commonShape, expressed, fold, isCheap, LONGEST, packed, same, type Value, weight } from "./value";
 
 export interface Lowered {
@@ -40,9 +41,12 @@ export class Lowering {
   readonly program: Program;
   private readonly values = new Map<string, Value>();
   private readonly constants = new Map<string, Constant>();
+  private readonly precision: Precision;
+  private last: ReadonlySet<Node> = new Set();
 
-  constructor(program: Program) {
+  constructor(program: Program, precision: Precision) {
     this.program = program;
+    this.precision = precision;
   }
 
   /** @throws UnsafeGraphError when a value is used before it is made, UnsupportedGraphError */
@@ -62,6 +66,7 @@ export class Lowering {
     for (const { name, kind, shape } of graph.outputs) outputs.set(name, kept(kind, elementsOf(shape, name)));
     for (const [name, constant] of graph.constants) this.define(name, constant);
 
+    this.last = lastProducts(graph);
     for (const node of graph.nodes) {
       const operation = Object.hasOwn(OPERATIONS, node.operator) ? OPERATIONS[node.operator] : undefined;
       if (!operation) {
@@ -116,6 +121,11 @@ export class Lowering {
     const constant = this.constants.get(node.inputs[index] ?? "");
     if (!constant) throw new UnsupportedGraphError(`${node.operator}: expected input ${index} to be constant`);
     return [...constant.data];
+  }
+
+  /** How a node multiplies. What the last ones give is painted, or says where pixels move: a step of it would be seen. */
+  precisionOf(node: Node): Precision {
+    return this.last.has(node) ? "float32" : this.precision;
   }
 
   constant(name: string | undefined): Constant | undefined {

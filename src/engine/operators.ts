@@ -238,7 +238,10 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
   Resize: (at, node) => [resize(at, node)],
   GridSample: (at, node) => [gridSample(at, node)],
 
-  MatMul: (at, node) => [matmul(at, at.value(node, 0), at.value(node, 1), "matmul")],
+  MatMul(at, node) {
+    const how = { label: "matmul", precision: at.precisionOf(node) };
+    return [matmul(at, at.value(node, 0), at.value(node, 1), how)];
+  },
 
   Gemm(at, node) {
     const turned = (index: number, name: string) => {
@@ -248,7 +251,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     };
     if (integer(node, "alpha", 1) !== 1 || integer(node, "beta", 1) !== 1)
       throw unsupported(node, "alpha and beta of 1");
-    const result = matmul(at, turned(0, "transA"), turned(1, "transB"), "gemm");
+    const how = { label: "gemm", precision: at.precisionOf(node) };
+    const result = matmul(at, turned(0, "transA"), turned(1, "transB"), how);
     return [at.has(node, 2) ? at.apply("add", result, at.value(node, 2)) : result];
   },
 

@@ -33,15 +33,12 @@ export interface Step {
   readonly executed: number;
 }
 
+/** Of a product by weights; int8: in whole numbers. */
 export type Precision = "float32" | "int8";
 
 export class Program {
   readonly steps: Step[] = [];
-  /** @param precision int8: products by weights in whole numbers, all else in float32 */
-  constructor(
-    readonly instructionSet: InstructionSet,
-    readonly precision: Precision = "float32",
-  ) {}
+  constructor(readonly instructionSet: InstructionSet) {}
 }
 
 export const BYTES = { float32: 4, int32: 4, uint8: 1 } as const;

@@ -23,9 +23,9 @@ export function resize(at: Lowering, node: Node): Value {
     : at.numbers(node, 2).map((scale, axis) => Math.floor(scale * (value.shape[axis] as number)));
   const [n, c, height, width] = sizes as [number, number, number, number];
   if (n !== value.shape[0] || c !== value.shape[1]) throw unsupported(node, "other sizes of height and width alone");
-  const across = matmul(at, value, shares(value.shape[3] as number, width), "resize");
+  const across = matmul(at, value, shares(value.shape[3] as number, width), { label: "resize" });
   const turned = at.transpose(across, [0, 1, 3, 2]);
-  const down = matmul(at, turned, shares(value.shape[2] as number, height), "resize");
+  const down = matmul(at, turned, shares(value.shape[2] as number, height), { label: "resize" });
   return at.transpose(down, [0, 1, 3, 2]);
 }
 

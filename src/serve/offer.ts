@@ -22,7 +22,7 @@ export interface Offer extends WorldModel {
   readonly judge: ((before: Snapshot, action: Action, after: Snapshot) => Promise<Judgement>) | null;
 }
 
-export type OfferSettings = Pick<EngineOptions, "engine" | "threads">;
+export type OfferSettings = Pick<EngineOptions, "engine" | "precision" | "threads">;
 
 /**
  * Opens worlds by name or folder; a client asks for one by the folder's name.

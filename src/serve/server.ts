@@ -30,10 +30,12 @@ export interface ServeSettings {
   /** Worlds of all clients together. */
   readonly maxSessions: number;
   readonly idleMs: number;
-  /** Threads of onnxruntime. */
+  /** Threads of the engine. */
   readonly threads: number;
   /** Default: onnxruntime. */
   readonly engine?: OfferSettings["engine"] | undefined;
+  /** Of our own engine; default: float32. */
+  readonly precision?: OfferSettings["precision"] | undefined;
   /** Host headers to accept beside the server's own address, with the port. */
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];

@@ -8,7 +8,7 @@
  */
 import type { Buffer, Expression, Result, View } from "../expression";
 import { offsetsOf, sizeOf } from "../layout";
-import type { Program } from "../program";
+import type { Precision, Program } from "../program";
 import { type Extent, planEpilogue } from "./epilogue";
 import { innerInPlace, innerPacked, type KLoops, kLoops, packWeights, rightsOf } from "./factors";
 import { addWholeProduct, isQuantisable, quantiseWeights } from "./int8";
@@ -25,6 +25,8 @@ export interface Factors {
   /** What the graph asks for, where this product is a part of it. */
   readonly flops?: number;
   readonly label: string;
+  /** Absent: float32. Whole numbers only where `canQuantise`. */
+  readonly precision?: Precision;
 }
 
 /** Null when the factors' axes don't go together; a dense copy of them does. */
@@ -55,7 +57,7 @@ export function productOf(program: Program, factors: Factors): Result | null {
       const rowAddresses = left.flatMap(({ buffer, layout, offset }) =>
         offsetsOf(layout[1] ?? []).map((row) => ({ buffer, offset: 4 * (offset + row) })),
       );
-      if (weights && !factors.packed && canQuantise(program, first, extent)) {
+      if (weights && !factors.packed && canQuantise(factors, first, extent)) {
         const wide = 4 * wholeTile(extent).vectors;
         const at = weightAt(weights, first, epilogue.columns);
         const quantised = quantiseWeights(at, { depth, columns: extent.columns, wide });
@@ -116,8 +118,8 @@ function weightAt(weights: View, loops: KLoops, order: readonly number[]): (k: n
 }
 
 /** Products by weights whose left rows lie without gaps and are many; single rows, such as a condition's, stay exact. */
-const canQuantise = (program: Program, { outer, inner }: KLoops, extent: Extent): boolean =>
-  program.precision === "int8" &&
+const canQuantise = ({ precision }: Factors, { outer, inner }: KLoops, extent: Extent): boolean =>
+  precision === "int8" &&
   extent.batch === 1 &&
   extent.rows >= 4 &&
   outer.length === 0 &&

@@ -9,7 +9,7 @@ import type { Buffer, Expression, Result, View } from "../expression";
 import { pending } from "../expression";
 import { dense, offsetsOf } from "../layout";
 import { multiplyAdd } from "../math";
-import { addressOf, type Program } from "../program";
+import { addressOf, type Precision, type Program } from "../program";
 import { type Code, Func, f32x4, get, i32, type Local, set, v128 } from "../wasm";
 import { Arguments } from "./addressing";
 import { type Epilogue, EpilogueCode, planEpilogue } from "./epilogue";
@@ -79,6 +79,7 @@ export interface Convolution {
   readonly width: number;
   readonly channels: number; // a multiple of 4
   readonly filters: number; // a multiple of 4
+  readonly precision: Precision;
 }
 
 /** The tile that divides the picture: 4, 2, or null. */
@@ -106,7 +107,7 @@ export function winogradOf(program: Program, convolution: Convolution, m: 2 | 4)
       const spread: View = { buffer: scratch(channels), layout: dense([side * side, tiles, channels]), offset: 0 };
       const gathered: View = { buffer: scratch(filters), layout: dense([side * side, tiles, filters]), offset: 0 };
       const matrix = { batch: side * side, rows: tiles, columns: filters };
-      const inWhole = program.precision === "int8" && isWordQuantisable(channels);
+      const inWhole = convolution.precision === "int8" && isWordQuantisable(channels);
       const { vectors } = inWhole ? wholeTile(matrix) : tileFor(matrix, program.instructionSet);
       const wide = 4 * vectors;
       const packed = transformWeights(convolution, TRANSFORMS[m].weights, epilogue.columns, wide);
