@@ -123,7 +123,7 @@ def loss_of(model: WorldModel, samples: int, *, scale: float = 1.0, noise_scale:
 def test_a_network_that_begins_hears_noise():
     torch.manual_seed(0)
     model = WorldModel(replace(CONFIG, worlds=1))
-    loss, _, logs = loss_of(model, 2)
+    loss, _, _, logs = loss_of(model, 2)
     loss.backward()
     assert logs["spread"] > 0
     for part in (model.head.noise, model.head.fine_noise, model.head.overall_noise):

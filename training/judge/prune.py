@@ -131,7 +131,7 @@ def train(args: Pruning, keep: str) -> dict:
         drawn = rows.draw(rng, args.batch)
         clips, actions = frames_of(drawn, model), drawn.actions[:, 1:-1].to(place.device)
         with place.autocast():
-            loss, _, logs = loss_of(model, clips, actions, args.noise_scale)
+            loss, _, _, logs = loss_of(model, clips, actions, args.noise_scale)
         loss.backward()
         loop.update([optim], rate=min(1.0, (step + 1) / 20, max(0.05, 2 * (1 - loop.share))))
         follow(average, model, decay=args.ema, step=step)

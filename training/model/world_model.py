@@ -528,6 +528,7 @@ def energy_score(a: Tensor, b: Tensor, target: Tensor, fair: float = 0.95) -> Te
 class Loss(NamedTuple):
     loss: Tensor  # a number
     dreamed: Tensor  # [B, T, C, g, g], a sample of each frame, within bounds
+    errors: Tensor  # [B], the squared error of each row, as far as reality is trusted
     logs: dict[str, Tensor]
 
 
@@ -641,12 +642,14 @@ class WorldModel(nn.Module):
         noise: Tensor,
         world: Tensor | None = None,
         strayed: Tensor | None = None,
+        weight: Tensor | None = None,
     ) -> Loss:
         """The energy score of two samples a frame or, of one, the squared error.
 
         history [B, T + 1, C, g, g]: the frames before (real or dreamed, `augment`ed) and their noise levels [B, T + 1];
         target [B, T, C, g, g]: what followed each of them but the first; action [B, T, A]; world [B] where several
-        share the network; strayed [B, T, C, g, g]: the frames before minus the real ones, where they were dreamed.
+        share the network; strayed [B, T, C, g, g]: the frames before minus the real ones, where they were dreamed;
+        weight [B] of each row.
         noise [S, B T, noise channels, g, g] of S samples, 1 or 2. The squared error, whose optimum is the mean of
         futures, learns what moves several times as fast.
         """
@@ -657,16 +660,19 @@ class WorldModel(nn.Module):
         error = torch.stack([(sample - clean).square().mean() for sample in samples]).mean()
         off = None if strayed is None else strayed.flatten(0, 1)
         sure = clean.new_ones(len(clean), 1, 1, 1) if off is None else trust(F.pixel_shuffle(off, CELL))
-        logs = {"error_to_copy": (error / copy).detach()}
+        logs, apart = {"error_to_copy": (error / copy).detach()}, samples[0] - clean
+        errors = (F.pixel_shuffle(apart, CELL).square() * sure).detach().view(len(history), -1).mean(1)
+        by_frame = clean.new_ones(len(clean)) if weight is None else weight.repeat_interleave(action.shape[1])
         if len(samples) == 1:
-            apart = samples[0] - clean
-            loss = 4 * squares(apart, off) + 0.3 * (F.pixel_shuffle(apart, CELL).abs() * sure).mean()
+            far = (F.pixel_shuffle(apart, CELL).abs() * sure).mean((1, 2, 3))
+            loss = 4 * squares(apart * by_frame.sqrt()[:, None, None, None], off) + 0.3 * (far * by_frame).mean()
         else:
             a, b = samples
-            loss = (energy_score(a, b, clean) * sure.mean((1, 2, 3))).mean()
+            loss = (energy_score(a, b, clean) * sure.mean((1, 2, 3)) * by_frame).mean()
             spread = (a - b).square().mean() / (2 * error)  # 1: they differ as much as they are wrong
             logs["spread"] = spread.detach()
-        return Loss(loss, samples[0].clamp(-LIMIT, LIMIT).view_as(target), {"loss": loss.detach(), **logs})
+        dreamed = samples[0].clamp(-LIMIT, LIMIT).view_as(target)
+        return Loss(loss, dreamed, errors, {"loss": loss.detach(), **logs})
 
     def denoising_loss(
         self,
@@ -677,6 +683,7 @@ class WorldModel(nn.Module):
         noise: Tensor,
         world: Tensor | None = None,
         strayed: Tensor | None = None,
+        weight: Tensor | None = None,
         *,
         first_weight: float = 1.0,
     ) -> Loss:
@@ -696,10 +703,13 @@ class WorldModel(nn.Module):
         weighed = error
         if strayed is not None:
             weighed = error * trust(F.pixel_shuffle(strayed.flatten(0, 1), CELL)).mean((1, 2, 3))
+        errors = weighed.detach().view(len(history), -1).mean(1)
+        if weight is not None:
+            weighed = weighed * weight.repeat_interleave(action.shape[1])
         loss = torch.where(told == 0, first_weight * weighed, weighed).mean()
         first = (error * (told == 0)).sum() / (told == 0).sum().clamp(min=1)
         logs = {"loss": loss.detach(), "error_to_copy": (first / copy).detach()}
-        return Loss(loss, sample.clamp(-LIMIT, LIMIT).view_as(target), logs)
+        return Loss(loss, sample.clamp(-LIMIT, LIMIT).view_as(target), errors, logs)
 
     @torch.no_grad()
     def rollout(

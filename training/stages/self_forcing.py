@@ -28,6 +28,7 @@ from ..model.critic import Critic, Pairs, critic_loss, dream_loss
 from ..model.picture import to_latent, to_uint8
 from ..model.world_model import WorldModel, WorldModelConfig, augment
 from . import checkpoint
+from .balance import Balance
 from .device import ROWS, compiled, find_place
 from .loop import Loop, Training, follow
 from .world_model import REFRESH, contact_sheet, held_out, held_rows, load_world_model, training_rows
@@ -119,6 +120,7 @@ def train(args: SelfForcing) -> WorldModel:
         evaluate=lambda: held_out(average, held, count=24),
         sheet=lambda: contact_sheet(average, held),
     )
+    balance = Balance(c.worlds, place.device)
     pool = Pool(rows, place.seed(args.seed, loop.step), batch=args.batch, batches=args.pool, real=args.real)
     loss_of = compiled(model.denoising_loss if c.prediction == "x" else model.loss, args.compile)
     judge, wish = compiled(critic_loss, args.compile), compiled(dream_loss, args.compile)
@@ -133,8 +135,12 @@ def train(args: SelfForcing) -> WorldModel:
         noised, level = augment(history, args.noise_scale)
         strayed, target, history = (history - frames[:, :-1])[:, 1:], frames[:, 2:], history[:, 1:]
         noise = model.draw(args.batch * args.length)
+        several = world if c.worlds > 1 else None
         with place.autocast():
-            loss, dreamed, logs = loss_of(noised, level, target, led, noise, world if c.worlds > 1 else None, strayed)
+            loss, dreamed, errors, logs = loss_of(
+                noised, level, target, led, noise, several, strayed, balance.weights(world)
+            )
+        balance.see(world, errors.float())
         pool.keep(rng, which, past, to_uint8(dreamed.detach()))
 
         begin = int(rng.integers(1, args.length - args.judged + 1))

@@ -22,6 +22,7 @@ from ..errors import TrainingError
 from ..model.picture import CELL, psnr, to_latent, to_uint8
 from ..model.world_model import Loss, WorldModel, WorldModelConfig, augment
 from . import checkpoint
+from .balance import Balance
 from .device import ROWS, Place, compiled, find_place
 from .loop import Loop, Training, follow
 from .muon import optimisers
@@ -119,17 +120,22 @@ def train(args: WorldModelTraining, config: WorldModelConfig | None = None) -> W
     )
     denoises = config.prediction == "x"
     loss_of = compiled(model.denoising_loss if denoises else model.loss, args.compile)
+    balance = Balance(config.worlds, place.device)
     for step, rng in loop:
         if step % REFRESH == REFRESH - 1:
             rows.refresh()
         drawn = rows.draw(rng, args.batch)
         frames, led = frames_of(drawn, model), drawn.actions[:, 1:-1].to(place.device)
-        world = drawn.world.to(place.device) if config.worlds > 1 else None
+        world = drawn.world.to(place.device)
+        several = world if config.worlds > 1 else None
         samples = 1 if denoises or config.prediction == "mean" or loop.share < args.scored_from else 2
         history, level = augment(frames[:, :-1], args.noise_scale)
         noise = model.draw(args.batch * args.length, samples)
         with place.autocast():
-            loss, _, logs = loss_of(history, level, frames[:, 2:], led, noise, world)
+            loss, _, errors, logs = loss_of(
+                history, level, frames[:, 2:], led, noise, several, None, balance.weights(world)
+            )
+        balance.see(world, errors.float())
         loss.backward()
         share = loop.share
         loop.update(optims, rate=min(1.0, (step + 1) / 100, max(0.02, (1 - share) / (1 - args.decay_from))))
