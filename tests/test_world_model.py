@@ -209,14 +209,31 @@ def test_tokens_are_squares_of_the_grid():
     assert torch.equal(put(tokens, 2), grid)
 
 
+def steady(right: float, below: float) -> torch.Tensor:
+    """A flow of so many pixels everywhere, [1, 2, 8, 8]."""
+    return torch.tensor([right, below]).view(1, 2, 1, 1).expand(1, 2, 8, 8) / FLOW
+
+
 def test_pixels_move_along_the_flow():
     picture = torch.rand(1, 3, 8, 8)
-    flow = torch.tensor([2.0, -1.0, 0.01, 0.0]).view(1, 4, 1, 1).expand(1, 4, 2, 2) / FLOW
-    moved, kept = warp(picture, flow)  # the first taken from two pixels to the right and one above
+    moved = warp(picture, steady(2.0, -1.0))  # taken from two pixels to the right and one above
     torch.testing.assert_close(moved[..., 1:, :6], picture[..., :7, 2:], atol=0.02, rtol=0)
-    for _ in range(100):  # less than the hundredth part of a pixel each time
-        kept = warp(kept, flow)[1]
+
+
+def test_small_moves_shrink_to_none():
+    picture = kept = torch.rand(1, 3, 8, 8)
+    for _ in range(100):
+        kept = warp(kept, steady(0.01, 0.0))
     torch.testing.assert_close(kept, picture, atol=0.03, rtol=0)
+
+
+def test_flows_that_point_apart_mean_rest():
+    head = WorldModel(CONFIG).head
+    before, channels = torch.rand(1, 48, 4, 4), 48
+    out = torch.zeros(1, head.out.out_channels, 4, 4)
+    out[:, -4], out[:, -2] = 2 / FLOW, -2 / FLOW  # two pixels to the right and to the left, as likely
+    out[:, channels + 32 : channels + 48] = -20  # nothing is painted
+    torch.testing.assert_close(head.compose(before, out), before, atol=1e-4, rtol=0)
 
 
 def test_reality_is_trusted_where_the_history_agrees_with_it():

@@ -404,42 +404,47 @@ class Head(nn.Module):
         return self.compose(before, self.out(F.silu(hidden)))
 
     def compose(self, before: Tensor, out: Tensor) -> Tensor:
-        """Every pixel is chosen, softly, from the frame before, moved along each flow, and from what is painted."""
+        """Every pixel comes, by shares, from one place of the frame before and from what is painted.
+
+        Where it comes from is the mean of the flows by their shares: pixels that were mixed instead would be blurred
+        anew in every frame, and two flows that point apart mean rest.
+        """
         c = self.c
-        flow = out[:, -2 * c.flows :].float()
         planes = F.pixel_shuffle(out[:, : -2 * c.flows].float(), CELL)
-        before = F.pixel_shuffle(before.float(), CELL)
-        parts = [*(warp(before, flow) if c.flows else []), planes[:, :3]]
-        logits = planes[:, 3:].split(1, 1)  # one plane a part
+        painted, logits = planes[:, :3], planes[:, 3:].split(1, 1)  # one plane a flow, and one of what is painted
         most = functools.reduce(torch.maximum, logits).detach()
-        shares = [(logit - most).exp() for logit in logits]  # written out: a softmax over so few isn't made vectors of
-        picture = torch.zeros_like(parts[0])
-        for part, share in zip(parts, shares, strict=True):
-            picture = picture + part * share
-        return F.pixel_unshuffle(picture / functools.reduce(torch.add, shares), CELL)
+        *along, paint = [(logit - most).exp() for logit in logits]  # written out: so few aren't made vectors of
+        moved = functools.reduce(torch.add, along)
+        flows = enlarge(out[:, -2 * c.flows :].float()).split(2, 1)
+        flow = functools.reduce(torch.add, [each * share for each, share in zip(flows, along, strict=True)])
+        picture = warp(F.pixel_shuffle(before.float(), CELL), flow / (moved + 1e-6))
+        return F.pixel_unshuffle((picture * moved + painted * paint) / (moved + paint), CELL)
+
+
+def enlarge(cells: Tensor) -> Tensor:
+    """[M, c, g, g] to pixels, smoothly from cell to cell."""
+    cells = cells.contiguous(memory_format=torch.channels_last)
+    return F.interpolate(cells, scale_factor=CELL, mode="bilinear", align_corners=False)
 
 
 @torch.compiler.disable()  # PyTorch's own kernels are twice as fast as what is generated
-def warp(picture: Tensor, flow: Tensor) -> list[Tensor]:
-    """picture [M, 3, H, W] with every pixel taken from elsewhere, once for each flow.
+def warp(picture: Tensor, flow: Tensor) -> Tensor:
+    """picture [M, 3, H, W] with every pixel taken from elsewhere.
 
-    flow [M, 2 flows, g, g]: to the right and below, in steps of `FLOW` pixels, smoothly from cell to cell. A dream is
-    moved hundreds of times: bilinear sampling would melt it and a hundredth of a pixel a frame carry it away. So the
-    sampling is cubic (Keys 1981), and small moves shrink to none.
+    flow [M, 2, H, W]: to the right and below, in steps of `FLOW` pixels. A dream is moved hundreds of times: bilinear
+    sampling would melt it and a hundredth of a pixel a frame carry it away. So the sampling is cubic (Keys 1981), and
+    small moves shrink to none.
     """
-    size = picture.shape[-1]
+    size, edge = picture.shape[-1], 1 - 1 / picture.shape[-1]  # of the last pixel's centre
     if torch.is_grad_enabled():
         flow = flow.nan_to_num()  # PyTorch's gradient reads outside the picture where a place is no number
-    along = (flow * FLOW).unflatten(1, (-1, 2))
-    square = 2 * along.square().mean(2, keepdim=True)  # of its length
-    flow = (along * (square / (square + STILL**2)) * (2 / size)).flatten(1, 2)
-    flow = flow.contiguous(memory_format=torch.channels_last)
-    flow = F.interpolate(flow, scale_factor=CELL, mode="bilinear", align_corners=False)
+    flow = flow * FLOW
+    square = 2 * flow.square().mean(1, keepdim=True)  # of its length
+    flow = flow * (square / (square + STILL**2)) * (2 / size)
     at = (torch.arange(size, device=picture.device) + 0.5) * (2 / size) - 1
     here = torch.stack([at.expand(size, size), at[:, None].expand(size, size)], -1)  # [H, W, 2]
-    edge = 1 - 1 / size  # the centre of the last pixel
-    places = [(along.permute(0, 2, 3, 1) + here).clamp(-edge, edge) for along in flow.split(2, 1)]
-    return [F.grid_sample(picture, place, "bicubic", "border", align_corners=False) for place in places]
+    place = (flow.permute(0, 2, 3, 1) + here).clamp(-edge, edge)
+    return F.grid_sample(picture, place, "bicubic", "border", align_corners=False)
 
 
 def attend_window(layer: Layer, q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
