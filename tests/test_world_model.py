@@ -1,5 +1,6 @@
 """The world model: frames at once equal frames one by one, noise is heard, the score wants the right futures."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -225,6 +226,17 @@ def test_small_moves_shrink_to_none():
     for _ in range(100):
         kept = warp(kept, steady(0.01, 0.0))
     torch.testing.assert_close(kept, picture, atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize("right", [0.2, 0.5, 0.8])
+def test_no_wave_grows_by_being_moved(right):
+    size = 32
+    for waves in range(1, size // 2):
+        at = 2 * math.pi * waves * torch.arange(size) / size
+        picture = at.sin().expand(1, 3, size, size)
+        flow = torch.tensor([right, 0.0]).view(1, 2, 1, 1).expand(1, 2, size, size) / FLOW
+        inside = warp(picture, flow)[..., 8:24]
+        assert inside.square().mean() <= 1.02 * max(picture[..., 8:24].square().mean(), 0.5 * torch.ones(()))
 
 
 def test_flows_that_point_apart_mean_rest():
