@@ -78,6 +78,10 @@ export class PolicyError extends WorldloopError {
 export class DatasetError extends WorldloopError {
   override readonly name = "DatasetError";
 }
+/** A folder can't be written: something is in the way, it is read-only, or the disk is full. */
+export class OutputError extends WorldloopError {
+  override readonly name = "OutputError";
+}
 /** Collecting stopped: a worker couldn't play an episode, or the queue is out of reach. */
 export class CollectError extends WorldloopError {
   override readonly name = "CollectError";

@@ -1,7 +1,9 @@
 """Dreamed worlds as Gymnasium environments, in this process."""
 
 import base64
+import copy
 import json
+import pickle
 import warnings
 from pathlib import Path
 
@@ -197,3 +199,85 @@ def test_worlds_of_one_run_dream_what_each_dreams_alone(tmp_path: Path) -> None:
         make_vec(2, batched=True)
     with pytest.raises(ValueError, match="batched: expected worlds of this process, got the server ws://"):
         make_vec(2, package=package, batched=True, server="ws://127.0.0.1:1")
+
+
+def test_a_failed_reset_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = (
+        {"seed": 9, "options": {"start": 5}},
+        {"seed": -1},
+        {"seed": 1.5},
+        {"options": [0]},
+        {"seed": 9, "fails": 1},
+    )
+
+    def frames(env: gymnasium.Env, action: np.ndarray, *, disturbed: bool) -> list[np.ndarray]:
+        pictures = [env.reset(seed=7)[0], env.step(action)[0]]
+        for reset in wrong if disturbed else ():
+            with monkeypatch.context() as patch, pytest.raises((ResetError, StateError)):
+                if reset.get("fails"):  # while the second world's history is read
+                    patch.setattr(World, "_finite", refuse)
+                env.reset(**{name: value for name, value in reset.items() if name != "fails"})
+        return [*pictures, env.step(action)[0], env.reset()[0], env.step(action)[0]]
+
+    def refuse(self: World, latent: np.ndarray) -> np.ndarray:
+        raise StateError("expected finite latents")
+
+    for env, action in ((make().unwrapped, np.float32([0, 0])), (make_vec(2), np.zeros((2, 2), np.float32))):
+        assert same(frames(env, action, disturbed=True), frames(env, action, disturbed=False))
+
+
+def test_what_is_no_action_is_named_and_changes_nothing() -> None:
+    one, two = make(disable_env_checker=True).unwrapped, make_vec(2)
+    one.reset(seed=7)
+    two.reset(seed=7)
+    for action in ([1j, 0], np.array([0, 0], complex), ["0", "0"], "00", {"steer": 0}, [[0], [0, 0]], None, [None, 0]):
+        with pytest.raises(ActionError, match="action: expected 2"):
+            one.step(action)
+        with pytest.raises(ActionError, match="action"):
+            two.step([[0, 0], action])
+    with pytest.raises(ActionError, match="steer: expected a number in"):
+        one.step([1e300, 0])
+    for rows in (0, 1, 3):
+        with pytest.raises(ActionError, match=f"actions: expected 2 rows, one a world, got {rows}"):
+            two.step(np.zeros((rows, 2), np.float32))
+    for actions in ({"steer": 0}, {"steer": 0, "gas": 0}, "00", None, 0, np.float32(0)):
+        with pytest.raises(ActionError, match="expected 2"):
+            two.step(actions)
+    assert one.step([0, 0])[4]["tick"] == 1
+    assert two.step(np.zeros((2, 2)))[4]["tick"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "options", [{"frames": [[1], [1, 2]]}, {"frames": "no"}, {**context(), "actions": {"steer": 0}}]
+)
+def test_what_is_no_history_is_named(options: dict) -> None:
+    with pytest.raises(ResetError, match="expected"):
+        make().reset(options=options)
+
+
+@pytest.mark.parametrize("env", [lambda: make().unwrapped, lambda: make_vec(1), lambda: make_vec(2, threads=2)])
+def test_after_close_nothing_goes_on(env) -> None:
+    closed = env()
+    closed.reset(seed=1)
+    closed.close()
+    closed.close()
+    for call in (lambda: closed.step(closed.action_space.sample()), closed.reset):
+        with pytest.raises(StateError, match="The environment is closed"):
+            call()
+
+
+def test_copies_are_new_environments_and_a_copied_world_goes_on() -> None:
+    for copied in (copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))):
+        for env in (make(max_frames=5, render_mode="rgb_array"), make_vec(2, max_frames=5, threads=2)):
+            first = env.reset(seed=3)[0]
+            twin = copied(env)
+            with pytest.raises(StateError, match="Call reset first"):
+                twin.unwrapped.step(env.action_space.sample())
+            assert np.array_equal(twin.reset(seed=3)[0], first)
+            assert (twin.unwrapped.render_mode, twin.spec.id) == (env.unwrapped.render_mode, env.spec.id)
+    world = World(Dream(open_package(TINY_WORLD)))
+    world.reset(Beginning(7, start=0))
+    world.step([0, 1])
+    twin = copy.deepcopy(world)
+    expected = [world.step([1, 0]).picture for _ in range(3)]
+    assert same([twin.step([1, 0]).picture for _ in range(3)], expected)

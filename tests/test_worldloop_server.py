@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from tiny_world import TINY_WORLD, copy_world_with_reward
-from worldloop.errors import CapacityError, ServerError, UnknownWorldError
+from worldloop.errors import CapacityError, ResetError, ServerError, UnknownWorldError
 
 ROOT = Path(__file__).parents[1]
 
@@ -107,3 +107,20 @@ def test_the_token_may_come_from_the_environment(server: dict, monkeypatch: pyte
     monkeypatch.setitem(os.environ, "WORLDLOOP_TOKEN", server["token"])
     with make(server=server["server"]) as env:
         assert env.reset(seed=1)[0].shape == (16, 16, 3)
+
+
+def test_histories_longer_than_a_message_go_in_several(server: dict) -> None:
+    rng = np.random.default_rng(0)
+    history = {"frames": rng.integers(0, 256, (150, 16, 16, 3), dtype=np.uint8), "actions": np.zeros((149, 2))}
+    kwargs = {"num_envs": 4, "package": TINY_WORLD}  # 600 KB together
+    far = gymnasium.make_vec("worldloop/World-v0", **kwargs, **server)
+    near = gymnasium.make_vec("worldloop/World-v0", **kwargs)
+    assert_same(far.reset(seed=3, options=history), near.reset(seed=3, options=history))
+    actions = near.action_space.sample()
+    assert_same(far.step(actions), near.step(actions))
+    long = {"frames": np.zeros((600, 16, 16, 3), np.uint8), "actions": np.zeros((599, 2))}
+    with pytest.raises(ResetError, match="frames: expected a history of at most"):
+        far.reset(options=long)
+    assert_same(far.step(actions), near.step(actions))  # it goes on where it was
+    far.close()
+    near.close()

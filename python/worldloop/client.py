@@ -12,15 +12,16 @@ import numpy as np
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import connect
 
-from .errors import ServerError, error_named
+from .errors import ResetError, ServerError, error_named
 from .world import Beginning, Tick, check_action, check_beginning
 
 ANSWER_SECONDS = 120  # the first message may have to wait until the server has opened the world
 MAX_ANSWER_BYTES = 1 << 28  # pictures of many worlds
+MAX_MESSAGE_BYTES = (1 << 19) - 1024  # docs/serve.md, less what stands around the worlds
 
 
 class RemoteWorlds:
-    """`count` worlds of the server's world `name`, stepped by one message each time."""
+    """`count` worlds of the server's world `name`, stepped by one message, or by several where one is too small."""
 
     def __init__(self, server: str, name: str, *, count: int, token: str | None = None, samples: int = 0) -> None:
         """`token` is printed when the server starts; by default it is taken from `WORLDLOOP_TOKEN`.
@@ -84,9 +85,12 @@ class RemoteWorlds:
         """An answer in bytes: the length of its JSON as uint32, the JSON, the pictures uint8 [n, H, W, 3]."""
         if not message["worlds"]:
             return []
-        answer, contents = self._ask(message, binary=True)
-        pictures = np.frombuffer(contents, np.uint8).reshape(-1, *self._side)
-        return [(entry, picture.copy()) for entry, picture in zip(answer["worlds"], pictures, strict=True)]
+        frames = []
+        for worlds in _in_messages(message["worlds"]):
+            answer, contents = self._ask({**message, "worlds": worlds}, binary=True)
+            pictures = np.frombuffer(contents, np.uint8).reshape(-1, *self._side)
+            frames += [(entry, picture.copy()) for entry, picture in zip(answer["worlds"], pictures, strict=True)]
+        return frames
 
     def _ask(self, message: dict, *, binary: bool = False) -> Any:
         try:
@@ -107,6 +111,24 @@ class RemoteWorlds:
             raise ServerError(f"{self._server}: expected JSON, got {len(answer)} bytes. Another protocol's server?")
         end = 4 + int.from_bytes(answer[:4], "little")
         return json.loads(answer[4:end]), answer[end:]
+
+
+def _in_messages(worlds: list[dict]) -> list[list[dict]]:
+    """The worlds in as few messages as the server's limit allows. Raises ResetError when a history exceeds it alone."""
+    messages, room = [], 0
+    for world in worlds:
+        size = len(json.dumps(world)) + 2  # with ", "
+        if size > MAX_MESSAGE_BYTES:
+            raise ResetError(
+                f"frames: expected a history of at most {MAX_MESSAGE_BYTES} bytes in base64 for a server, got {size}; "
+                "give its last pictures only, or compute in this process"
+            )
+        if size > room:
+            messages.append([])
+            room = MAX_MESSAGE_BYTES
+        messages[-1].append(world)
+        room -= size
+    return messages
 
 
 def _as_json(beginning: Beginning) -> dict:

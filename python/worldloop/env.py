@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import gymnasium
 import numpy as np
 
-from .episode import Episode, Settings, draw_beginning, spaces_of
+from .episode import Episode, Settings, draw_beginning, next_rng, spaces_of
 from .errors import StateError
 
 
@@ -28,20 +30,30 @@ class WorldEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self.observation_space, self.action_space = spaces_of(self._worlds.manifest)
         self.render_mode = render_mode
         self._episode: Episode | None = None
+        self._closed = False
         self._picture: np.ndarray | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """See `draw_beginning` for seed and options. Raises ResetError."""
-        super().reset(seed=seed)
-        beginning = draw_beginning(self.np_random, seed=seed, options=options, manifest=self._worlds.manifest)
+        """See `draw_beginning` for seed and options.
+
+        Raises ResetError, and then the episode goes on as if nothing had been asked; StateError after `close`.
+        """
+        self._check_open()
+        rng = next_rng(self.np_random, seed)
+        beginning = draw_beginning(rng, seed=seed, options=options, manifest=self._worlds.manifest)
         self._picture = self._worlds.reset({0: beginning})[0]
+        self._np_random = rng  # with the next line what the base class does, but only now that all has gone well
+        self._np_random_seed = self._np_random_seed if seed is None else int(seed)
         self._episode = Episode(self._settings, self._worlds, beginning)
         return self._picture.copy(), self._episode.info()
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Observation, reward, terminated, truncated, info. Raises ActionError, StateError before `reset`."""
+        """Observation, reward, terminated, truncated, info. Raises ActionError, StateError before `reset` and after
+        `close`.
+        """
+        self._check_open()
         if self._episode is None:
             raise StateError("The environment has no state yet. Call reset first.")
         tick = self._worlds.step({0: action})[0]
@@ -53,4 +65,14 @@ class WorldEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         return self._picture.copy() if self.render_mode == "rgb_array" and self._picture is not None else None
 
     def close(self) -> None:
+        self._closed = True
         self._worlds.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StateError("The environment is closed. Make it again.")
+
+    def __reduce__(self) -> tuple:
+        """A copy, by pickle or `copy.deepcopy`, is a new environment of the same settings, to be reset first."""
+        made = partial(type(self), render_mode=self.render_mode, **asdict(self._settings))
+        return made, (), {"spec": self.spec}

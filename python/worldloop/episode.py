@@ -5,17 +5,19 @@ Shared by the single environment (`env.py`) and the batched one (`vector.py`), w
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.utils import seeding
 
 from .client import RemoteWorlds
 from .errors import ResetError
 from .local import LocalWorlds
-from .world import MAX_SEED, Beginning, Tick, check_beginning
+from .world import MAX_SEED, Beginning, Tick, check_beginning, is_whole
 
 OPTIONS = ("start", "frames", "actions")
 
@@ -63,7 +65,7 @@ def draw_beginning(
     Options: `start`, an index; or `frames` uint8 [n, H, W, 3] and `actions` float32 [n - 1, A], a history to begin
     after. Raises ResetError.
     """
-    options = options or {}
+    options = check_options(options)
     unknown = [name for name in options if name not in OPTIONS]
     if unknown:
         raise ResetError(f"options: expected {', '.join(OPTIONS)}, got {unknown[0]!r}")
@@ -74,6 +76,22 @@ def draw_beginning(
     beginning = Beginning(seed=session, start=start, frames=options.get("frames"), actions=options.get("actions"))
     check_beginning(beginning, manifest)
     return beginning
+
+
+def check_options(options: dict[str, Any] | None) -> dict[str, Any]:
+    """A copy. Raises ResetError."""
+    if options is not None and not isinstance(options, dict):
+        raise ResetError(f"options: expected a dict, got {type(options).__name__}")
+    return dict(options or {})
+
+
+def next_rng(rng: np.random.Generator, seed: int | None) -> np.random.Generator:
+    """What a reset draws from; the caller keeps it once the reset has gone well. Raises ResetError."""
+    if seed is None:
+        return deepcopy(rng)
+    if not is_whole(seed) or not 0 <= seed <= MAX_SEED:
+        raise ResetError(f"seed: expected an integer from 0 to {MAX_SEED}, got {seed!r}")
+    return seeding.np_random(int(seed))[0]
 
 
 class Episode:

@@ -50,10 +50,17 @@ class LocalWorlds:
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def reset(self, beginnings: dict[int, Beginning]) -> dict[int, np.ndarray]:
-        """World index: its beginning, to its first picture. Raises ResetError, and then no world has changed."""
+        """World index: its beginning, to its first picture.
+
+        Raises ResetError, StateError, and then no world has changed.
+        """
         for beginning in beginnings.values():
             check_beginning(beginning, self.manifest)
-        return self._each(beginnings, lambda index, beginning: self._worlds[index].reset(beginning))
+        fresh = {index: World(self._dream) for index in beginnings}  # they take the place of the old ones together
+        pictures = self._each(beginnings, lambda index, beginning: fresh[index].reset(beginning))
+        for index, world in fresh.items():
+            self._worlds[index] = world
+        return pictures
 
     def step(self, actions: dict[int, np.ndarray]) -> dict[int, Tick]:
         """World index: its action, to what follows. Raises ActionError, and then no world has changed; StateError."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,8 +11,9 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from .episode import Episode, Settings, draw_beginning, spaces_of
-from .errors import ResetError, StateError
+from .episode import Episode, Settings, check_options, draw_beginning, next_rng, spaces_of
+from .errors import ActionError, ResetError, StateError
+from .world import is_whole
 
 
 class WorldVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
@@ -48,12 +51,17 @@ class WorldVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """`seed` s gives the worlds s, s + 1, …; a list one each. The options are those of `WorldEnv`, for all worlds,
-        and `reset_mask` bool [n] resets some and leaves the others. Raises ResetError.
+        and `reset_mask` bool [n] resets some and leaves the others.
+
+        Raises ResetError, and then nothing has changed; StateError after `close`.
         """
-        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed or [None] * self.num_envs
-        if len(seeds) != self.num_envs:
-            raise ResetError(f"seed: expected {self.num_envs} seeds, got {len(seeds)}")
-        options = dict(options or {})
+        self._check_open()
+        seeds = [seed + i for i in range(self.num_envs)] if is_whole(seed) else seed
+        if seeds is None:
+            seeds = [None] * self.num_envs
+        if not isinstance(seeds, (list, tuple, np.ndarray)) or len(seeds) != self.num_envs:
+            raise ResetError(f"seed: expected an integer or {self.num_envs} of them, got {seed!r}")
+        options = check_options(options)
         mask = np.asarray(options.pop("reset_mask", np.ones(self.num_envs, np.bool_)))
         if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
             raise ResetError(f"reset_mask: expected bool [{self.num_envs}] with a True, got {mask.dtype} {mask.shape}")
@@ -62,16 +70,24 @@ class WorldVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         return self._pictures.copy(), infos
 
     def step(self, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Raises ActionError, and StateError before `reset` or, without autoreset, after an episode's end."""
+        """Raises ActionError; StateError before `reset`, after `close`, and without autoreset after an episode."""
+        self._check_open()
         if None in self._episodes:
             raise StateError("The environment has no state yet. Call reset first.")
         if self._mode == AutoresetMode.DISABLED and self._over.any():
             raise StateError(f"worlds {np.flatnonzero(self._over).tolist()} have ended; reset them with reset_mask.")
+        try:
+            rows = list(actions)
+        except TypeError as error:
+            got = type(actions).__name__
+            raise ActionError(f"actions: expected {self.num_envs} rows, one a world, got {got}") from error
+        if len(rows) != self.num_envs:
+            raise ActionError(f"actions: expected {self.num_envs} rows, one a world, got {len(rows)}")
         rewards = np.zeros(self.num_envs, np.float64)
         terminated, truncated = np.zeros(self.num_envs, np.bool_), np.zeros(self.num_envs, np.bool_)
         infos: dict[str, Any] = {}
         ended = np.flatnonzero(self._over).tolist()  # these begin again now, whatever their action
-        ticks = self._worlds.step({i: actions[i] for i in range(self.num_envs) if not self._over[i]})
+        ticks = self._worlds.step({i: rows[i] for i in range(self.num_envs) if not self._over[i]})
         if ended:
             self._begin(dict.fromkeys(ended), {}, infos)
         finished = {}
@@ -96,9 +112,18 @@ class WorldVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
     def close_extras(self, **_: Any) -> None:
         self._worlds.close()
 
+    def _check_open(self) -> None:
+        if self.closed:
+            raise StateError("The environment is closed. Make it again.")
+
+    def __reduce__(self) -> tuple:
+        """A copy, by pickle or `copy.deepcopy`, is a new environment of the same settings, to be reset first."""
+        settings = {"num_envs": self.num_envs, "render_mode": self.render_mode, "autoreset_mode": self._mode}
+        return partial(type(self), **settings, **asdict(self._settings)), (), {"spec": self.spec}
+
     def _begin(self, seeds: dict[int, int | None], options: dict[str, Any], infos: dict[str, Any]) -> None:
         """Begins episodes, by world and seed; fills `infos`."""
-        rngs = {i: seeding.np_random(seed)[0] if seed is not None else self._rngs[i] for i, seed in seeds.items()}
+        rngs = {i: next_rng(self._rngs[i], seed) for i, seed in seeds.items()}
         beginnings = {
             i: draw_beginning(rngs[i], seed=seed, options=options, manifest=self._worlds.manifest)
             for i, seed in seeds.items()

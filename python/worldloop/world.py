@@ -66,6 +66,9 @@ class Dream:
         self.noise_shape = contract["tick"]["inputs"]["noise"][1]  # [K, N, C]
         self.kv_shape = contract["tick"]["inputs"]["kv"][1]  # [S, L, 2, N, D]
 
+    def __deepcopy__(self, _: dict) -> Dream:
+        return self  # nothing here changes, and onnxruntime's sessions can't be copied
+
     def run(self, graph: str, feeds: dict[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
         """One run of "tick", "encoder" or "reward"."""
         return self._sessions[graph].run(outputs, feeds)
@@ -111,7 +114,7 @@ class Dream:
 
 
 class World:
-    """`reset`, then `step` for ever."""
+    """`reset`, then `step` for ever. `copy.deepcopy` gives a second one that goes on from the same state."""
 
     def __init__(self, dream: Dream) -> None:
         self.dream, self.manifest = dream, dream.manifest
@@ -119,8 +122,12 @@ class World:
         self.passes = 0  # of the network so far; those over the history count
 
     def reset(self, beginning: Beginning) -> np.ndarray:
-        """Forgets everything, then begins; gives the last picture of the history. Raises ResetError, StateError."""
+        """Forgets everything, then begins; gives the last picture of the history.
+
+        Raises ResetError, and then nothing has changed; StateError, and then it has no state.
+        """
         check_beginning(beginning, self.manifest)
+        self.latent = None  # until all has gone well
         if beginning.frames is None:
             latents, actions, picture = read_start(self.dream.package, beginning.start or 0)
         else:
@@ -214,11 +221,11 @@ class World:
 def check_beginning(beginning: Beginning, manifest: dict) -> None:
     """Raises ResetError."""
     seed, start, frames = beginning.seed, beginning.start, beginning.frames
-    if not _whole(seed) or not 0 <= seed <= MAX_SEED:
+    if not is_whole(seed) or not 0 <= seed <= MAX_SEED:
         raise ResetError(f"seed: expected an integer from 0 to {MAX_SEED}, got {seed}")
     if frames is None:
         last = len(manifest["starts"]) - 1
-        if start is not None and (not _whole(start) or not 0 <= start <= last):
+        if start is not None and (not is_whole(start) or not 0 <= start <= last):
             raise ResetError(f"start: expected an integer from 0 to {last}, got {start}")
         if beginning.actions is not None:
             raise ResetError("actions: expected frames with them, got none")
@@ -226,13 +233,15 @@ def check_beginning(beginning: Beginning, manifest: dict) -> None:
     if start is not None:
         raise ResetError("expected a start or frames, got both")
     side = (manifest["picture"]["height"], manifest["picture"]["width"], 3)
-    frames = np.asarray(frames)
+    frames = _array("frames", frames)
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[1:] != side or len(frames) == 0:
         raise ResetError(f"frames: expected uint8 [n, {', '.join(map(str, side))}], got {frames.dtype} {frames.shape}")
     wanted = (len(frames) - 1, len(manifest["actions"]))
     actions = np.zeros(wanted, np.float32) if beginning.actions is None and len(frames) == 1 else beginning.actions
-    found = np.shape(actions) if actions is not None else "none"
-    if found != wanted and not (wanted[0] == 0 and np.size(actions) == 0):
+    if actions is not None:
+        actions = _array("actions", actions)
+    found = "none" if actions is None else actions.shape
+    if found != wanted and not (wanted[0] == 0 and actions is not None and actions.size == 0):
         raise ResetError(f"actions: expected {wanted} between {len(frames)} frames, got {found}")
     for number, action in enumerate(actions):
         try:
@@ -244,7 +253,14 @@ def check_beginning(beginning: Beginning, manifest: dict) -> None:
 def check_action(action: np.ndarray, manifest: dict) -> np.ndarray:
     """float32 [A], a copy. Bounds are compared as float32, as everywhere. Raises ActionError."""
     specs = manifest["actions"]
-    values = np.array(action, np.float32)
+    try:
+        given = np.asarray(action)
+    except (TypeError, ValueError, RuntimeError) as error:  # rows of several lengths, a tensor on a GPU
+        raise ActionError(f"action: expected {len(specs)} numbers, got {type(action).__name__} ({error})") from error
+    if given.dtype.kind not in "biuf":
+        raise ActionError(f"action: expected {len(specs)} numbers, got {type(action).__name__} of {given.dtype}")
+    with np.errstate(over="ignore"):  # it becomes infinite, which is refused below
+        values = given.astype(np.float32)
     if values.shape != (len(specs),):
         names = ", ".join(spec["name"] for spec in specs)
         raise ActionError(f"action: expected {len(specs)} values ({names}), got an array of shape {values.shape}")
@@ -257,5 +273,13 @@ def check_action(action: np.ndarray, manifest: dict) -> np.ndarray:
     return values
 
 
-def _whole(value: object) -> bool:
+def _array(name: str, values: object) -> np.ndarray:
+    """Raises ResetError."""
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ResetError(f"{name}: expected an array, got {type(values).__name__} ({error})") from error
+
+
+def is_whole(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -103,6 +103,39 @@ test("--force writes into a folder that holds something, and leaves the rest alo
   expect((await readdir(join(folder, "full"))).sort()).toEqual(["frames.npy", "notes.txt", "rollout.json"]);
 });
 
+const EMPTY: [string, string[]][] = [
+  ["--out <folder>", ["rollout", "--world", world, "--actions", "actions.jsonl", "--out", ""]],
+  ["--out <folder>", ["collect", "--world", world, "--episodes", "1", "--frames", "2", "--out", ""]],
+  ["--out <folder>", ["merge", "a", "--out", ""]],
+  ["--out <folder>", ["export-session", "actions.jsonl", "--world", world, "--seed", "7", "--out", ""]],
+  ["arguments", ["merge", "", "--out", "new"]],
+  ["arguments", ["verify", ""]],
+  ["--world <names...>", ["serve", "--world", ""]],
+];
+
+test.each(EMPTY)("an empty %s is refused, not taken for the current folder: %j", async (what, parameters) => {
+  const before = await readdir(folder);
+  expect(await worldloop(...parameters)).toEqual({
+    ...{ code: 2, stdout: "" },
+    stderr: `error: ${what}: expected a value, got an empty text\n`,
+  });
+  expect(await readdir(folder)).toEqual(before);
+});
+
+test.each([
+  ["rollout", ["--world", world, "--actions", "actions.jsonl"]],
+  ["collect", ["--world", world, "--episodes", "1", "--frames", "2", "--workers", "1"]],
+  ["export-session", ["actions.jsonl", "--world", world, "--seed", "7"]],
+])("%s tells in one line that a place can't be written", async (command, parameters) => {
+  for (const out of ["actions.jsonl/in", "/proc/worldloop/out"]) {
+    const result = await worldloop(command, ...parameters, "--out", out);
+    expect(result).toMatchObject({ code: 2, stdout: "" });
+    expect(result.stderr).toMatch(
+      /^error: --out [^ ]+: expected a (folder|place to write to, with room), got [^\n]+\n$/,
+    );
+  }
+});
+
 const BAD: [string, Record<string, string>, string][] = [
   ["an unknown world", { "--world": "tiny" }, 'a folder with a world.json, got "tiny"'],
   ["no world", { "--world": "" }, "required option '--world <name>'"],

@@ -7,6 +7,7 @@ import { parseAction } from "../action/action";
 import { playEpisode } from "../collect/player";
 import { writeDataset } from "../dataset/dataset";
 import { packEpisode, unpackEpisode } from "../dataset/episode";
+import { writeFolder } from "../dataset/out-folder";
 import { parseRollout } from "../dataset/rollout-file";
 import { checkVideo } from "../dataset/video";
 import { AbortedError, RecordingError, ResetError } from "../errors";
@@ -17,7 +18,6 @@ import { parseActionLog } from "../record/action-log";
 import { parseHash, unpackActions } from "../record/share-link";
 import { parseFormat } from "./collect";
 import { parseWhole, readInput } from "./input";
-import { checkOutFolder, writeFolder } from "./out-folder";
 import type { ProgressBar } from "./progress-bar";
 
 /** As typed. World, seed and start are wanted for an action log only: links and rollouts hold them. */
@@ -40,7 +40,6 @@ interface Source {
 /** @returns the line to print. @throws a named error, having written nothing */
 export async function exportSession(log: string, options: ExportOptions, signal: AbortSignal, progress: ProgressBar) {
   const format = parseFormat(options.format);
-  await checkOutFolder(options.out, false);
   const source = await readSource(log, options);
   const opened = await openWorldNode(source.world, { threads: 1, timelineCapacity: 0 });
   try {
@@ -59,19 +58,19 @@ export async function exportSession(log: string, options: ExportOptions, signal:
       done += 1;
       progress.show(done, actions.length + 1);
     };
-    const episode = await playEpisode(
-      opened,
-      { act: () => queue.next().value ?? rest },
-      {
-        ...{ number: 0, seed: source.seed, start: source.start, frames: actions.length + 1, onFrame },
-        folder: isShippedWorld(source.world) ? undefined : resolve(source.world),
-      },
-    );
-    const { rollout, pictures } = unpackEpisode(log, packEpisode(episode)); // as every episode was
-    await writeFolder(options.out, (folder) =>
-      writeDataset(folder, { format, manifest, episodes: [{ rollout, pictures: async () => pictures }] }),
-    );
-    return `${pictures.length} frames of ${manifest.name} in ${options.out} (${format})`;
+    await writeFolder(options.out, false, async (folder) => {
+      const episode = await playEpisode(
+        opened,
+        { act: () => queue.next().value ?? rest },
+        {
+          ...{ number: 0, seed: source.seed, start: source.start, frames: actions.length + 1, onFrame },
+          folder: isShippedWorld(source.world) ? undefined : resolve(source.world),
+        },
+      );
+      const { rollout, pictures } = unpackEpisode(log, packEpisode(episode)); // as every episode was
+      await writeDataset(folder, { format, manifest, episodes: [{ rollout, pictures: async () => pictures }] });
+    });
+    return `${actions.length + 1} frames of ${manifest.name} in ${options.out} (${format})`;
   } finally {
     progress.end();
     await opened.world.close();

@@ -5,11 +5,11 @@ import { checkSamePlan, episodesOf, formatPlan, type Plan } from "../collect/pla
 import { PLAN_FILE, readPlan } from "../collect/staging";
 import { readDataset, writeDataset } from "../dataset/dataset";
 import type { StoredEpisode } from "../dataset/episode";
+import { writeFolder } from "../dataset/out-folder";
 import { DatasetError } from "../errors";
 import { folderSource } from "../model/folder-source";
 import { findWorld } from "../model/node-runtime";
 import { openPackage } from "../model/package";
-import { checkOutFolder, writeFolder } from "./out-folder";
 import type { ProgressBar } from "./progress-bar";
 
 export interface MergeOptions {
@@ -18,9 +18,8 @@ export interface MergeOptions {
   readonly partial?: boolean;
 }
 
-/** @returns the line to print. @throws DatasetError, having written nothing */
+/** @returns the line to print. @throws DatasetError, OutputError, having written nothing */
 export async function merge(shards: readonly string[], options: MergeOptions, progress: ProgressBar): Promise<string> {
-  await checkOutFolder(options.out, false);
   const { plan, episodes } = await readShards(shards);
   const whole: Plan = { ...plan, shard: { index: 0, of: 1 } };
   const missing = episodesOf(whole).length - episodes.length;
@@ -37,7 +36,7 @@ export async function merge(shards: readonly string[], options: MergeOptions, pr
   }
   let done = 0;
   try {
-    await writeFolder(options.out, async (folder) => {
+    await writeFolder(options.out, false, async (folder) => {
       await writeDataset(folder, { format: plan.format, manifest, episodes }, () => {
         done += 1;
         progress.show(done, episodes.length);

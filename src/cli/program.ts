@@ -32,6 +32,8 @@ export async function run(parameters: readonly string[], { out, error, signal }:
       outputError: (text, write) => write(`${text.trim().replaceAll("\n", " ")}\n`),
     });
 
+  program.hook("preAction", (_, command) => refuseEmpty(command));
+
   program
     .command("rollout")
     .description("Drive a world by a file of actions; write its frames and their hashes.")
@@ -149,5 +151,15 @@ export async function run(parameters: readonly string[], { out, error, signal }:
     if (!(problem instanceof WorldloopError)) throw problem;
     error(`error: ${problem.message.replaceAll("\n", " ")}\n`);
     return 2;
+  }
+}
+
+/** No option and no argument may be empty: as a path it would be the current folder. */
+function refuseEmpty(command: Command): void {
+  const given = command.options.map(
+    (option) => [option.flags, command.getOptionValue(option.attributeName())] as const,
+  );
+  for (const [what, value] of [...given, ["arguments", command.args] as const]) {
+    if ([value].flat().includes("")) command.error(`error: ${what}: expected a value, got an empty text`);
   }
 }

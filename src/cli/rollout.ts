@@ -3,6 +3,7 @@ import { open, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { type NamedAction, nameAction } from "../action/action";
 import { npyHeader } from "../dataset/npy";
+import { writeFolder } from "../dataset/out-folder";
 import { CONTEXT_FILE, type Rollout } from "../dataset/rollout-file";
 import { RecordingError, ResetError } from "../errors";
 import { percentile } from "../loop/stats";
@@ -11,7 +12,6 @@ import type { Manifest } from "../model/manifest";
 import { isShippedWorld, openWorldNode } from "../model/node-runtime";
 import type { Action, ResetOptions } from "../model/world";
 import { parseEngine, parsePictures, parsePrecision, parseWhole, readActions, readInput } from "./input";
-import { checkOutFolder, writeFolder } from "./out-folder";
 import { replay } from "./replay";
 
 /** As typed. */
@@ -54,9 +54,7 @@ export async function rollout(options: RolloutOptions, signal: AbortSignal): Pro
       const example = JSON.stringify(nameAction(rest, manifest.actions));
       throw new RecordingError(`${options.actions}: expected one line per tick such as ${example}, got an empty file`);
     }
-    await checkOutFolder(options.out, options.force ?? false);
-
-    const { p50, p95 } = await writeFolder(options.out, async (folder) => {
+    const { p50, p95 } = await writeFolder(options.out, options.force ?? false, async (folder) => {
       const played = replay(world, { seed, ...beginning.reset }, actions, signal);
       const { frameHashes, tickMs } = await writeFrames(join(folder, "frames.npy"), played, actions.length, manifest);
       if (beginning.contextFile) await writeFile(join(folder, CONTEXT_FILE), beginning.contextFile);

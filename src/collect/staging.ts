@@ -3,10 +3,11 @@
  * all. The dataset is made from them anew each time; they go when it is complete.
  */
 import { mkdir, readdir, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { writeDataset } from "../dataset/dataset";
 import { type StoredEpisode, unpackEpisode } from "../dataset/episode";
-import { DatasetError } from "../errors";
+import { inNewFolder, listOutFolder, onDisk, unwritable } from "../dataset/out-folder";
+import { DatasetError, OutputError } from "../errors";
 import type { Manifest } from "../model/manifest";
 import { checkSamePlan, formatPlan, type Plan, parsePlan } from "./plan";
 
@@ -14,13 +15,14 @@ import { checkSamePlan, formatPlan, type Plan, parsePlan } from "./plan";
 export const PLAN_FILE = "worldloop.json";
 const FOLDER = ".collect";
 const SPARE_BYTES = 4e6; // for metadata
+const RESUME = "what was finished is kept: make room, then go on with --resume";
 
 export interface Staging {
   /** Numbers of the episodes that are there. */
   readonly done: ReadonlySet<number>;
-  /** Keeps a packed episode; one that is there already is left as it is. @throws DatasetError when the disk is full */
+  /** Keeps a packed episode; one that is there already is left as it is. @throws OutputError when the disk is full */
   add(packed: Uint8Array): Promise<void>;
-  /** Makes the dataset of what is there, in place of an earlier one; does nothing when nothing is. @throws DatasetError when the disk is full */
+  /** Makes the dataset of what is there, in place of an earlier one; does nothing when nothing is. @throws OutputError when the disk is full */
   assemble(onEpisode?: () => void): Promise<void>;
   /** Removes the staging folder. */
   clear(): Promise<void>;
@@ -29,7 +31,7 @@ export interface Staging {
 /**
  * @param out the dataset's folder: new or empty, or with `resume` one that was begun by the same plan
  * @returns null when the dataset is complete already
- * @throws DatasetError, nothing having been written
+ * @throws DatasetError, OutputError, nothing having been written
  */
 export async function openStaging(
   out: string,
@@ -38,25 +40,30 @@ export async function openStaging(
   resume: boolean,
 ): Promise<Staging | null> {
   const folder = join(out, FOLDER);
-  const entries = await readdir(out).catch((error: NodeJS.ErrnoException): string[] => {
-    if (error.code === "ENOENT") return [];
-    throw new DatasetError(`--out ${out}: expected a folder, got ${error.message}`, { cause: error });
-  });
+  const entries = await listOutFolder(out);
   const begun = entries.includes(FOLDER);
   if (entries.length > 0) {
     if (!resume) {
       const hint = begun ? "go on with --resume, or choose another" : "choose another";
-      throw new DatasetError(`--out ${out}: expected an empty or new folder, got ${entries.length} entries; ${hint}`);
+      throw new OutputError(`--out ${out}: expected an empty or new folder, got ${entries.length} entries; ${hint}`);
     }
     const before = await readPlan(begun ? folder : out);
     checkSamePlan(`--resume ${out}`, plan, before);
     if (!begun) return null;
+  } else {
+    await onDisk(out, "choose another", () => inNewFolder(resolve(out), () => begin(folder, plan)));
   }
-  await onDisk(out, async () => {
-    await mkdir(folder, { recursive: true });
-    await writeFile(join(folder, PLAN_FILE), formatPlan(plan));
-  });
   return readStaging({ out, folder, plan, manifest });
+}
+
+async function begin(folder: string, plan: Plan): Promise<void> {
+  await mkdir(folder);
+  try {
+    await writeFile(join(folder, PLAN_FILE), formatPlan(plan));
+  } catch (error) {
+    await rm(folder, { recursive: true }); // without its plan it could not be resumed
+    throw error;
+  }
 }
 
 /** Of a dataset, or of one that was begun. @throws DatasetError */
@@ -92,11 +99,15 @@ async function readStaging({ out, folder, plan, manifest }: StagingOptions): Pro
       if (done.has(number)) return;
       const grown = dataset + needed(packed.length);
       const { bavail, bsize } = await statfs(folder);
-      if (bavail * bsize < packed.length + grown + SPARE_BYTES) throw diskFull(out);
+      if (bavail * bsize < packed.length + grown + SPARE_BYTES) throw unwritable(out, "a full disk", RESUME);
       const path = join(folder, fileOf(number));
-      await onDisk(out, async () => {
-        await writeFile(`${path}.partial`, packed, { flush: true });
-        await rename(`${path}.partial`, path);
+      await onDisk(out, RESUME, async () => {
+        try {
+          await writeFile(`${path}.partial`, packed, { flush: true });
+          await rename(`${path}.partial`, path);
+        } finally {
+          await rm(`${path}.partial`, { force: true }); // a full disk is no place for it
+        }
       });
       done.add(number);
       dataset = grown;
@@ -105,17 +116,23 @@ async function readStaging({ out, folder, plan, manifest }: StagingOptions): Pro
       if (done.size === 0) return;
       const fresh = join(folder, "dataset");
       const numbers = [...done].sort((a, b) => a - b);
-      const episodes = await Promise.all(numbers.map((number) => stored(join(folder, fileOf(number)))));
-      await onDisk(out, async () => {
-        await rm(fresh, { recursive: true, force: true }); // of an assembly that was cut short
-        await mkdir(fresh);
-        await writeDataset(fresh, { format: plan.format, manifest, episodes }, onEpisode);
-        await writeFile(join(fresh, PLAN_FILE), formatPlan(plan));
+      const episodes: StoredEpisode[] = [];
+      for (const number of numbers) episodes.push(await stored(join(folder, fileOf(number)))); // one in memory at a time
+      const discard = () => rm(fresh, { recursive: true, force: true });
+      await onDisk(out, RESUME, async () => {
+        await discard(); // of an assembly that was cut short
+        try {
+          await mkdir(fresh);
+          await writeDataset(fresh, { format: plan.format, manifest, episodes }, onEpisode);
+          await writeFile(join(fresh, PLAN_FILE), formatPlan(plan));
+          for (const name of await readdir(fresh)) {
+            await rm(join(out, name), { recursive: true, force: true });
+            await rename(join(fresh, name), join(out, name));
+          }
+        } finally {
+          await discard();
+        }
       });
-      for (const name of await readdir(fresh)) {
-        await rm(join(out, name), { recursive: true, force: true });
-        await rename(join(fresh, name), join(out, name));
-      }
     },
     clear: () => rm(folder, { recursive: true }),
   };
@@ -129,19 +146,3 @@ async function stored(path: string): Promise<StoredEpisode> {
   const { rollout } = await read();
   return { rollout, pictures: async () => (await read()).pictures };
 }
-
-/** Tells a full disk in plain words. @throws DatasetError, and what `write` throws */
-async function onDisk(out: string, write: () => Promise<void>): Promise<void> {
-  try {
-    await write();
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOSPC") throw diskFull(out, error);
-    throw error;
-  }
-}
-
-const diskFull = (out: string, cause?: unknown) =>
-  new DatasetError(
-    `--out ${out}: expected room for the next episode and the dataset, got a full disk; what was finished is kept: make room, then go on with --resume`,
-    { cause },
-  );

@@ -7,7 +7,7 @@ import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises"
 import { join } from "node:path";
 import { DatasetError } from "../errors";
 import type { Manifest } from "../model/manifest";
-import { asEpisode, type StoredEpisode } from "./episode";
+import { asEpisode, type EpisodeRollout, type StoredEpisode } from "./episode";
 import { writeLerobot } from "./lerobot";
 import { videoPath } from "./lerobot-layout";
 import { openPictures } from "./lerobot-reader";
@@ -52,12 +52,11 @@ export async function writeDataset(folder: string, dataset: Dataset, onEpisode?:
 /** The inverse of `writeDataset`. @throws DatasetError, RecordingError when a part is missing or damaged */
 export async function readDataset(folder: string, format: Format): Promise<StoredEpisode[]> {
   const names = (await readdir(join(folder, ROLLOUTS)).catch(missing(folder))).filter((name) => name.endsWith(".json"));
-  const rollouts = await Promise.all(
-    names.sort().map(async (name) => {
-      const path = join(folder, ROLLOUTS, name);
-      return asEpisode(path, parseRollout(path, await readFile(path, "utf8")));
-    }),
-  );
+  const rollouts: EpisodeRollout[] = [];
+  for (const name of names.sort()) {
+    const path = join(folder, ROLLOUTS, name);
+    rollouts.push(asEpisode(path, parseRollout(path, await readFile(path, "utf8"))));
+  }
   const picturesOf = format === "lerobot" ? await openPictures(folder).catch(missing(folder)) : notKept;
   return rollouts.map((rollout, index) => ({
     rollout,

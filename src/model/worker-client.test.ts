@@ -200,6 +200,27 @@ describe("worker client", () => {
     await expect(world.restart()).rejects.toMatchObject({ name: "StateError" });
   });
 
+  it.each(["opened", "played again"])(
+    "closes while a restarted worker is being %s, and leaves none behind",
+    async (when) => {
+      const stuck = vi.fn(() => new Promise<never>(() => undefined));
+      let first = true;
+      workers = fakeWorkers(() => {
+        const api = sumWorld();
+        if (!first) return { ...api, ...(when === "opened" ? { open: stuck } : { reset: stuck }) };
+        first = false;
+        return api;
+      });
+      const world = await open();
+      await world.reset({ seed: 1 });
+      const restarting = world.restart();
+      await vi.waitFor(() => expect(stuck).toHaveBeenCalled());
+      await world.close();
+      await expect(restarting).rejects.toMatchObject({ name: "StateError", message: /closed/ });
+      expect(workers.started.map((worker) => worker.terminated)).toEqual([true, true]);
+    },
+  );
+
   it("has nothing to restart before the first reset", async () => {
     const world = await open();
     world.kill();

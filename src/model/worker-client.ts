@@ -60,23 +60,25 @@ export async function openWorld(options: OpenWorldOptions, source: WorkerSource 
     ...(options.threads === undefined ? {} : { threads: options.threads }),
   };
   const journal = createJournal();
+  let connection: Connection;
 
-  /** A new worker with the package open in it; leaves no worker behind when that fails. */
-  async function start(): Promise<{ connection: Connection; opened: OpenedWorld }> {
+  /** A new worker, from now on the one that `close` ends, with the package open in it; none is left when that fails. */
+  async function start(): Promise<OpenedWorld> {
     const report = onProgress ?? (() => undefined);
     let isOpen = false; // a death before that is told by the rejected promise alone
-    const connection = connect(source.start(), { signal, onCrash: (error) => isOpen && onCrash?.(error) });
+    const started = connect(source.start(), { signal, onCrash: (error) => isOpen && onCrash?.(error) });
+    connection = started;
     try {
-      const opened = await connection.call((api) => api.open(request, proxy(report)));
+      const opened = await started.call((api) => api.open(request, proxy(report)));
       isOpen = true;
-      return { connection, opened };
+      return opened;
     } catch (error) {
-      connection.end(error as Error);
+      started.end(error as Error);
       throw error;
     }
   }
 
-  let { connection, opened } = await start();
+  let opened = await start();
   let closed = false;
   let restarting: Promise<Frame> | null = null;
   const call: Connection["call"] = (run) => connection.call(run, source.patienceMs);
@@ -86,13 +88,13 @@ export async function openWorld(options: OpenWorldOptions, source: WorkerSource 
     const recovery = journal.recovery();
     if (!recovery) throw new StateError("restart: nothing to bring back before the first reset. Open the world again.");
     connection.end(new AbortedError("The worker was restarted."));
-    const next = await start();
-    if (next.opened.packageSha256 !== opened.packageSha256) {
+    const reopened = await start();
+    if (reopened.packageSha256 !== opened.packageSha256) {
       const error = new ResetError("restart: the world's package has changed since it was opened. Reload the page.");
-      next.connection.end(error);
+      connection.end(error);
       throw error;
     }
-    ({ connection, opened } = next);
+    opened = reopened;
     const { from } = recovery;
     let frame = await call((api) => ("reset" in from ? api.reset(from.reset) : api.restore(from.snapshot)));
     for (const action of recovery.actions) frame = await call((api) => api.step(action));

@@ -1,5 +1,6 @@
 /**
- * The worlds of one client: a state for each, stepped together. A call that is refused or fails changes none of them.
+ * The worlds of one client: a state for each, stepped together. A call that is refused or fails changes none of them. What
+ * nobody waits for any more is not computed to its end.
  */
 import { checkAction } from "../action/action";
 import { ProtocolError, StateError } from "../errors";
@@ -28,7 +29,9 @@ export interface Batch {
   ): Promise<Observation[]>;
 }
 
-export function createBatch(offer: Offer, count: number): Batch {
+/** @param left aborted when the client is gone: calls under way then end before their next tick, with its reason */
+export function createBatch(shared: Offer, count: number, left: AbortSignal): Batch {
+  const offer = whileHere(shared, left);
   const states: (Snapshot | null)[] = Array(count).fill(null);
 
   function checkIndices(entries: readonly { readonly index: number }[]): void {
@@ -70,6 +73,21 @@ export function createBatch(offer: Offer, count: number): Batch {
       for (const { index, action } of entries) results.push(await advance(index, action, samples));
       for (const [state, { index }] of results) states[index] = state;
       return results.map(([, observation]) => observation);
+    },
+  };
+}
+
+/** The same world, which begins nothing for a client that is gone. */
+function whileHere(offer: Offer, left: AbortSignal): Offer {
+  return {
+    ...offer,
+    async begin(beginning) {
+      left.throwIfAborted();
+      return offer.begin(beginning);
+    },
+    async advance(state, action) {
+      left.throwIfAborted();
+      return offer.advance(state, action);
     },
   };
 }

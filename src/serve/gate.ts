@@ -1,9 +1,37 @@
 /**
- * Who may connect. A page of some other site can reach a server on this machine through the visitor's browser: the
+ * Who may connect, and how long one may take to say so. A page of some other site can reach a server on this machine through the visitor's browser: the
  * allow-lists of Host (against DNS rebinding) and Origin, and the token, each keep it out.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { IncomingMessage } from "node:http";
+import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+
+/** How long a request's headers may take. */
+const HEADERS_MS = 5000;
+/** How often Node looks whether they took longer; its own 30 s would let silent sockets keep everyone out as long. */
+const CHECK_MS = 500;
+
+/** @param maxConnections sockets at once, those of requests about to be refused included */
+export function createGate(maxConnections: number): Server {
+  const http = createServer({
+    headersTimeout: HEADERS_MS,
+    requestTimeout: 2 * HEADERS_MS,
+    connectionsCheckingInterval: CHECK_MS,
+    maxHeaderSize: 8192,
+  });
+  http.maxConnections = maxConnections;
+  return http;
+}
+
+/** Answers an upgrade that isn't granted and hangs up: a client that doesn't must not keep the socket. */
+export function refuse(socket: Duplex, status: number, reason: string): void {
+  const body = `${reason}\n`;
+  socket.once("finish", () => socket.destroy());
+  socket.end(
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: text/plain\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
 
 export interface GateRules {
   readonly token: string;

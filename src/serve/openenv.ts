@@ -30,10 +30,10 @@ const messageSchema = z.discriminatedUnion("type", [
 
 type Code = "INVALID_JSON" | "UNKNOWN_TYPE" | "VALIDATION_ERROR" | "EXECUTION_ERROR";
 
-/** @param leave ends the connection. @throws CapacityError */
-export function createOpenEnvVisit(offer: Offer, room: Room, leave: () => void): Visit {
+/** @param left aborted when the client is gone. @param leave ends the connection. @throws CapacityError */
+export function createOpenEnvVisit(offer: Offer, room: Room, left: AbortSignal, leave: () => void): Visit {
   room.take(1);
-  const batch: Batch = createBatch(offer, 1);
+  const batch: Batch = createBatch(offer, 1, left);
   let episode: string | null = null;
   let steps = 0;
 

@@ -1,8 +1,8 @@
 /** The server as clients meet it, over real sockets, on the tiny world: well-behaved ones and hostile ones. */
 import { once } from "node:events";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { WebSocket } from "ws";
 import { run } from "../cli/program";
 import { openWorldNode } from "../model/node-runtime";
@@ -302,6 +302,56 @@ test("more clients than sessions are refused, and the silent ones are sent away"
   expect((await once(silent.socket, "close"))[0]).toBe(1001);
   await (await enter(small)).close();
   await small.close();
+});
+
+test("room is given back when what a client left behind has ended", async () => {
+  const [leaver, waiter] = [await enter(server), await enter(server)];
+  await leaver.ask({ ...OPEN, count: 8 });
+  const all = Array.from({ length: 8 }, (_, index) => index);
+  await leaver.ask({ type: "reset", worlds: all.map((index) => ({ index, seed: 1 })) });
+  const long = { type: "step", worlds: all.map((index) => ({ index, action: [0, 0] })), samples: 16 };
+  leaver.socket.send(JSON.stringify(long));
+  leaver.socket.terminate();
+  await vi.waitFor(async () => expect(await waiter.ask(OPEN)).toMatchObject({ type: "opened" }), 5000);
+  await waiter.close();
+});
+
+/** Connects and says no more than this; never hangs up by itself. */
+async function lurk(to: RunningServer, words: string): Promise<Socket> {
+  const socket = connect({ port: to.port, host: "127.0.0.1", allowHalfOpen: true });
+  socket.on("error", () => undefined); // the server may hang up on us
+  await once(socket, "connect");
+  socket.write(words);
+  socket.resume();
+  return socket;
+}
+
+const UPGRADE = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+test.each([
+  ["say nothing", ""],
+  ["begin a request", "GET / HTTP/1.1\r\n"],
+  ["were refused and don't hang up", UPGRADE],
+])("sockets without a token that %s keep others out for seconds at most", { timeout: 20_000 }, async (_, words) => {
+  const small = await start({ maxSessions: 1 });
+  const sockets = await Promise.all(Array.from({ length: 70 }, () => lurk(small, words)));
+  const health = `${small.url.replace("ws", "http")}/health`;
+  await vi.waitFor(async () => expect((await fetch(health)).status).toBe(200), { timeout: 15_000, interval: 250 });
+  for (const socket of sockets) socket.destroy();
+  await small.close();
+});
+
+test("a server that ends says goodbye to its clients, whatever it is computing for them", async () => {
+  const ending = await start();
+  const [idle, busy] = [await enter(ending), await enter(ending)];
+  await busy.ask(OPEN);
+  await busy.ask(RESET);
+  for (let tick = 0; tick < 4; tick++) busy.socket.send(JSON.stringify({ ...stepAt(tick), samples: 16 }));
+  const goodbyes = [idle, busy].map(({ socket }) => once(socket, "close"));
+  await once(busy.socket, "message"); // the first answer: the second step is under way
+  await ending.close();
+  for (const [code, reason] of await Promise.all(goodbyes))
+    expect([code, `${reason}`]).toEqual([1001, "the server ends"]);
 });
 
 test("an OpenEnv client resets, steps and asks for the state", async () => {

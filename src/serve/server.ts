@@ -3,13 +3,12 @@
  * connection lasts: `converse.ts`. What is said: `visit.ts` and `openenv.ts`.
  */
 import { randomBytes } from "node:crypto";
-import { createServer, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import type { Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
-import { BackendError, WorldloopError } from "../errors";
-import { converse } from "./converse";
-import { admit, checkNames, type GateRules } from "./gate";
+import { AbortedError, BackendError, WorldloopError } from "../errors";
+import { type Conversation, converse, farewell } from "./converse";
+import { admit, checkNames, createGate, type GateRules, refuse } from "./gate";
 import { type OfferSettings, openOffers } from "./offer";
 import { createOpenEnvVisit } from "./openenv";
 import { createRoom, createVisit, findOffer, type Visit } from "./visit";
@@ -18,8 +17,6 @@ import { createRoom, createVisit, findOffer, type Visit } from "./visit";
 const MAX_MESSAGE_BYTES = 1 << 19;
 /** Sockets beyond the clients': requests about to be refused, health checks. */
 const SPARE_SOCKETS = 64;
-/** How long a request's headers may take. */
-const HEADERS_MS = 5000;
 
 export interface ServeSettings {
   /** Names or folders of worlds. */
@@ -57,8 +54,7 @@ export async function startServer(settings: ServeSettings): Promise<RunningServe
   const offers = await openOffers(settings.worlds, settings);
   const room = createRoom(settings.maxSessions);
   const token = randomBytes(24).toString("base64url");
-  const http = createServer({ headersTimeout: HEADERS_MS, requestTimeout: 2 * HEADERS_MS, maxHeaderSize: 8192 });
-  http.maxConnections = settings.maxSessions + SPARE_SOCKETS;
+  const http = createGate(settings.maxSessions + SPARE_SOCKETS);
   const { port } = await listen(http, settings.host, settings.port);
   const names = new Set(["127.0.0.1", "localhost", "[::1]", settings.host]);
   const rules: GateRules = {
@@ -67,6 +63,7 @@ export async function startServer(settings: ServeSettings): Promise<RunningServe
     origins: settings.allowedOrigins,
   };
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES, perMessageDeflate: false });
+  const conversations = new Set<Conversation>();
 
   http.on("request", ({ headers, method, url }, response) => {
     const foreign = checkNames(headers, rules);
@@ -84,8 +81,10 @@ export async function startServer(settings: ServeSettings): Promise<RunningServe
     try {
       const offer = entry.protocol === "openenv" ? findOffer(offers, entry.world) : null;
       sockets.handleUpgrade(request, socket, head, (client) => {
-        const leave = () => client.close(1000);
-        receive(client, () => (offer ? createOpenEnvVisit(offer, room, leave) : createVisit(offers, room)));
+        const leave = () => farewell(client, 1000, "as asked");
+        receive(client, (left) =>
+          offer ? createOpenEnvVisit(offer, room, left, leave) : createVisit(offers, room, left),
+        );
       });
     } catch (error) {
       if (!(error instanceof WorldloopError)) throw error;
@@ -93,14 +92,21 @@ export async function startServer(settings: ServeSettings): Promise<RunningServe
     }
   });
 
-  function receive(client: WebSocket, begin: () => Visit): void {
+  function receive(client: WebSocket, begin: (left: AbortSignal) => Visit): void {
+    const left = new AbortController();
+    client.once("close", () => left.abort(new AbortedError("the client has left")));
     try {
-      const visit = begin();
+      const visit = begin(left.signal);
       const { idleMs, onFault } = settings;
-      converse(client, { answer: visit.answer, idleMs, onEnd: visit.end, onFault });
+      const conversation = converse(client, { answer: visit.answer, idleMs, onFault });
+      conversations.add(conversation);
+      conversation.over.then(() => {
+        conversations.delete(conversation);
+        visit.end();
+      });
     } catch (error) {
       if (!(error instanceof WorldloopError)) throw error;
-      client.close(1013, error.message.slice(0, 120)); // no room; a reason has at most 123 bytes
+      farewell(client, 1013, error.message.slice(0, 120)); // no room; a reason has at most 123 bytes
     }
   }
 
@@ -110,9 +116,12 @@ export async function startServer(settings: ServeSettings): Promise<RunningServe
     token,
     worlds: [...offers.keys()],
     async close() {
+      const closed = new Promise((resolve) => http.close(resolve)); // nobody comes in any more
+      http.closeAllConnections(); // of requests; sockets say goodbye
+      for (const { end } of conversations) end(1001, "the server ends");
+      await Promise.all([...conversations].map(({ over }) => over)); // no network is closed while it computes
       for (const client of sockets.clients) client.terminate();
-      http.closeAllConnections();
-      await new Promise((resolve) => http.close(resolve));
+      await closed;
       for (const offer of offers.values()) await offer.close();
     },
   };
@@ -130,12 +139,4 @@ function listen(http: Server, host: string, port: number): Promise<AddressInfo> 
 function respond(response: ServerResponse, status: number, text: string): void {
   response.writeHead(status, { "Content-Type": text.startsWith("{") ? "application/json" : "text/plain" });
   response.end(`${text}\n`);
-}
-
-function refuse(socket: Duplex, status: number, reason: string): void {
-  const body = `${reason}\n`;
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: text/plain\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
 }

@@ -32,11 +32,12 @@ export function createRoom(size: number): Room {
 export interface Visit {
   /** The answer to one message; errors that a client can make are answers too. */
   answer(message: { readonly text: string } | { readonly bytes: number }): Promise<string | Uint8Array>;
-  /** Gives back its room. */
+  /** Gives back its room: when the client has left and nothing is computed for it any more. */
   end(): void;
 }
 
-export function createVisit(offers: ReadonlyMap<string, Offer>, room: Room): Visit {
+/** @param left aborted when the client is gone */
+export function createVisit(offers: ReadonlyMap<string, Offer>, room: Room, left: AbortSignal): Visit {
   let batch: Batch | null = null;
   let taken = 0;
 
@@ -45,7 +46,7 @@ export function createVisit(offers: ReadonlyMap<string, Offer>, room: Room): Vis
     const offer = findOffer(offers, world);
     room.take(count);
     taken = count;
-    batch = createBatch(offer, count);
+    batch = createBatch(offer, count, left);
     return JSON.stringify({ type: "opened", manifest: offer.manifest, sha256: offer.packageSha256, count });
   }
 

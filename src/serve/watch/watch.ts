@@ -4,18 +4,15 @@
  */
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { createServer, type ServerResponse, STATUS_CODES } from "node:http";
+import type { ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { WebSocket, WebSocketServer } from "ws";
-import { checkNames, type GateRules, sameToken } from "../gate";
+import { farewell } from "../converse";
+import { checkNames, createGate, type GateRules, refuse, sameToken } from "../gate";
 
 const MOST_VISITORS = 8;
 /** A visitor who has so much left to read is shown no further picture until it has caught up. */
 const MOST_WAITING_BYTES = 1 << 20;
-const HEADERS_MS = 5000;
-
-/** How long a visitor may take to agree to the end. */
-const FAREWELL_MS = 500;
 
 /** What the page is made of, by the path behind the token. */
 const FILES = {
@@ -32,6 +29,8 @@ const HEADERS = {
   "X-Content-Type-Options": "nosniff",
   "Cache-Control": "no-store",
 };
+
+const STRANGER = "expected the address that collect printed";
 
 /** What is said of all worlds. */
 export interface WatchedRun {
@@ -68,8 +67,7 @@ export async function openWatch({ picture, ...about }: WatchedRun): Promise<Watc
       { type: `${type}; charset=utf-8`, contents: readFileSync(new URL(file, import.meta.url)) },
     ]),
   );
-  const http = createServer({ headersTimeout: HEADERS_MS, requestTimeout: 2 * HEADERS_MS, maxHeaderSize: 8192 });
-  http.maxConnections = 4 * MOST_VISITORS;
+  const http = createGate(4 * MOST_VISITORS);
   await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
   const { port } = http.address() as AddressInfo;
   const names = ["127.0.0.1", "localhost"].map((name) => `${name}:${port}`);
@@ -88,7 +86,7 @@ export async function openWatch({ picture, ...about }: WatchedRun): Promise<Watc
     const foreign = checkNames(headers, rules);
     if (foreign) return respond(response, 403, "text/plain", foreign);
     const path = pathOf(url);
-    if (path === null) return respond(response, 401, "text/plain", "expected the address that collect printed");
+    if (path === null) return respond(response, 401, "text/plain", STRANGER);
     const file = files.get(path);
     if (!file || method !== "GET") return respond(response, 404, "text/plain", "not here");
     respond(response, 200, file.type, file.contents);
@@ -96,14 +94,13 @@ export async function openWatch({ picture, ...about }: WatchedRun): Promise<Watc
 
   http.on("upgrade", (request, socket, head) => {
     socket.on("error", () => socket.destroy());
-    const refuse = (status: number) =>
-      socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
-    if (checkNames(request.headers, rules)) return refuse(403);
-    if (pathOf(request.url) !== "ws") return refuse(401);
-    if (sockets.clients.size >= MOST_VISITORS) return refuse(503);
+    const foreign = checkNames(request.headers, rules);
+    if (foreign) return refuse(socket, 403, foreign);
+    if (pathOf(request.url) !== "ws") return refuse(socket, 401, STRANGER);
+    if (sockets.clients.size >= MOST_VISITORS) return refuse(socket, 503, "expected room for a visitor, got none");
     sockets.handleUpgrade(request, socket, head, (visitor) => {
       visitor.on("error", () => visitor.terminate());
-      visitor.on("message", () => visitor.close(1008, "expected silence"));
+      visitor.on("message", () => farewell(visitor, 1008, "expected silence"));
       visitor.send(JSON.stringify(about));
       for (const { message } of newest.values()) visitor.send(message);
     });
@@ -122,12 +119,8 @@ export async function openWatch({ picture, ...about }: WatchedRun): Promise<Watc
     async close() {
       const closed = new Promise((resolve) => http.close(resolve));
       http.closeAllConnections(); // of requests; sockets say goodbye
-      for (const visitor of sockets.clients) visitor.close(1001, "the collecting has ended");
-      const patience = setTimeout(() => {
-        for (const visitor of sockets.clients) visitor.terminate();
-      }, FAREWELL_MS);
+      for (const visitor of sockets.clients) farewell(visitor, 1001, "the collecting has ended");
       await closed;
-      clearTimeout(patience);
     },
   };
 }
