@@ -27,6 +27,12 @@ describe("replay", () => {
     expect(await unpackActions(await packActions([]), carActions)).toEqual([]);
   });
 
+  it("takes a full deflection whose limit float32 rounds up", async () => {
+    const table = carActions.map((spec) => ({ ...spec, max: 0.1 }));
+    const full = [Float32Array.of(0.1, 0.1, 0.1)];
+    expect(await unpackActions(await packActions(full), table)).toEqual(full);
+  });
+
   it("a minute of held keys is a short link", async () => {
     const minute = Array.from({ length: 1500 }, (_, t) => Float32Array.of(t % 200 < 50 ? -1 : 0, 1, 0));
     expect((await packActions(minute)).length).toBeLessThan(500);

@@ -3,7 +3,8 @@
  * reaches a server. Actions are exact float32, because a replay must repeat the frames to the bit; deflate makes held
  * keys cheap.
  */
-import { RecordingError } from "../errors";
+import { checkAction } from "../action/action";
+import { ActionError, RecordingError } from "../errors";
 import type { ActionSpec } from "../model/manifest";
 import type { Action } from "../model/world";
 
@@ -74,12 +75,11 @@ export async function unpackActions(text: string, table: readonly ActionSpec[]):
   const actions = Array.from({ length: bytes.length / size }, (_, t) =>
     values.slice(t * table.length, (t + 1) * table.length),
   );
-  for (const action of actions) {
-    const wrong = table.findIndex(
-      (spec, i) => !((action[i] ?? Number.NaN) >= spec.min && (action[i] ?? 0) <= spec.max),
-    );
-    const spec = table[wrong];
-    if (spec) throw broken(`${spec.name}: expected a number in [${spec.min}, ${spec.max}], got ${action[wrong]}`);
+  try {
+    for (const action of actions) checkAction(action, table);
+  } catch (error) {
+    if (!(error instanceof ActionError)) throw error;
+    throw broken(error.message);
   }
   return actions;
 }
