@@ -1,4 +1,5 @@
 /** Puts an open world in play on this page: everything that the entry loads while the worker starts. */
+import { checkReset } from "../model/beginning";
 import type { WorkerWorld } from "../model/worker-client";
 import { unpackActions } from "../record/share-link";
 import { createView, type View } from "../view/view";
@@ -29,9 +30,11 @@ export interface PlayOptions {
 
 /**
  * Connects the page to the world and begins at once: with the address's replay, if it has one, else in the person's hands.
- * @throws RecordingError when the address's replay can't be read
+ * @throws RecordingError, ResetError when the world can't begin as the address says
  */
 export async function play(world: WorkerWorld, view: View, { address, worlds, name }: PlayOptions): Promise<Session> {
+  const { seed = FIRST.seed, start = FIRST.start } = address;
+  checkReset({ seed, start }, world.manifest);
   const replay = address.replay ? await unpackActions(address.replay, world.manifest.actions) : [];
   const session = createSession(world, view, loadSettings());
   const canvas = element("view", HTMLCanvasElement);
@@ -44,7 +47,6 @@ export async function play(world: WorkerWorld, view: View, { address, worlds, na
   connectSheet("settings", async () => (await import("./settings-sheet")).openSettings(session));
   connectSheet("about", async () => (await import("./world-card")).openCard(session));
   // Not awaited: whoever opened the page gets hold of the session before its first frame.
-  const { seed = FIRST.seed, start = FIRST.start } = address;
   session.begin({ seed, start }, replay).then(() => {
     followInAddress(session, name, replay.length === 0); // a link with a replay stays, to be passed on
     if (document.hidden) session.loop.pause("Paused: the page isn't shown.", true);

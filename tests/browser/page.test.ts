@@ -1,6 +1,7 @@
 /** The built page with the first world it offers, played the way a person plays it. */
 import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import { formatHash, packActions } from "../../src/record/share-link";
 import { consoleOf, launchBrowser } from "../setup/browser";
 
 let browser: BrowserContext;
@@ -15,11 +16,14 @@ afterEach(async ({ task }) => {
   for (const page of browser.pages()) await page.close();
 });
 
-async function openPage(prepare: (page: Page) => Promise<unknown> = async () => undefined): Promise<Page> {
+async function openPage(
+  prepare: (page: Page) => Promise<unknown> = async () => undefined,
+  address = "",
+): Promise<Page> {
   const page = await browser.newPage();
   said = consoleOf(page);
   await prepare(page);
-  await page.goto(inject("pages").built);
+  await page.goto(inject("pages").built + address);
   return page;
 }
 
@@ -202,6 +206,43 @@ describe("the page", () => {
     expect(await restarted).toEqual(before);
     await isState(page, "running");
     await passes(page, before.tick + 5);
+  });
+
+  it("keeps a shared link through a failed first reset, and restarts into its drive", async () => {
+    const drive = Array.from({ length: 40 }, () => Float32Array.of(0.5, 0.25, 0));
+    const link = formatHash({ world: "car-racing", seed: 7, start: 1, replay: await packActions(drive) });
+    const dieAtOnce = (page: Page) =>
+      page.addInitScript(() => {
+        let held: Window["worldloop"];
+        Object.defineProperty(window, "worldloop", {
+          get: () => held,
+          set(value: NonNullable<Window["worldloop"]>) {
+            held = value;
+            value.world.kill();
+          },
+        });
+      });
+    const page = await openPage(dieAtOnce, link);
+    await isState(page, "crashed");
+    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
+    expect(new URL(page.url()).hash).toBe(link);
+    await page.getByRole("button", { name: "Restart" }).click();
+    await passes(page, 5);
+    const played = await page.evaluate(() => ({
+      from: window.worldloop?.session.beginning.value,
+      first: [...(window.worldloop?.session.actions()[0] ?? [])],
+    }));
+    expect(played).toEqual({ from: { seed: 7, start: 1 }, first: [0.5, 0.25, 0] });
+    expect(await page.locator("#seed").inputValue()).toBe("7");
+    expect(new URL(page.url()).hash).toBe(link);
+  });
+
+  it("offers a way out of a link that the world can't begin at", async () => {
+    const page = await openPage(undefined, "#world=car-racing&seed=7&start=99");
+    await isState(page, "error");
+    expect(await page.locator("#alert").textContent()).toContain("start: expected an integer from 0 to");
+    await page.getByRole("button", { name: "Begin afresh" }).click();
+    await isState(page, "running");
   });
 
   it("refuses a corrupted package by name", async () => {
