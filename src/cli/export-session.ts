@@ -33,7 +33,8 @@ interface Source {
   readonly world: string;
   readonly seed: number;
   readonly start: number;
-  readonly packageSha256?: string;
+  /** Or the beginning of it. */
+  readonly packageSha256?: string | undefined;
   readonly actions: (manifest: Manifest) => Action[] | Promise<Action[]>;
 }
 
@@ -45,8 +46,10 @@ export async function exportSession(log: string, options: ExportOptions, signal:
   const opened = await openWorldNode(source.world, { threads: 1, timelineCapacity: 0 });
   try {
     const { manifest } = opened.world;
-    if (source.packageSha256 && source.packageSha256 !== opened.package.sha256) {
-      throw new RecordingError(`${log}: expected the package ${source.packageSha256}, got ${opened.package.sha256}`);
+    if (source.packageSha256 && !opened.package.sha256.startsWith(source.packageSha256)) {
+      throw new RecordingError(
+        `${log.split("#")[0]}: expected the package ${source.packageSha256}, got ${opened.package.sha256}; it was made with another version of this world, check that one out`,
+      );
     }
     if (format === "mp4") checkVideo(manifest.picture);
     const actions = await source.actions(manifest);
@@ -101,12 +104,12 @@ async function readSource(log: string, options: ExportOptions): Promise<Source> 
 }
 
 function fromLink(link: string, options: ExportOptions): Source {
-  const { world, seed, start, replay } = parseHash(link.slice(link.indexOf("#")));
+  const { world, seed, start, package: packageSha256, replay } = parseHash(link.slice(link.indexOf("#")));
   if (replay === undefined)
     throw new RecordingError("link: expected one with the drive in it, got none; share it again");
   if (world === undefined || seed === undefined) throw new RecordingError("link: expected a world and a seed in it");
   return {
-    ...{ world: options.world ?? world, seed, start: start ?? 0 },
+    ...{ world: options.world ?? world, seed, start: start ?? 0, packageSha256 },
     actions: ({ actions }) => unpackActions(replay, actions),
   };
 }

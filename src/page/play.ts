@@ -1,13 +1,14 @@
 /** Puts an open world in play on this page: everything that the entry loads while the worker starts. */
 import { checkReset } from "../model/beginning";
 import type { WorkerWorld } from "../model/worker-client";
-import { unpackActions } from "../record/share-link";
+import { packageMark, unpackActions } from "../record/share-link";
 import { createView, type View } from "../view/view";
 import type { Address } from "./address";
 import { connectControls } from "./controls";
 import { connectDisplay } from "./display";
 import { button, element } from "./elements";
 import { announce } from "./notices";
+import { askToPlayOn } from "./other-version";
 import { connectPlaces, followInAddress } from "./places";
 import { connectRecording } from "./recording";
 import { createSession, type Session } from "./session";
@@ -43,14 +44,17 @@ export async function play(world: WorkerWorld, view: View, { address, worlds, na
   connectDisplay(session);
   connectControls(session);
   connectPlaces(session, worlds, name);
-  connectRecording(session);
+  connectRecording(session, name);
   connectSheet("settings", async () => (await import("./settings-sheet")).openSettings(session));
   connectSheet("about", async () => (await import("./world-card")).openCard(session));
-  // Not awaited: whoever opened the page gets hold of the session before its first frame.
-  session.begin({ seed, start }, replay).then(() => {
-    followInAddress(session, name, replay.length === 0); // a link with a replay stays, to be passed on
+  const otherVersion = address.package !== undefined && address.package !== packageMark(world.packageSha256);
+  const begin = async () => {
+    const replays = replay.length > 0 && (!otherVersion || (await askToPlayOn(session.loop)));
+    await session.begin({ seed, start }, replays ? replay : []);
+    followInAddress(session, name, !replays); // a link with a replay stays, to be passed on
     if (document.hidden) session.loop.pause("Paused: the page isn't shown.", true);
-  });
+  };
+  void begin(); // whoever opened the page gets hold of the session before its first frame
   return session;
 }
 

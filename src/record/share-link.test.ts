@@ -4,7 +4,7 @@ import { formatHash, packActions, parseHash, unpackActions } from "./share-link"
 
 describe("hash", () => {
   it("comes back as it went out", () => {
-    const shared = { world: "car-racing", seed: 2 ** 53 - 1, start: 3, replay: "aB-_9" };
+    const shared = { world: "car-racing", seed: 2 ** 53 - 1, start: 3, package: "0123456789abcdef", replay: "aB-_9" };
     expect(parseHash(formatHash(shared))).toEqual(shared);
   });
 

@@ -1,7 +1,7 @@
 /**
- * What a link holds: world, seed, start and, if wanted, every action so far. It travels in the hash, so it never
- * reaches a server. Actions are exact float32, because a replay must repeat the frames to the bit; deflate makes held
- * keys cheap.
+ * What a link holds: world, seed, start and, if wanted, every action so far and the package that they were taken in. It
+ * travels in the hash, so it never reaches a server. Actions are exact float32, because a replay must repeat the frames
+ * to the bit; deflate makes held keys cheap.
  */
 import { checkAction } from "../action/action";
 import { ActionError, RecordingError } from "../errors";
@@ -12,6 +12,8 @@ export interface Shared {
   readonly world?: string;
   readonly seed?: number;
   readonly start?: number;
+  /** The version of the world that the replay was made with, as `packageMark` gives it; older links have none. */
+  readonly package?: string;
   /** Packed actions, as `packActions` gives them. */
   readonly replay?: string;
 }
@@ -20,6 +22,9 @@ export interface Shared {
 const LONGEST_REPLAY = 16_000;
 /** Ticks a link may unpack to (an hour at 25 a second), so that a small link can't fill the memory. */
 const MOST_TICKS = 90_000;
+
+/** Stands for a package in a link: enough of its sha256 to tell the versions of a world apart. */
+export const packageMark = (sha256: string): string => sha256.slice(0, 16);
 
 /** The hash of a link, "#" included. */
 export function formatHash(shared: Shared): string {
@@ -40,7 +45,7 @@ export function parseHash(hash: string): Shared {
     return { [name]: value };
   };
   const text = (name: string) => (parts.get(name) ? { [name]: parts.get(name) } : {});
-  return { ...text("world"), ...integer("seed"), ...integer("start"), ...text("replay") };
+  return { ...text("world"), ...integer("seed"), ...integer("start"), ...text("package"), ...text("replay") };
 }
 
 /** Actions as text for a link. @throws RecordingError when they are too many for one */

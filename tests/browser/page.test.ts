@@ -1,7 +1,7 @@
 /** The built page with the first world it offers, played the way a person plays it. */
 import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
-import { formatHash, packActions } from "../../src/record/share-link";
+import { formatHash, packActions, parseHash } from "../../src/record/share-link";
 import { consoleOf, launchBrowser } from "../setup/browser";
 
 let browser: BrowserContext;
@@ -235,6 +235,39 @@ describe("the page", () => {
     expect(played).toEqual({ from: { seed: 7, start: 1 }, first: [0.5, 0.25, 0] });
     expect(await page.locator("#seed").inputValue()).toBe("7");
     expect(new URL(page.url()).hash).toBe(link);
+  });
+
+  it.each([
+    ["Start fresh", [0, 0, 0]],
+    ["Play on with its actions", [0.5, 0.25, 0]],
+  ] as const)("asks before it replays a drive of another version of the world: %s", async (label, first) => {
+    const replay = await packActions(Array.from({ length: 200 }, () => Float32Array.of(0.5, 0.25, 0)));
+    const shared = { world: "car-racing", seed: 7, start: 1, package: "0123456789abcdef", replay };
+    const page = await openPage(undefined, formatHash(shared));
+    await page.getByText("made with another version of this world").waitFor();
+    await page.getByRole("button", { name: label }).click();
+    await passes(page, 3);
+    expect(await page.evaluate(() => [...(window.worldloop?.session.actions()[0] ?? [])])).toEqual(first);
+  });
+
+  it("shares links to the folder that it found the world in, and opens them again without a question", async () => {
+    const elsewhere = (page: Page) =>
+      Promise.all([
+        page.route("**/worlds/index.json", (route) => route.fulfill({ json: ["copied", "pong"] })),
+        page.route("**/worlds/copied/**", async (route) => {
+          const url = route.request().url().replace("/copied/", "/car-racing/");
+          await route.fulfill({ response: await route.fetch({ url }) });
+        }),
+      ]);
+    const page = await openPaused(elsewhere);
+    await page.locator("#share").click();
+    await page.getByLabel("With my drive").check();
+    await page.waitForFunction(() => document.querySelector<HTMLInputElement>("#link")?.value.includes("replay="));
+    const { hash } = new URL(await page.locator("#link").inputValue());
+    const { world, package: mark } = parseHash(hash);
+    expect(world).toBe("copied");
+    expect(await page.evaluate(() => window.worldloop?.world.packageSha256)).toMatch(new RegExp(`^${mark}`));
+    await openPage(elsewhere, hash).then((page) => isState(page, "running"));
   });
 
   it("offers a way out of a link that the world can't begin at", async () => {
