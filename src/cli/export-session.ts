@@ -2,7 +2,6 @@
  * `worldloop export-session`: a session that a person played, as a dataset of one episode. The page's action log, its
  * share link with the drive in it, or a `rollout.json` is played again to get the pictures.
  */
-import { resolve } from "node:path";
 import { parseAction } from "../action/action";
 import { playEpisode } from "../collect/player";
 import { writeDataset } from "../dataset/dataset";
@@ -11,7 +10,7 @@ import { parseRollout } from "../dataset/rollout-file";
 import { checkVideo } from "../dataset/video";
 import { AbortedError, RecordingError, ResetError } from "../errors";
 import type { Manifest } from "../model/manifest";
-import { isShippedWorld, openWorldNode } from "../model/node-runtime";
+import { openWorldNode, placeOf } from "../model/node-runtime";
 import type { Action } from "../model/world";
 import { parseActionLog } from "../record/action-log";
 import { parseHash, unpackActions } from "../record/share-link";
@@ -67,7 +66,7 @@ export async function exportSession(log: string, options: ExportOptions, signal:
       { act: () => queue.next().value ?? rest },
       {
         ...{ number: 0, seed: source.seed, start: source.start, frames: actions.length + 1, onFrame },
-        folder: isShippedWorld(source.world) ? undefined : resolve(source.world),
+        place: placeOf(source.world, manifest),
       },
     );
     const { rollout, pictures } = unpackEpisode(log, packEpisode(episode)); // as every episode was
