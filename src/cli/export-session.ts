@@ -12,10 +12,9 @@ import { AbortedError, RecordingError, ResetError } from "../errors";
 import type { Manifest } from "../model/manifest";
 import { openWorldNode, placeOf } from "../model/node-runtime";
 import type { Action } from "../model/world";
-import { parseActionLog } from "../record/action-log";
 import { parseHash, unpackActions } from "../record/share-link";
 import { parseFormat } from "./collect";
-import { parseWhole, readInput } from "./input";
+import { parseWhole, readActions, readInput } from "./input";
 import { checkOutFolder, writeFolder } from "./out-folder";
 import type { ProgressBar } from "./progress-bar";
 
@@ -83,22 +82,14 @@ export async function exportSession(log: string, options: ExportOptions, signal:
 /** @throws RecordingError, ResetError */
 async function readSource(log: string, options: ExportOptions): Promise<Source> {
   if (log.includes("#")) return fromLink(log, options);
-  const text = new TextDecoder().decode(await readInput(log));
-  if (log.endsWith(".json")) return fromRollout(log, text, options);
+  if (log.endsWith(".json")) return fromRollout(log, new TextDecoder().decode(await readInput(log)), options);
   if (options.world === undefined)
     throw new ResetError("--world: expected the world that the log was played in, got none");
   return {
     world: options.world,
     seed: parseWhole("--seed", options.seed ?? "none", 0, Number.MAX_SAFE_INTEGER),
     start: parseWhole("--start", options.start ?? "0", 0, Number.MAX_SAFE_INTEGER),
-    actions: ({ actions }) => {
-      try {
-        return parseActionLog(actions, text);
-      } catch (error) {
-        if (error instanceof RecordingError) throw new RecordingError(`${log}, ${error.message}`, { cause: error });
-        throw error;
-      }
-    },
+    actions: (manifest) => readActions(log, manifest),
   };
 }
 
