@@ -43,8 +43,8 @@ export async function play(world: WorkerWorld, view: View, { address, worlds, na
   canvas.setAttribute("aria-label", `${world.manifest.title}, as the network dreams it. The keys drive it.`);
   connectDisplay(session);
   connectControls(session);
-  connectPlaces(session, worlds, name);
-  connectRecording(session, name);
+  const { finishClip } = connectRecording(session, name);
+  connectPlaces(session, { worlds, current: name, finishClip });
   connectSheet("settings", async () => (await import("./settings-sheet")).openSettings(session));
   connectSheet("about", async () => (await import("./world-card")).openCard(session));
   const otherVersion = address.package !== undefined && address.package !== packageMark(world.packageSha256);

@@ -10,8 +10,13 @@ import { announce } from "./notices";
 import type { Session } from "./session";
 import { openSheet } from "./sheet";
 
+export interface Recording {
+  /** Saves the clip that is being recorded, if one is. @throws RecordingError when there is nothing to save */
+  finishClip(): Promise<void>;
+}
+
 /** @param folder of the world, which links name it by */
-export function connectRecording(session: Session, folder: string): void {
+export function connectRecording(session: Session, folder: string): Recording {
   const { world } = session;
   const name = (what: string, extension: string) =>
     `${world.manifest.name}-seed${session.beginning.value.seed}-${what}.${extension}`;
@@ -28,17 +33,22 @@ export function connectRecording(session: Session, folder: string): void {
   onClick("share", () => openShare(session, folder));
 
   let recording: { clip: Clip; frames: Subscription } | undefined;
-  onClick("clip", async () => {
-    if (recording) {
-      const { clip, frames } = recording;
+  const finishClip = async () => {
+    if (!recording) return;
+    const { clip, frames } = recording;
+    frames.unsubscribe();
+    showRecording("Record clip", false);
+    const { video, extension } = await clip.finish().finally(() => {
       recording = undefined;
-      frames.unsubscribe();
-      showRecording("Record clip", false);
-      const { video, extension } = await clip.finish();
-      download(video, name("clip", extension));
-      announce("Clip saved.");
-      return;
-    }
+    });
+    download(video, name("clip", extension));
+    announce("Clip saved.");
+  };
+  window.addEventListener("beforeunload", (event) => {
+    if (recording) event.preventDefault(); // the browser asks before the clip is lost
+  });
+  onClick("clip", async () => {
+    if (recording) return finishClip();
     const { startClip } = await import("../record/clip");
     const { picture, frameRate } = world.manifest;
     const clip = await startClip(picture.width, picture.height, frameRate);
@@ -52,6 +62,7 @@ export function connectRecording(session: Session, folder: string): void {
     showRecording("Stop · 0 s", true);
     announce("Recording a clip.");
   });
+  return { finishClip };
 }
 
 /** A button that runs one task at a time, tells when it fails and then gives the keys back to the world. */

@@ -1,4 +1,5 @@
 /** The built page with the first world it offers, played the way a person plays it. */
+import { statSync } from "node:fs";
 import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
 import { formatHash, packActions, parseHash } from "../../src/record/share-link";
@@ -268,6 +269,22 @@ describe("the page", () => {
     expect(world).toBe("copied");
     expect(await page.evaluate(() => window.worldloop?.world.packageSha256)).toMatch(new RegExp(`^${mark}`));
     await openPage(elsewhere, hash).then((page) => isState(page, "running"));
+  });
+
+  it("saves the clip that is being recorded before it opens another world, and asks before the page is left", async () => {
+    const page = await openPage();
+    await isState(page, "running");
+    await page.locator("#clip").click();
+    await page.getByText(/Stop · [1-9]/).waitFor();
+    const asked = page.waitForEvent("dialog");
+    await page.evaluate(() => void setTimeout(() => location.reload()));
+    const dialog = await asked;
+    expect(dialog.type()).toBe("beforeunload");
+    await dialog.dismiss();
+    const [clip] = await Promise.all([page.waitForEvent("download"), page.locator("#world").selectOption("pong")]);
+    expect(clip.suggestedFilename()).toMatch(/^car-racing-seed1-clip\.(mp4|webm)$/);
+    expect(statSync(await clip.path()).size).toBeGreaterThan(1000);
+    await page.waitForFunction(() => window.worldloop?.world.manifest.name === "pong");
   });
 
   it("offers a way out of a link that the world can't begin at", async () => {
