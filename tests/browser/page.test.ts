@@ -28,6 +28,16 @@ async function openPage(
   return page;
 }
 
+/** CSS px. */
+const SHORT_SCREENS = [
+  [320, 480],
+  [568, 320],
+  [640, 360],
+  [640, 400],
+  [667, 375],
+  [740, 520],
+] as const;
+
 const isState = (page: Page, state: string) => page.waitForSelector(`[data-worldloop-state="${state}"]`);
 const passes = (page: Page, tick: number) =>
   page.waitForFunction((tick) => Number(document.body.dataset.tick) >= tick, tick);
@@ -332,5 +342,23 @@ describe("the page", () => {
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
     const box = await page.locator("#view").boundingBox();
     expect(box?.width).toBeGreaterThan(300);
+  });
+
+  it("keeps every control on a short screen, a phone's on its side or a page at 200 %", async () => {
+    const page = await openPaused();
+    for (const [width, height] of SHORT_SCREENS) {
+      await page.setViewportSize({ width, height });
+      const outside = await page.evaluate(() =>
+        [document.documentElement, ...document.querySelectorAll("header :is(button, select, input), #controls button")]
+          .filter((element) => {
+            const { left, right, top, bottom } = element.getBoundingClientRect();
+            return (
+              left < 0 || top < 0 || right > innerWidth || bottom > innerHeight || element.scrollWidth > innerWidth
+            );
+          })
+          .map(({ id, tagName }) => id || tagName),
+      );
+      expect({ width, height, outside }).toEqual({ width, height, outside: [] });
+    }
   });
 });
