@@ -8,6 +8,7 @@ import { openWorld, type WorkerWorld } from "./model/worker-client";
 import type { Frame } from "./model/world";
 import { listWorlds, readAddress } from "./page/address";
 import { showAlert, veil, veilProgress } from "./page/notices";
+import { waysOut } from "./page/remedies";
 import type { Session } from "./page/session";
 import { loadSettings } from "./page/settings";
 
@@ -50,17 +51,8 @@ async function main(): Promise<void> {
 main().catch((error: Error) => {
   document.body.dataset.worldloopState = "error";
   veil("");
-  const remedies = [{ label: "Try again", run: () => location.reload() }];
-  const address = new URL(location.href);
-  if (error.name === "UnsupportedGraphError") {
-    address.searchParams.set("engine", "ort");
-    remedies.push({ label: "Use onnxruntime", run: () => location.assign(address) });
-  }
-  if (error.name === "BackendError" || address.searchParams.get("backend") === "webgpu") {
-    address.searchParams.set("backend", "wasm");
-    remedies.push({ label: "Use WASM", run: () => location.assign(address) });
-  }
-  if (address.hash) remedies.push({ label: "Forget the link", run: () => location.assign(location.pathname) });
+  const go = (href: string) => (href === location.href ? location.reload() : location.assign(href));
+  const remedies = waysOut(error, location.href).map(({ label, href }) => ({ label, run: () => go(href) }));
   showAlert(error, remedies);
 });
 

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { defaultBindings, keyName, rebind, restoreBindings } from "./bindings";
+import { defaultBindings, isReserved, keyName, rebind, restoreBindings } from "./bindings";
 import { carActions } from "./car.fixture";
 
 const defaults = defaultBindings(carActions);
@@ -27,8 +27,15 @@ it("restores what was kept when it fits the world, otherwise the defaults", () =
   expect(restoreBindings(carActions, JSON.parse(JSON.stringify(kept)))).toEqual(kept);
   expect(restoreBindings(carActions, kept.slice(1))).toEqual(defaults);
   expect(restoreBindings(carActions, [{ ...kept[0], action: "jump" }, ...kept.slice(1)])).toEqual(defaults);
+  const trap = kept.map((binding, i) => (i === 4 ? { ...binding, code: "Tab" } : binding));
+  expect(restoreBindings(carActions, trap)).toEqual(defaults);
   expect(restoreBindings(carActions, "nonsense")).toEqual(defaults);
   expect(restoreBindings(carActions, undefined)).toEqual(defaults);
+});
+
+it("reserves the keys that belong to the browser", () => {
+  const codes = ["Tab", "Escape", "ControlLeft", "AltRight", "MetaLeft", "", "KeyW", "ShiftLeft", "Space", "Enter"];
+  expect(codes.filter(isReserved)).toEqual(["Tab", "Escape", "ControlLeft", "AltRight", "MetaLeft", ""]);
 });
 
 it("names keys for people", () => {

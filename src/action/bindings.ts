@@ -22,6 +22,11 @@ export function defaultBindings(actions: readonly ActionSpec[]): Binding[] {
   );
 }
 
+/** Keys that a world never gets, whatever a table says: the page couldn't be left by keyboard, or shortcuts would break. */
+const RESERVED = /^(|Tab|Escape|(Control|Alt|Meta).*)$/; // some on-screen keyboards name no key
+
+export const isReserved = (code: string): boolean => RESERVED.test(code);
+
 /** The same table with another key in one row, or the row that already has that key. */
 export function rebind(
   bindings: readonly Binding[],
@@ -41,7 +46,12 @@ export function restoreBindings(actions: readonly ActionSpec[], kept: unknown): 
   const defaults = defaultBindings(actions);
   const parsed = bindingsSchema.safeParse(kept);
   if (!parsed.success || parsed.data.length !== defaults.length) return defaults;
-  const fits = parsed.data.every((b, i) => b.action === defaults[i]?.action && b.value === defaults[i]?.value);
+  const fits = parsed.data.every(
+    (b, i) =>
+      b.action === defaults[i]?.action &&
+      b.value === defaults[i]?.value &&
+      (b.code === defaults[i]?.code || !isReserved(b.code)),
+  );
   return fits ? parsed.data : defaults;
 }
 

@@ -38,10 +38,12 @@ function pad(axes: number[], buttons: Record<number, number> = {}, mapping = "st
 
 const make = () => createGamepad({ actions: carActions, deadZone: 0.2, now: () => 123 });
 
-it("feeds sticks through the dead zone and triggers as they are", () => {
+it("feeds sticks and triggers through their dead zones", () => {
   const source = make();
-  pads[0] = pad([0.6, 0, 0, 0], { 7: 0.4 });
-  expect([...source.sample().action]).toEqual([0.5, Math.fround(0.4), 0]);
+  pads[0] = pad([0.6, 0, 0, 0], { 7: 0.5 });
+  const { action } = source.sample();
+  expect([action[0], action[2]]).toEqual([0.5, 0]);
+  expect(action[1]).toBeCloseTo(0.433); // (0.5 - 30/255) / (1 - 30/255)
   pads[0] = pad([0.1, 0.1, 0, 0], { 6: 1 });
   expect([...source.sample().action]).toEqual([0, 0, 1]);
 });
@@ -70,6 +72,27 @@ it("rests when the pad is disconnected", () => {
   source.sample();
   pads[0] = null;
   expect([...source.sample().action]).toEqual([0, 0, 0]);
+});
+
+it("takes from several pads what deflects furthest, whichever changed last", () => {
+  const source = make();
+  pads[0] = pad([-1, 0, 0, 0], { 7: 1 });
+  pads[1] = pad([0.05, 0, 0, 0]);
+  expect([...source.sample().action]).toEqual([-1, 1, 0]);
+  pads[1] = pad([0.1, 0.02, 0, 0], { 6: 0.02, 7: 0.02 }); // noise of a pad that nobody holds
+  const { action, since } = source.sample();
+  expect([...action]).toEqual([-1, 1, 0]);
+  expect(since).toBeUndefined();
+  pads[1] = pad([0.6, 0, 0, 0], { 6: 1 });
+  expect([...source.sample().action]).toEqual([-1, 1, 1]);
+  pads[0] = null;
+  expect([...source.sample().action]).toEqual([0.5, 0, 1]);
+});
+
+it("gives no gas by a trigger that rests at 0.02, and keeps quiet about it", () => {
+  const source = make();
+  pads[0] = pad([0, 0, 0, 0], { 7: 0.02 });
+  expect(source.sample()).toEqual({ action: Float32Array.of(0, 0, 0), since: undefined });
 });
 
 it("keeps a tap seen between two samples", () => {

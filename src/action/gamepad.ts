@@ -1,6 +1,6 @@
 /**
- * Gamepad input: sticks through a radial dead zone and triggers as they are, straight into the action vector.
- * Which control drives which action is the world's table. `gamepad.js` does the polling; what it leaves open is closed
+ * Gamepad input: sticks and triggers through a dead zone, straight into the action vector. Which control drives which
+ * action is the world's table; of several pads, the one that deflects it furthest. `gamepad.js` does the polling; what it leaves open is closed
  * here: it stops at the first uncaught error of the page, says nothing of values held at connect, and emits no zero at
  * disconnect. Pads of another layout than the standard one are reported and not read.
  */
@@ -18,6 +18,8 @@ const STICKS = {
   rightY: [2, 3, 1, 1],
   rightYUp: [2, 3, 1, -1],
 } as const; // x axis, y axis, which of the two, sign
+/** A trigger that nobody pulls rests below this value; XInput's threshold, 30 of 255. */
+const TRIGGER_DEAD_ZONE = 30 / 255;
 const BUTTONS = { a: 0, b: 1, x: 2, y: 3, leftTrigger: 6, rightTrigger: 7 } as const;
 
 export interface GamepadOptions {
@@ -37,29 +39,35 @@ export interface GamepadSource extends InputSource {
 export function createGamepad(options: GamepadOptions): GamepadSource {
   const { actions, now } = options;
   let deadZone = options.deadZone;
-  let pad: { index: number; id: string; axes: number[]; buttons: number[] } | undefined;
+  const pads = new Map<number, { readonly id: string; readonly axes: number[]; readonly buttons: number[] }>();
   const tapped = new Map<number, number>(); // button → its highest value since the last sample
   let last = atRest(actions);
   let since: number | undefined;
 
   const read = (spec: ActionSpec): number => {
-    if (!pad) return spec.rest;
     const control = spec.gamepad;
     if (control in STICKS) {
       const [x, y, axis, sign] = STICKS[control as keyof typeof STICKS];
-      return deflect(spec, sign * radialDeadZone(pad.axes[x] ?? 0, pad.axes[y] ?? 0, deadZone)[axis] || 0);
+      const deflections = [...pads.values()].map(
+        ({ axes }) => sign * radialDeadZone(axes[x] ?? 0, axes[y] ?? 0, deadZone)[axis],
+      );
+      return deflect(
+        spec,
+        deflections.reduce((most, next) => (Math.abs(next) > Math.abs(most) ? next : most), 0),
+      );
     }
     const button = BUTTONS[control as keyof typeof BUTTONS];
-    return deflect(spec, (pad.buttons[button] || tapped.get(button)) ?? 0);
+    const pulled = Math.max(0, ...[...pads.values()].map(({ buttons }) => buttons[button] ?? 0));
+    return deflect(spec, pulled || (tapped.get(button) ?? 0));
   };
   const values = () => Float32Array.from(actions, read);
   const changed = () => {
     if (values().some((value, i) => value !== last[i])) since ??= now();
   };
-  const take = (index: number, gamepad: Gamepad) => {
-    if (gamepad.mapping !== "standard") return;
-    const buttons = gamepad.buttons.map((button) => button.value);
-    pad = { index, id: gamepad.id, axes: [...gamepad.axes], buttons };
+  const take = (index: number, { mapping, id, axes, buttons: controls }: Gamepad) => {
+    if (mapping !== "standard") return;
+    const buttons = controls.map(({ value }) => radialDeadZone(value, 0, TRIGGER_DEAD_ZONE)[0]);
+    pads.set(index, { id, axes: [...axes], buttons });
     buttons.forEach((value, i) => {
       if (value > 0) tapped.set(i, Math.max(value, tapped.get(i) ?? 0));
     });
@@ -71,8 +79,7 @@ export function createGamepad(options: GamepadOptions): GamepadSource {
   listener?.on("gamepad:axis", ({ detail }) => take(detail.index, detail.gamepad));
   listener?.on("gamepad:button", ({ detail }) => take(detail.index, detail.gamepad));
   listener?.on("gamepad:disconnected", ({ detail }) => {
-    if (pad?.index !== detail.index) return;
-    pad = undefined;
+    if (!pads.delete(detail.index)) return;
     tapped.clear();
     changed();
   });
@@ -97,7 +104,7 @@ export function createGamepad(options: GamepadOptions): GamepadSource {
     },
     describe() {
       if (!listener) return "This browser offers no gamepads.";
-      if (pad) return `Connected: ${pad.id}`;
+      if (pads.size > 0) return `Connected: ${[...pads.values()].map(({ id }) => id).join(", ")}`;
       const other = navigator.getGamepads().find((gamepad) => gamepad && gamepad.mapping !== "standard");
       return other
         ? `${other.id}: its layout is unknown, so it isn't read.`

@@ -91,6 +91,13 @@ describe("keyboard", () => {
     expect(values()).toEqual([0.667, 1, 0]);
   });
 
+  it("leaves Tab to the browser, even when a table has it", () => {
+    const { keyboard, send, values } = setUp();
+    keyboard.configure({ bindings: [{ code: "Tab", action: "gas", value: 1 }] });
+    expect(send("keydown", "Tab").prevented).toBe(false);
+    expect(values()).toEqual([0, 0, 0]);
+  });
+
   it("follows a change of the table", () => {
     const { keyboard, send, values } = setUp();
     const changed = rebind(defaultBindings(carActions), 4, "KeyW");

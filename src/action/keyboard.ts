@@ -3,7 +3,7 @@
  * (`bindings.ts`); which keys work the page instead of the world is decided in `page/controls.ts`.
  */
 import type { ActionSpec } from "../model/manifest";
-import type { Binding } from "./bindings";
+import { type Binding, isReserved } from "./bindings";
 import { atRest, type InputSource } from "./source";
 
 /** Time from rest to full deflection with smooth keys: quick enough to feel direct, slow enough for a light touch. */
@@ -32,7 +32,7 @@ export function createKeyboard(target: EventTarget, initial: KeyboardOptions): K
   const current = atRest(actions);
   let since: number | undefined;
 
-  const isBound = (code: string) => options.bindings.some((binding) => binding.code === code);
+  const isBound = (code: string) => !isReserved(code) && options.bindings.some((binding) => binding.code === code);
   const down = (event: Event) => {
     const key = event as KeyboardEvent;
     if (!isBound(key.code) || key.ctrlKey || key.altKey || key.metaKey || wantsKeys(key.target, key.code)) return;

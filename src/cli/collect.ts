@@ -14,7 +14,7 @@ import { checkVideo } from "../dataset/video";
 import { DatasetError, ResetError } from "../errors";
 import { folderSource } from "../model/folder-source";
 import type { Manifest } from "../model/manifest";
-import { findWorld, isShippedWorld } from "../model/node-runtime";
+import { findWorld, placeOf } from "../model/node-runtime";
 import { openPackage } from "../model/package";
 import { openWatch } from "../serve/watch/watch";
 import { parseEngine, parsePrecision, parseWhole } from "./input";
@@ -109,8 +109,7 @@ async function readPlanOptions(options: CollectOptions): Promise<{ plan: Plan; m
   const policySha256 = file === undefined ? undefined : await policyFileSha256(file);
   await (await openPolicy(policy, manifest, policySha256)).close();
   const plan: Plan = {
-    ...{ schema: 1, world: manifest.name, packageSha256: sha256 },
-    ...(isShippedWorld(options.world) ? {} : { folder: resolve(options.world) }),
+    ...{ schema: 1, ...placeOf(options.world, manifest), packageSha256: sha256 },
     ...(engine === "ort" ? {} : { engine }),
     ...(precision === "float32" ? {} : { precision }),
     policy,

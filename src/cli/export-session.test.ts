@@ -7,7 +7,7 @@ import { WORLD, worldloop } from "../../tests/setup/collect";
 import { folderSource } from "../model/folder-source";
 import { openPackage } from "../model/package";
 import { formatActionLog } from "../record/action-log";
-import { formatHash, packActions, unpackActions } from "../record/share-link";
+import { formatHash, packActions, packageMark, unpackActions } from "../record/share-link";
 
 const ACTIONS = Array.from({ length: 8 }, (_, i) => Float32Array.of((i % 3) - 1, (i % 2) / 3));
 
@@ -35,10 +35,10 @@ test("an action log, a share link and a rollout of one drive give the same bytes
   const { name, bytes } = await npzOf("log");
   expect(name).toBe("train-000000-9.npz");
 
-  const shared = { world: "tiny-world", seed: 9, start: 1, replay: await packActions(ACTIONS) };
-  expect(await unpackActions(shared.replay, (await openPackage(folderSource(WORLD))).manifest.actions)).toEqual(
-    ACTIONS,
-  );
+  const { manifest, sha256 } = await openPackage(folderSource(WORLD));
+  const replay = await packActions(ACTIONS);
+  expect(await unpackActions(replay, manifest.actions)).toEqual(ACTIONS);
+  const shared = { world: "tiny-world", seed: 9, start: 1, package: packageMark(sha256), replay };
   expect(await exported(`http://localhost/${formatHash(shared)}`, "link", "--world", WORLD)).toMatchObject({ code: 0 });
   expect((await npzOf("link")).bytes.equals(bytes)).toBe(true);
 
@@ -61,6 +61,15 @@ test.each([
   expect(result).toMatchObject({ code: 2, stdout: "" });
   expect(result.stderr).toContain(message);
   expect(await readdir(folder)).not.toContain("bad");
+});
+
+test("a link made with another version of the world is refused; an old link that doesn't say is not", async () => {
+  const shared = { world: "tiny-world", seed: 9, start: 1, replay: await packActions(ACTIONS) };
+  const other = formatHash({ ...shared, package: "0123456789abcdef" });
+  const refused = await exported(`http://localhost/${other}`, "other", "--world", WORLD);
+  expect(refused).toMatchObject({ code: 2, stdout: "" });
+  expect(refused.stderr).toContain("made with another version of this world");
+  expect(await exported(`http://localhost/${formatHash(shared)}`, "old", "--world", WORLD)).toMatchObject({ code: 0 });
 });
 
 test("a link without the drive, and an empty log, are refused", async () => {

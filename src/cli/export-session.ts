@@ -2,7 +2,6 @@
  * `worldloop export-session`: a session that a person played, as a dataset of one episode. The page's action log, its
  * share link with the drive in it, or a `rollout.json` is played again to get the pictures.
  */
-import { resolve } from "node:path";
 import { parseAction } from "../action/action";
 import { playEpisode } from "../collect/player";
 import { writeDataset } from "../dataset/dataset";
@@ -12,12 +11,11 @@ import { parseRollout } from "../dataset/rollout-file";
 import { checkVideo } from "../dataset/video";
 import { AbortedError, RecordingError, ResetError } from "../errors";
 import type { Manifest } from "../model/manifest";
-import { isShippedWorld, openWorldNode } from "../model/node-runtime";
+import { openWorldNode, placeOf } from "../model/node-runtime";
 import type { Action } from "../model/world";
-import { parseActionLog } from "../record/action-log";
 import { parseHash, unpackActions } from "../record/share-link";
 import { parseFormat } from "./collect";
-import { parseWhole, readInput } from "./input";
+import { parseWhole, readActions, readInput } from "./input";
 import type { ProgressBar } from "./progress-bar";
 
 /** As typed. World, seed and start are wanted for an action log only: links and rollouts hold them. */
@@ -33,7 +31,8 @@ interface Source {
   readonly world: string;
   readonly seed: number;
   readonly start: number;
-  readonly packageSha256?: string;
+  /** Or the beginning of it. */
+  readonly packageSha256?: string | undefined;
   readonly actions: (manifest: Manifest) => Action[] | Promise<Action[]>;
 }
 
@@ -44,8 +43,10 @@ export async function exportSession(log: string, options: ExportOptions, signal:
   const opened = await openWorldNode(source.world, { threads: 1, timelineCapacity: 0 });
   try {
     const { manifest } = opened.world;
-    if (source.packageSha256 && source.packageSha256 !== opened.package.sha256) {
-      throw new RecordingError(`${log}: expected the package ${source.packageSha256}, got ${opened.package.sha256}`);
+    if (source.packageSha256 && !opened.package.sha256.startsWith(source.packageSha256)) {
+      throw new RecordingError(
+        `${log.split("#")[0]}: expected the package ${source.packageSha256}, got ${opened.package.sha256}; it was made with another version of this world, check that one out`,
+      );
     }
     if (format === "mp4") checkVideo(manifest.picture);
     const actions = await source.actions(manifest);
@@ -64,7 +65,7 @@ export async function exportSession(log: string, options: ExportOptions, signal:
         { act: () => queue.next().value ?? rest },
         {
           ...{ number: 0, seed: source.seed, start: source.start, frames: actions.length + 1, onFrame },
-          folder: isShippedWorld(source.world) ? undefined : resolve(source.world),
+          place: placeOf(source.world, manifest),
         },
       );
       const { rollout, pictures } = unpackEpisode(log, packEpisode(episode)); // as every episode was
@@ -80,32 +81,24 @@ export async function exportSession(log: string, options: ExportOptions, signal:
 /** @throws RecordingError, ResetError */
 async function readSource(log: string, options: ExportOptions): Promise<Source> {
   if (log.includes("#")) return fromLink(log, options);
-  const text = new TextDecoder().decode(await readInput(log));
-  if (log.endsWith(".json")) return fromRollout(log, text, options);
+  if (log.endsWith(".json")) return fromRollout(log, new TextDecoder().decode(await readInput(log)), options);
   if (options.world === undefined)
     throw new ResetError("--world: expected the world that the log was played in, got none");
   return {
     world: options.world,
     seed: parseWhole("--seed", options.seed ?? "none", 0, Number.MAX_SAFE_INTEGER),
     start: parseWhole("--start", options.start ?? "0", 0, Number.MAX_SAFE_INTEGER),
-    actions: ({ actions }) => {
-      try {
-        return parseActionLog(actions, text);
-      } catch (error) {
-        if (error instanceof RecordingError) throw new RecordingError(`${log}, ${error.message}`, { cause: error });
-        throw error;
-      }
-    },
+    actions: (manifest) => readActions(log, manifest),
   };
 }
 
 function fromLink(link: string, options: ExportOptions): Source {
-  const { world, seed, start, replay } = parseHash(link.slice(link.indexOf("#")));
+  const { world, seed, start, package: packageSha256, replay } = parseHash(link.slice(link.indexOf("#")));
   if (replay === undefined)
     throw new RecordingError("link: expected one with the drive in it, got none; share it again");
   if (world === undefined || seed === undefined) throw new RecordingError("link: expected a world and a seed in it");
   return {
-    ...{ world: options.world ?? world, seed, start: start ?? 0 },
+    ...{ world: options.world ?? world, seed, start: start ?? 0, packageSha256 },
     actions: ({ actions }) => unpackActions(replay, actions),
   };
 }

@@ -1,6 +1,6 @@
 /** `worldloop rollout`: drives a world by an action log, without a page, and writes frames and hashes. */
 import { open, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { type NamedAction, nameAction } from "../action/action";
 import { npyHeader } from "../dataset/npy";
 import { writeFolder } from "../dataset/out-folder";
@@ -9,7 +9,7 @@ import { RecordingError, ResetError } from "../errors";
 import { percentile } from "../loop/stats";
 import { sha256Hex } from "../model/hash";
 import type { Manifest } from "../model/manifest";
-import { isShippedWorld, openWorldNode } from "../model/node-runtime";
+import { openWorldNode, placeOf } from "../model/node-runtime";
 import type { Action, ResetOptions } from "../model/world";
 import { parseEngine, parsePictures, parsePrecision, parseWhole, readActions, readInput } from "./input";
 import { replay } from "./replay";
@@ -60,8 +60,7 @@ export async function rollout(options: RolloutOptions, signal: AbortSignal): Pro
       if (beginning.contextFile) await writeFile(join(folder, CONTEXT_FILE), beginning.contextFile);
       const log: Rollout = {
         schema: 1,
-        world: manifest.name,
-        ...(isShippedWorld(options.world) ? {} : { folder: resolve(options.world) }),
+        ...placeOf(options.world, manifest),
         packageSha256: opened.sha256,
         seed,
         ...beginning.recorded,

@@ -4,7 +4,7 @@ import { nameAction } from "../action/action";
 import { type Episode, packEpisode } from "../dataset/episode";
 import { countValues, emptyHistogram, encodePicture, rgbOf } from "../dataset/picture";
 import { CollectError } from "../errors";
-import { type OpenedNodeWorld, openWorldNode } from "../model/node-runtime";
+import { type OpenedNodeWorld, openWorldNode, type WorldPlace } from "../model/node-runtime";
 import { beginningOf, type Plan } from "./plan";
 import { openPolicy, type Policy } from "./policy";
 
@@ -50,7 +50,7 @@ export async function openPlayer(plan: Plan): Promise<Player> {
         ...beginning,
         number,
         frames: plan.frames,
-        folder: plan.folder,
+        place: { world: plan.world, ...(plan.folder === undefined ? {} : { folder: plan.folder }) },
         ...(onFrame && { onFrame }),
       });
       return packEpisode(episode);
@@ -68,8 +68,7 @@ export interface EpisodeSpec {
   readonly start: number;
   /** The start's picture included. */
   readonly frames: number;
-  /** Of the package, when it isn't one of assets/worlds. */
-  readonly folder: string | undefined;
+  readonly place: WorldPlace;
   /** Called with each frame, uint8 [H, W, 3], not to be kept. @throws what it throws ends the episode */
   readonly onFrame?: (frame: { readonly tick: number; readonly rgb: Uint8Array }) => void;
 }
@@ -78,7 +77,7 @@ export interface EpisodeSpec {
 export async function playEpisode(
   { world, package: opened, engine }: OpenedNodeWorld,
   policy: Pick<Policy, "act">,
-  { number, seed, start, frames, folder, onFrame }: EpisodeSpec,
+  { number, seed, start, frames, place, onFrame }: EpisodeSpec,
 ): Promise<Episode> {
   const { manifest } = world;
   const pictures: Uint8Array[] = [];
@@ -101,7 +100,7 @@ export async function playEpisode(
     }
     const { name: backend, threads } = world.backend;
     const rollout = {
-      ...{ schema: 1 as const, world: manifest.name, ...(folder === undefined ? {} : { folder }) },
+      ...{ schema: 1 as const, ...place },
       ...{ packageSha256: opened.sha256, seed, start, actions, frameHashes, backend, threads },
       ortVersion: engine.version,
       episode: { number, task: manifest.title, lastAction: named, histogram },

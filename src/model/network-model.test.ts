@@ -6,7 +6,7 @@ import { ortEngine } from "./engine";
 import { folderSource } from "./folder-source";
 import type { Runtime } from "./graph-session";
 import { createNetworkModel } from "./network-model";
-import { findWorld, loadNodeRuntime } from "./node-runtime";
+import { findWorld, loadNodeRuntime, placeOf } from "./node-runtime";
 import { openPackage } from "./package";
 
 const folder = fileURLToPath(new URL("../../tests/goldens/tiny-world", import.meta.url));
@@ -76,6 +76,13 @@ test("a graph that isn't the manifest's, or none at all, is refused", async () =
   await expect(createNetworkModel({ ...opened, files: empty }, ortEngine(runtime))).rejects.toMatchObject({
     name: "BackendError",
   });
+});
+
+test("a record names its world by what finds it again, whatever the manifest calls it", () => {
+  const worlds = fileURLToPath(new URL("../../tests/goldens/", import.meta.url));
+  const renamed = { ...opened.manifest, name: "another" };
+  expect(placeOf("tiny-world", renamed, worlds)).toEqual({ world: "tiny-world" });
+  expect(placeOf(folder, renamed, worlds)).toEqual({ world: "another", folder });
 });
 
 test("a world is found by name or folder; a slip of the finger is guessed", () => {

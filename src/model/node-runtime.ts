@@ -15,6 +15,7 @@ import { chooseEngine, type Engine, ortEngine } from "./engine";
 import type { EngineChoice, Precision } from "./engine-choice";
 import { folderSource } from "./folder-source";
 import type { Runtime } from "./graph-session";
+import type { Manifest } from "./manifest";
 import { createNetworkModel } from "./network-model";
 import { type OwnOptions, ownEngine } from "./own-engine";
 import { openPackage, type WorldPackage } from "./package";
@@ -134,7 +135,19 @@ export function findWorld(nameOrFolder: string, worldsFolder = WORLDS_FOLDER): s
 }
 
 /** Whether this is the name of a world of `assets/worlds`. */
-export const isShippedWorld = (name: string): boolean => listWorlds(WORLDS_FOLDER).includes(name);
+export const isShippedWorld = (name: string, worldsFolder = WORLDS_FOLDER): boolean =>
+  listWorlds(worldsFolder).includes(name);
+
+/** How a record names its world, to open it again: as its folder in `assets/worlds` is called, or by where it lies. */
+export interface WorldPlace {
+  readonly world: string;
+  readonly folder?: string;
+}
+
+export function placeOf(nameOrFolder: string, { name }: Manifest, worldsFolder = WORLDS_FOLDER): WorldPlace {
+  if (isShippedWorld(nameOrFolder, worldsFolder)) return { world: nameOrFolder };
+  return { world: name, folder: resolve(nameOrFolder) };
+}
 
 /** Names of the worlds in a folder of packages. */
 export function listWorlds(folder = WORLDS_FOLDER): string[] {

@@ -12,7 +12,12 @@ import type { Session } from "./session";
 const HUD_PERIOD_MS = 300;
 
 export function connectDisplay(session: Session): void {
-  session.loop.state.subscribe((state) => showState(session, state));
+  let crashed = false; // the worker is gone; stays so through restarts that fail
+  session.loop.state.subscribe((state) => {
+    if (state.name === "failed") crashed ||= state.error.name === "WorkerCrashError";
+    else if (state.name !== "loading") crashed = false;
+    showState(session, state, crashed);
+  });
   session.bindings.subscribe(() => showLegend(session));
   session.settings.subscribe(({ hud }) => {
     element("hud", HTMLElement).hidden = !hud;
@@ -23,9 +28,8 @@ export function connectDisplay(session: Session): void {
   connectHud(session);
 }
 
-function showState(session: Session, state: LoopState): void {
+function showState(session: Session, state: LoopState, crashed: boolean): void {
   const { loop, world, beginning } = session;
-  const crashed = state.name === "failed" && state.error.name === "WorkerCrashError";
   document.body.dataset.worldloopState = state.name === "failed" ? (crashed ? "crashed" : "error") : state.name;
   const label = button("pause").querySelector("span");
   if (label) label.textContent = state.name === "paused" ? "Go on" : "Pause";
@@ -45,7 +49,10 @@ function showState(session: Session, state: LoopState): void {
     const again = (call: Promise<void>) => void call.then(() => loop.resume());
     const restart = { label: "Restart", run: () => again(loop.exclusive(() => world.restart())) };
     const reset = { label: "Reset", run: () => again(session.begin(beginning.value)) };
-    showAlert(state.error, [crashed ? restart : reset, { label: "Reload the page", run: () => location.reload() }]);
+    const reload = { label: "Reload the page", run: () => location.reload() };
+    // A restart refused by name finds another package each time; before the first frame a reset would lose the replay.
+    if (state.error.name === "ResetError" || !(crashed || session.frame())) showAlert(state.error, [reload]);
+    else showAlert(state.error, [crashed ? restart : reset, reload]);
   }
 }
 

@@ -5,19 +5,31 @@ import { formatHash } from "../record/share-link";
 import { writeAddress } from "./address";
 import { button, element, giveKeysBack, make } from "./elements";
 import { announce } from "./notices";
+import type { Recording } from "./recording";
 import type { Session } from "./session";
 import { openSheet } from "./sheet";
 
-export function connectPlaces(session: Session, worlds: readonly string[], current: string): void {
+/** @param current folder of the open world. @param finishClip called before another one is opened in its place */
+export function connectPlaces(
+  session: Session,
+  { worlds, current, finishClip }: { worlds: readonly string[]; current: string } & Recording,
+): void {
   const { world, beginning } = session;
   const choice = element("world", HTMLSelectElement);
   choice.replaceChildren(
     ...worlds.map((name) => make("option", { value: name, textContent: name, selected: name === current })),
   );
   choice.disabled = false;
-  choice.onchange = () => {
-    location.hash = formatHash({ world: choice.value }); // `main.ts` opens what the address says
-  };
+  choice.onchange = () =>
+    finishClip().then(
+      () => {
+        location.hash = formatHash({ world: choice.value }); // `main.ts` opens what the address says
+      },
+      (error: Error) => {
+        choice.value = current;
+        announce(error.message);
+      },
+    );
 
   const seed = element("seed", HTMLInputElement);
   const go = (to: { seed?: number; start?: number }) => {

@@ -1,12 +1,14 @@
 /** Puts an open world in play on this page: everything that the entry loads while the worker starts. */
+import { checkReset } from "../model/beginning";
 import type { WorkerWorld } from "../model/worker-client";
-import { unpackActions } from "../record/share-link";
+import { packageMark, unpackActions } from "../record/share-link";
 import { createView, type View } from "../view/view";
 import type { Address } from "./address";
 import { connectControls } from "./controls";
 import { connectDisplay } from "./display";
 import { button, element } from "./elements";
 import { announce } from "./notices";
+import { askToPlayOn } from "./other-version";
 import { connectPlaces, followInAddress } from "./places";
 import { connectRecording } from "./recording";
 import { createSession, type Session } from "./session";
@@ -29,9 +31,11 @@ export interface PlayOptions {
 
 /**
  * Connects the page to the world and begins at once: with the address's replay, if it has one, else in the person's hands.
- * @throws RecordingError when the address's replay can't be read
+ * @throws RecordingError, ResetError when the world can't begin as the address says
  */
 export async function play(world: WorkerWorld, view: View, { address, worlds, name }: PlayOptions): Promise<Session> {
+  const { seed = FIRST.seed, start = FIRST.start } = address;
+  checkReset({ seed, start }, world.manifest);
   const replay = address.replay ? await unpackActions(address.replay, world.manifest.actions) : [];
   const session = createSession(world, view, loadSettings());
   const canvas = element("view", HTMLCanvasElement);
@@ -39,16 +43,18 @@ export async function play(world: WorkerWorld, view: View, { address, worlds, na
   canvas.setAttribute("aria-label", `${world.manifest.title}, as the network dreams it. The keys drive it.`);
   connectDisplay(session);
   connectControls(session);
-  connectPlaces(session, worlds, name);
-  connectRecording(session);
+  const { finishClip } = connectRecording(session, name);
+  connectPlaces(session, { worlds, current: name, finishClip });
   connectSheet("settings", async () => (await import("./settings-sheet")).openSettings(session));
   connectSheet("about", async () => (await import("./world-card")).openCard(session));
-  // Not awaited: whoever opened the page gets hold of the session before its first frame.
-  const { seed = FIRST.seed, start = FIRST.start } = address;
-  session.begin({ seed, start }, replay).then(() => {
-    followInAddress(session, name, replay.length === 0); // a link with a replay stays, to be passed on
+  const otherVersion = address.package !== undefined && address.package !== packageMark(world.packageSha256);
+  const begin = async () => {
+    const replays = replay.length > 0 && (!otherVersion || (await askToPlayOn(session.loop)));
+    await session.begin({ seed, start }, replays ? replay : []);
+    followInAddress(session, name, !replays); // a link with a replay stays, to be passed on
     if (document.hidden) session.loop.pause("Paused: the page isn't shown.", true);
-  });
+  };
+  void begin(); // whoever opened the page gets hold of the session before its first frame
   return session;
 }
 

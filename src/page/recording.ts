@@ -4,13 +4,19 @@ import { formatActionLog } from "../record/action-log";
 import type { Clip } from "../record/clip";
 import { download } from "../record/download";
 import { screenshot } from "../record/screenshot";
-import { formatHash, packActions } from "../record/share-link";
+import { formatHash, packActions, packageMark } from "../record/share-link";
 import { button, giveKeysBack, make } from "./elements";
 import { announce } from "./notices";
 import type { Session } from "./session";
 import { openSheet } from "./sheet";
 
-export function connectRecording(session: Session): void {
+export interface Recording {
+  /** Saves the clip that is being recorded, if one is. @throws RecordingError when there is nothing to save */
+  finishClip(): Promise<void>;
+}
+
+/** @param folder of the world, which links name it by */
+export function connectRecording(session: Session, folder: string): Recording {
   const { world } = session;
   const name = (what: string, extension: string) =>
     `${world.manifest.name}-seed${session.beginning.value.seed}-${what}.${extension}`;
@@ -24,20 +30,25 @@ export function connectRecording(session: Session): void {
     download(new Blob([text], { type: "application/jsonl" }), name("actions", "jsonl"));
     announce(`Saved ${session.actions().length} actions.`);
   });
-  onClick("share", () => openShare(session));
+  onClick("share", () => openShare(session, folder));
 
   let recording: { clip: Clip; frames: Subscription } | undefined;
-  onClick("clip", async () => {
-    if (recording) {
-      const { clip, frames } = recording;
+  const finishClip = async () => {
+    if (!recording) return;
+    const { clip, frames } = recording;
+    frames.unsubscribe();
+    showRecording("Record clip", false);
+    const { video, extension } = await clip.finish().finally(() => {
       recording = undefined;
-      frames.unsubscribe();
-      showRecording("Record clip", false);
-      const { video, extension } = await clip.finish();
-      download(video, name("clip", extension));
-      announce("Clip saved.");
-      return;
-    }
+    });
+    download(video, name("clip", extension));
+    announce("Clip saved.");
+  };
+  window.addEventListener("beforeunload", (event) => {
+    if (recording) event.preventDefault(); // the browser asks before the clip is lost
+  });
+  onClick("clip", async () => {
+    if (recording) return finishClip();
     const { startClip } = await import("../record/clip");
     const { picture, frameRate } = world.manifest;
     const clip = await startClip(picture.width, picture.height, frameRate);
@@ -51,6 +62,7 @@ export function connectRecording(session: Session): void {
     showRecording("Stop · 0 s", true);
     announce("Recording a clip.");
   });
+  return { finishClip };
 }
 
 /** A button that runs one task at a time, tells when it fails and then gives the keys back to the world. */
@@ -76,11 +88,13 @@ function showRecording(text: string, on: boolean): void {
   button("clip").setAttribute("aria-pressed", String(on));
 }
 
-async function openShare(session: Session): Promise<void> {
+async function openShare(session: Session, folder: string): Promise<void> {
   const { world, beginning, loop } = session;
-  const here = { world: world.manifest.name, ...beginning.value };
-  const link = (replay?: string) =>
-    new URL(formatHash(replay === undefined ? here : { ...here, replay }), location.href).href;
+  const here = { world: folder, ...beginning.value };
+  const link = (replay?: string) => {
+    const drive = replay === undefined ? {} : { package: packageMark(world.packageSha256), replay };
+    return new URL(formatHash({ ...here, ...drive }), location.href).href;
+  };
   const field = make("input", { readOnly: true, value: link(), id: "link", onfocus: () => field.select() });
   const note = make("p", { className: "note" });
   note.setAttribute("role", "status");

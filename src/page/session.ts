@@ -27,7 +27,7 @@ export interface Session {
   readonly gamepad: GamepadSource;
   readonly settings: BehaviorSubject<Settings>;
   readonly bindings: BehaviorSubject<readonly Binding[]>;
-  /** Where it began. */
+  /** Where it began; before the first frame, where it is to begin. */
   readonly beginning: BehaviorSubject<StartBeginning>;
   /** Begins anew and runs; with a replay its actions come first. */
   begin(beginning: StartBeginning, replay?: readonly Action[]): Promise<void>;
@@ -88,16 +88,19 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings): S
     bindings,
     beginning,
     async begin(from, recorded = []) {
+      const take = () => {
+        replay = createReplay(recorded, live);
+        beginning.next(from);
+      };
+      if (!newest) take(); // a crash before the first frame is restarted from here
       const begun = loop.exclusive(async () => {
         const frame = await world.reset(from);
-        replay = createReplay(recorded, live);
+        take();
         return frame;
       });
       // A pause from before ends now; one that comes while the world is being reset (a sheet opened) stays.
       if (loop.state.value.name !== "loading") loop.resume();
       await begun;
-      if (loop.state.value.name === "failed") return;
-      beginning.next(from);
       if (loop.state.value.name === "loading") loop.resume();
     },
     replaying: () => replay.playing(),

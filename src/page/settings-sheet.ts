@@ -1,5 +1,5 @@
 /** The settings sheet: picture, figures, keys and gamepad. Changes apply at once. Loaded when first opened. */
-import { defaultBindings, keyName, rebind } from "../action/bindings";
+import { defaultBindings, isReserved, keyName, rebind } from "../action/bindings";
 import { ENGINE_CHOICES, type EngineChoice } from "../model/engine-choice";
 import { COMMANDS } from "./controls";
 import { make } from "./elements";
@@ -128,6 +128,7 @@ function keyTable(session: Session): HTMLElement {
 
 /** Gives a row another key and says in words what happened. */
 function assign({ bindings }: Session, row: number, code: string): string {
+  if (isReserved(code)) return `${code ? keyName(code) : "This key"} belongs to the browser. Choose another key.`;
   const command = COMMANDS.find((candidate) => candidate.code === code);
   if (command) return `${keyName(code)} works the page (${command.label}). Choose another key.`;
   const result = rebind(bindings.value, row, code);

@@ -11,9 +11,10 @@ test("a log comes back as it was written, in short numbers", () => {
   expect(parseActionLog(carActions, text)).toEqual(actions);
 });
 
-test("the last newline may be missing, and lines may end as on Windows", () => {
+test("the last newline may be missing, and lines may begin and end as on Windows", () => {
   expect(parseActionLog(carActions, LINE)).toHaveLength(1);
   expect(parseActionLog(carActions, `${LINE}\r\n${LINE}\r\n`)).toHaveLength(2);
+  expect(parseActionLog(carActions, `\uFEFF${LINE}\r\n`)).toHaveLength(1);
   expect(parseActionLog(carActions, "")).toEqual([]);
 });
 
@@ -21,6 +22,7 @@ test.each([
   [`${LINE}\nsteer 1`, "line 2: expected a JSON object with steer, gas, brake, got steer 1"],
   [`${LINE}\n\n${LINE}`, "line 2: expected a JSON object with steer, gas, brake, got an empty line"],
   ['{"steer": 3, "gas": 0, "brake": 0}', "line 1: steer: expected a number in [-1, 1], got 3"],
+  ['{"steer": true, "gas": 0, "brake": 0}', "line 1: steer: expected a number in [-1, 1], got true"],
   ['{"steer": 0, "gas": 0}', "line 1: brake: missing; expected steer, gas, brake"],
 ])("%j is refused with its line", (text, message) => {
   expect(() => parseActionLog(carActions, text)).toThrow(expect.objectContaining({ name: "RecordingError", message }));

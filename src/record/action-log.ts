@@ -11,7 +11,7 @@ export function formatActionLog(specs: readonly ActionSpec[], actions: readonly 
 
 /** The inverse of `formatActionLog`. @throws RecordingError naming the line */
 export function parseActionLog(specs: readonly ActionSpec[], text: string): Action[] {
-  const lines = text.split("\n").map((line) => line.trim());
+  const lines = text.split("\n").map((line) => line.trim()); // of \r and a byte order mark, too
   if (lines.at(-1) === "") lines.pop(); // after the last newline
   return lines.map((line, index) => {
     try {

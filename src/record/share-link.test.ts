@@ -4,7 +4,7 @@ import { formatHash, packActions, parseHash, unpackActions } from "./share-link"
 
 describe("hash", () => {
   it("comes back as it went out", () => {
-    const shared = { world: "car-racing", seed: 2 ** 53 - 1, start: 3, replay: "aB-_9" };
+    const shared = { world: "car-racing", seed: 2 ** 53 - 1, start: 3, package: "0123456789abcdef", replay: "aB-_9" };
     expect(parseHash(formatHash(shared))).toEqual(shared);
   });
 
@@ -25,6 +25,12 @@ describe("replay", () => {
     const actions = Array.from({ length: 300 }, (_, t) => Float32Array.of(Math.sin(t), t % 2, 0.1));
     expect(await unpackActions(await packActions(actions), carActions)).toEqual(actions);
     expect(await unpackActions(await packActions([]), carActions)).toEqual([]);
+  });
+
+  it("takes a full deflection whose limit float32 rounds up", async () => {
+    const table = carActions.map((spec) => ({ ...spec, max: 0.1 }));
+    const full = [Float32Array.of(0.1, 0.1, 0.1)];
+    expect(await unpackActions(await packActions(full), table)).toEqual(full);
   });
 
   it("a minute of held keys is a short link", async () => {

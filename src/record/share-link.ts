@@ -1,9 +1,10 @@
 /**
- * What a link holds: world, seed, start and, if wanted, every action so far. It travels in the hash, so it never
- * reaches a server. Actions are exact float32, because a replay must repeat the frames to the bit; deflate makes held
- * keys cheap.
+ * What a link holds: world, seed, start and, if wanted, every action so far and the package that they were taken in. It
+ * travels in the hash, so it never reaches a server. Actions are exact float32, because a replay must repeat the frames
+ * to the bit; deflate makes held keys cheap.
  */
-import { RecordingError } from "../errors";
+import { checkAction } from "../action/action";
+import { ActionError, RecordingError } from "../errors";
 import type { ActionSpec } from "../model/manifest";
 import type { Action } from "../model/world";
 
@@ -11,6 +12,8 @@ export interface Shared {
   readonly world?: string;
   readonly seed?: number;
   readonly start?: number;
+  /** The version of the world that the replay was made with, as `packageMark` gives it; older links have none. */
+  readonly package?: string;
   /** Packed actions, as `packActions` gives them. */
   readonly replay?: string;
 }
@@ -19,6 +22,9 @@ export interface Shared {
 const LONGEST_REPLAY = 16_000;
 /** Ticks a link may unpack to (an hour at 25 a second), so that a small link can't fill the memory. */
 const MOST_TICKS = 90_000;
+
+/** Stands for a package in a link: enough of its sha256 to tell the versions of a world apart. */
+export const packageMark = (sha256: string): string => sha256.slice(0, 16);
 
 /** The hash of a link, "#" included. */
 export function formatHash(shared: Shared): string {
@@ -39,7 +45,7 @@ export function parseHash(hash: string): Shared {
     return { [name]: value };
   };
   const text = (name: string) => (parts.get(name) ? { [name]: parts.get(name) } : {});
-  return { ...text("world"), ...integer("seed"), ...integer("start"), ...text("replay") };
+  return { ...text("world"), ...integer("seed"), ...integer("start"), ...text("package"), ...text("replay") };
 }
 
 /** Actions as text for a link. @throws RecordingError when they are too many for one */
@@ -74,12 +80,11 @@ export async function unpackActions(text: string, table: readonly ActionSpec[]):
   const actions = Array.from({ length: bytes.length / size }, (_, t) =>
     values.slice(t * table.length, (t + 1) * table.length),
   );
-  for (const action of actions) {
-    const wrong = table.findIndex(
-      (spec, i) => !((action[i] ?? Number.NaN) >= spec.min && (action[i] ?? 0) <= spec.max),
-    );
-    const spec = table[wrong];
-    if (spec) throw broken(`${spec.name}: expected a number in [${spec.min}, ${spec.max}], got ${action[wrong]}`);
+  try {
+    for (const action of actions) checkAction(action, table);
+  } catch (error) {
+    if (!(error instanceof ActionError)) throw error;
+    throw broken(error.message);
   }
   return actions;
 }

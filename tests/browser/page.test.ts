@@ -1,6 +1,8 @@
 /** The built page with the first world it offers, played the way a person plays it. */
+import { statSync } from "node:fs";
 import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import { formatHash, packActions, parseHash } from "../../src/record/share-link";
 import { consoleOf, launchBrowser } from "../setup/browser";
 
 let browser: BrowserContext;
@@ -15,13 +17,26 @@ afterEach(async ({ task }) => {
   for (const page of browser.pages()) await page.close();
 });
 
-async function openPage(prepare: (page: Page) => Promise<unknown> = async () => undefined): Promise<Page> {
+async function openPage(
+  prepare: (page: Page) => Promise<unknown> = async () => undefined,
+  address = "",
+): Promise<Page> {
   const page = await browser.newPage();
   said = consoleOf(page);
   await prepare(page);
-  await page.goto(inject("pages").built);
+  await page.goto(inject("pages").built + address);
   return page;
 }
+
+/** CSS px. */
+const SHORT_SCREENS = [
+  [320, 480],
+  [568, 320],
+  [640, 360],
+  [640, 400],
+  [667, 375],
+  [740, 520],
+] as const;
 
 const isState = (page: Page, state: string) => page.waitForSelector(`[data-worldloop-state="${state}"]`);
 const passes = (page: Page, tick: number) =>
@@ -204,6 +219,92 @@ describe("the page", () => {
     await passes(page, before.tick + 5);
   });
 
+  it("keeps a shared link through a failed first reset, and restarts into its drive", async () => {
+    const drive = Array.from({ length: 40 }, () => Float32Array.of(0.5, 0.25, 0));
+    const link = formatHash({ world: "car-racing", seed: 7, start: 1, replay: await packActions(drive) });
+    const dieAtOnce = (page: Page) =>
+      page.addInitScript(() => {
+        let held: Window["worldloop"];
+        Object.defineProperty(window, "worldloop", {
+          get: () => held,
+          set(value: NonNullable<Window["worldloop"]>) {
+            held = value;
+            value.world.kill();
+          },
+        });
+      });
+    const page = await openPage(dieAtOnce, link);
+    await isState(page, "crashed");
+    await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 100)));
+    expect(new URL(page.url()).hash).toBe(link);
+    await page.getByRole("button", { name: "Restart" }).click();
+    await passes(page, 5);
+    const played = await page.evaluate(() => ({
+      from: window.worldloop?.session.beginning.value,
+      first: [...(window.worldloop?.session.actions()[0] ?? [])],
+    }));
+    expect(played).toEqual({ from: { seed: 7, start: 1 }, first: [0.5, 0.25, 0] });
+    expect(await page.locator("#seed").inputValue()).toBe("7");
+    expect(new URL(page.url()).hash).toBe(link);
+  });
+
+  it.each([
+    ["Start fresh", [0, 0, 0]],
+    ["Play on with its actions", [0.5, 0.25, 0]],
+  ] as const)("asks before it replays a drive of another version of the world: %s", async (label, first) => {
+    const replay = await packActions(Array.from({ length: 200 }, () => Float32Array.of(0.5, 0.25, 0)));
+    const shared = { world: "car-racing", seed: 7, start: 1, package: "0123456789abcdef", replay };
+    const page = await openPage(undefined, formatHash(shared));
+    await page.getByText("made with another version of this world").waitFor();
+    await page.getByRole("button", { name: label }).click();
+    await passes(page, 3);
+    expect(await page.evaluate(() => [...(window.worldloop?.session.actions()[0] ?? [])])).toEqual(first);
+  });
+
+  it("shares links to the folder that it found the world in, and opens them again without a question", async () => {
+    const elsewhere = (page: Page) =>
+      Promise.all([
+        page.route("**/worlds/index.json", (route) => route.fulfill({ json: ["copied", "pong"] })),
+        page.route("**/worlds/copied/**", async (route) => {
+          const url = route.request().url().replace("/copied/", "/car-racing/");
+          await route.fulfill({ response: await route.fetch({ url }) });
+        }),
+      ]);
+    const page = await openPaused(elsewhere);
+    await page.locator("#share").click();
+    await page.getByLabel("With my drive").check();
+    await page.waitForFunction(() => document.querySelector<HTMLInputElement>("#link")?.value.includes("replay="));
+    const { hash } = new URL(await page.locator("#link").inputValue());
+    const { world, package: mark } = parseHash(hash);
+    expect(world).toBe("copied");
+    expect(await page.evaluate(() => window.worldloop?.world.packageSha256)).toMatch(new RegExp(`^${mark}`));
+    await openPage(elsewhere, hash).then((page) => isState(page, "running"));
+  });
+
+  it("saves the clip that is being recorded before it opens another world, and asks before the page is left", async () => {
+    const page = await openPage();
+    await isState(page, "running");
+    await page.locator("#clip").click();
+    await page.getByText(/Stop · [1-9]/).waitFor();
+    const asked = page.waitForEvent("dialog");
+    await page.evaluate(() => void setTimeout(() => location.reload()));
+    const dialog = await asked;
+    expect(dialog.type()).toBe("beforeunload");
+    await dialog.dismiss();
+    const [clip] = await Promise.all([page.waitForEvent("download"), page.locator("#world").selectOption("pong")]);
+    expect(clip.suggestedFilename()).toMatch(/^car-racing-seed1-clip\.(mp4|webm)$/);
+    expect(statSync(await clip.path()).size).toBeGreaterThan(1000);
+    await page.waitForFunction(() => window.worldloop?.world.manifest.name === "pong");
+  });
+
+  it("offers a way out of a link that the world can't begin at", async () => {
+    const page = await openPage(undefined, "#world=car-racing&seed=7&start=99");
+    await isState(page, "error");
+    expect(await page.locator("#alert").textContent()).toContain("start: expected an integer from 0 to");
+    await page.getByRole("button", { name: "Begin afresh" }).click();
+    await isState(page, "running");
+  });
+
   it("refuses a corrupted package by name", async () => {
     const page = await openPage((page) =>
       page.route("**/tick.onnx", async (route) => {
@@ -241,5 +342,23 @@ describe("the page", () => {
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
     const box = await page.locator("#view").boundingBox();
     expect(box?.width).toBeGreaterThan(300);
+  });
+
+  it("keeps every control on a short screen, a phone's on its side or a page at 200 %", async () => {
+    const page = await openPaused();
+    for (const [width, height] of SHORT_SCREENS) {
+      await page.setViewportSize({ width, height });
+      const outside = await page.evaluate(() =>
+        [document.documentElement, ...document.querySelectorAll("header :is(button, select, input), #controls button")]
+          .filter((element) => {
+            const { left, right, top, bottom } = element.getBoundingClientRect();
+            return (
+              left < 0 || top < 0 || right > innerWidth || bottom > innerHeight || element.scrollWidth > innerWidth
+            );
+          })
+          .map(({ id, tagName }) => id || tagName),
+      );
+      expect({ width, height, outside }).toEqual({ width, height, outside: [] });
+    }
   });
 });
