@@ -206,7 +206,7 @@ describe("the page", () => {
 
   it("refuses a corrupted package by name", async () => {
     const page = await openPage((page) =>
-      page.route("**/tick.onnx", async (route) => {
+      page.route("**/tick.onnx?*", async (route) => {
         const response = await route.fetch();
         const body = await response.body();
         body[body.length - 1] = (body.at(-1) ?? 0) ^ 1;
