@@ -31,6 +31,30 @@ test("latents that aren't finite give an error that names the tick, and the stat
   await world.close();
 });
 
+test("pictures that the encoder can't read are said to be that, whichever of them", async () => {
+  const engine = ortEngine(runtime);
+  const world = createWorld(
+    await createNetworkModel(opened, {
+      ...engine,
+      async createSession(bytes, spec) {
+        const session = await engine.createSession(bytes, spec);
+        if (spec.file !== "encoder.onnx") return session;
+        const run: typeof session.run = async (feeds) =>
+          (feeds.picture as Uint8Array).some((value) => value > 0)
+            ? session.run(feeds)
+            : { latent: new Float32Array(24).fill(Number.NaN) };
+        return { ...session, run };
+      },
+    }),
+  );
+  const frames = new Uint8Array(2 * 16 * 16 * 3).fill(200, 16 * 16 * 3); // the first is black
+  await expect(world.reset({ seed: 1, context: { frames, actions: action } })).rejects.toMatchObject({
+    name: "ResetError",
+    message: /context, picture 0: expected one that the world's encoder can read/,
+  });
+  await world.close();
+});
+
 test("a run that fails rejects its own step only", async () => {
   let failing = false;
   const flaky: Runtime = {

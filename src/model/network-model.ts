@@ -2,7 +2,7 @@
  * The world model of a package: its graphs, run by an engine (`engine.ts`). One step: what `conditioning.ts` puts together goes in; a
  * picture, the next latent and a new slot of the KV window come out.
  */
-import { StateError } from "../errors";
+import { ResetError, StateError } from "../errors";
 import { createConditioning, type TickInputs } from "./conditioning";
 import { encoded, startBytes } from "./contract";
 import type { Engine } from "./engine";
@@ -64,7 +64,13 @@ export async function createNetworkModel(opened: WorldPackage, engine: Engine): 
     for (const [i, picture] of pictures.entries()) {
       const given: Record<string, Uint8Array> = { picture, before: pictures[Math.max(0, i - 1)] as Uint8Array };
       const inputs = Object.fromEntries(encoded(manifest).map((name) => [name, given[name] as Uint8Array]));
-      latents.push(floats(await encoder.run(inputs), "latent"));
+      const latent = floats(await encoder.run(inputs), "latent");
+      if (!latent.every(Number.isFinite)) {
+        throw new ResetError(
+          `context, picture ${i}: expected one that the world's encoder can read, got NaN or infinity from it. Take pictures like the world's own.`,
+        );
+      }
+      latents.push(latent);
     }
     const a = manifest.actions.length;
     return {
@@ -124,6 +130,6 @@ function opaque(rgb: Uint8Array): Uint8ClampedArray<ArrayBuffer> {
 function checkFinite(latent: Float32Array, tick: number): void {
   if (latent.every(Number.isFinite)) return;
   throw new StateError(
-    `Tick ${tick}: expected finite latents from the network, got NaN or infinity. Rewind or reset; if it comes back, the package is broken.`,
+    `Tick ${tick}: expected finite latents from the network, got NaN or infinity. Rewind or reset; if it comes back from a start of the package, the package is broken.`,
   );
 }
