@@ -68,7 +68,7 @@ const field = (number: number, bytes: Uint8Array) => Uint8Array.of(8 * number + 
 const appended = (path: string, extra: Uint8Array): Bytes => Uint8Array.of(...(sound.get(path) as Bytes), ...extra);
 /** A graph of nothing but these fields. */
 const model = (graph: Uint8Array): Bytes => Uint8Array.of(...field(7, graph));
-const ifNode = (graph: Uint8Array) => field(1, field(5, field(6, graph))); // a node with a branch
+const nodeWith = (attribute: Uint8Array) => field(1, field(5, attribute));
 
 test("a sound package opens, with progress up to its last byte", async () => {
   const seen: number[] = [];
@@ -189,10 +189,39 @@ const cases: [string, Contents, string, string][] = [
     '"evil.ops"',
   ],
   [
-    "an unknown domain in a branch",
-    changed((m, c, vouch) => vouch(m, c, "tick.onnx", model(ifNode(field(1, field(7, encode("evil.ops"))))))),
+    "an unknown domain of a node",
+    changed((m, c, vouch) => vouch(m, c, "tick.onnx", model(field(1, field(7, encode("evil.ops")))))),
     "UnsafeGraphError",
     '"evil.ops"',
+  ],
+  [
+    "a loop or a branch",
+    changed((m, c, vouch) => vouch(m, c, "tick.onnx", model(nodeWith(field(6, new Uint8Array(0)))))),
+    "UnsafeGraphError",
+    "tick.onnx: expected one graph without control flow",
+  ],
+  [
+    "functions",
+    changed((m, c, vouch) => vouch(m, c, "tick.onnx", Uint8Array.of(...model(new Uint8Array(0)), 0xca, 0x01, 0))),
+    "UnsafeGraphError",
+    "expected one graph without control flow",
+  ],
+  [
+    "a package of 2 GiB",
+    changed((m) => Object.assign(m.files, { "big.bin": { bytes: 2 ** 31, sha256: "0".repeat(64) } })),
+    "ManifestError",
+    "expected at most 1073741824 bytes in all",
+  ],
+  [
+    "a window that agrees with itself and fits no memory",
+    changed((m) => {
+      m.kv.window = 2 ** 31;
+      const slots = m.kv.sink + m.kv.memory + m.kv.window;
+      m.tick.inputs.kv?.shape.splice(0, 1, slots);
+      m.tick.inputs.age?.shape.splice(0, 1, slots);
+    }),
+    "ShapeError",
+    "tick.inputs, kv: expected at most 67108864 numbers",
   ],
   [
     "external data",
@@ -202,7 +231,7 @@ const cases: [string, Contents, string, string][] = [
   ],
   [
     "external data by location",
-    changed((m, c, vouch) => vouch(m, c, "encoder.onnx", model(ifNode(field(5, Uint8Array.of(8 * 14, 1)))))),
+    changed((m, c, vouch) => vouch(m, c, "encoder.onnx", model(field(5, Uint8Array.of(8 * 14, 1))))),
     "UnsafeGraphError",
     "expected all weights inside the file",
   ],
