@@ -12,6 +12,36 @@ const isolation = {
   "Cross-Origin-Embedder-Policy": "require-corp",
 };
 
+/**
+ * What the page and its workers may do: run our own scripts and WASM, and talk to where they came from. Blobs are the
+ * threads of our own engine, which inherit this, and clips and pictures on their way to a download.
+ */
+const policy = [
+  "default-src 'none'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "worker-src 'self' blob:",
+  "style-src 'self'",
+  "img-src 'self' blob: data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+].join("; ");
+
+/** In the built page, for any static host; a worker obeys the headers of its own script, so a host had better send it too. */
+function contentSecurityPolicy(): Plugin {
+  return {
+    name: "worldloop:content-security-policy",
+    apply: "build", // in development styles are put into the page as text
+    transformIndexHtml: () => [
+      {
+        tag: "meta",
+        attrs: { "http-equiv": "Content-Security-Policy", content: policy },
+        injectTo: "head-prepend",
+      },
+    ],
+  };
+}
+
 /** `worlds/index.json`: the names of the folders that hold a `world.json`, in development and in the build. */
 function worldList(): Plugin {
   let folder = "";
@@ -58,9 +88,14 @@ export default defineConfig({
   // onnxruntime-web without its WASM glue inlined: threads then start from the glue's own file, never from our worker's.
   resolve: { conditions: ["onnxruntime-web-use-extern-wasm", ...defaultClientConditions] },
   optimizeDeps: { exclude: ["onnxruntime-web"] },
-  plugins: [worldList(), cacheHashedFiles()],
+  plugins: [contentSecurityPolicy(), worldList(), cacheHashedFiles()],
   worker: { format: "es" },
   build: { target: "es2022", reportCompressedSize: false, chunkSizeWarningLimit: 1500 },
   server: { host: "127.0.0.1", headers: isolation },
-  preview: { host: "127.0.0.1", port: 4173, strictPort: false, headers: isolation },
+  preview: {
+    host: "127.0.0.1",
+    port: 4173,
+    strictPort: false,
+    headers: { ...isolation, "Content-Security-Policy": policy },
+  },
 });

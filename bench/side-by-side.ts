@@ -6,7 +6,7 @@ import { ortEngine } from "../src/model/engine";
 import { type GraphSession, zeroFeeds } from "../src/model/graph-session";
 import { httpSource } from "../src/model/http-source";
 import { ownEngine } from "../src/model/own-engine";
-import { type Bytes, openPackage } from "../src/model/package";
+import { openPackage } from "../src/model/package";
 import { loadWebRuntime } from "../src/model/web-runtime";
 
 const WARM_UP = 5; // rounds
@@ -15,8 +15,8 @@ const TURN = 8; // ticks of each engine in a round; the first two bring its weig
 
 /** Median ms of a tick on one thread, by engine and precision. */
 export async function measureSideBySide(url: string): Promise<Record<string, number>> {
-  const { manifest, files } = await openPackage(httpSource(url));
-  const bytes = files.get(manifest.tick.file) as Bytes;
+  const { manifest, read } = await openPackage(httpSource(url), { start: 0 });
+  const bytes = await read(manifest.tick.file);
   const engines = {
     "own float32": ownEngine(),
     "own int8": ownEngine({ precision: "int8" }),

@@ -36,6 +36,7 @@ async function main(): Promise<void> {
   const opening = openWorld({
     url: `worlds/${name}/`,
     engine,
+    ...(address.start === undefined ? {} : { start: address.start }),
     ...(address.precision ? { precision: address.precision } : {}),
     ...(address.backend ? { backend: address.backend } : {}),
     ...(address.threads ? { threads: address.threads } : {}),

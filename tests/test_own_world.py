@@ -1,5 +1,6 @@
 """Worlds of one's own: episodes in three layouts, Gymnasium environments, and what is refused before it does harm."""
 
+import io
 import json
 import re
 import shutil
@@ -12,9 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from training.data.episodes import load_episodes
 from training.data.import_episodes import add_episodes, open_folder, read_episodes
+from training.data.lerobot_episodes import LerobotDataset
 from training.data.record import Recording, record, write_npz
 from training.errors import TrainingError
 from training.run import main as run
@@ -92,7 +95,7 @@ def test_a_video_and_its_log_are_an_episode(tmp_path):
         film.release()
         rows = rng.uniform(0, 1, (lines, 2)).round(3).tolist()
         log = [json.dumps({"gas": gas, "steer": steer}) for steer, gas in rows]
-        (tmp_path / f"{name}.jsonl").write_text("\n".join(log) + "\n")
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(log) + "\n", encoding="utf-8-sig" if name == "a" else "utf-8")
     read = read_episodes(folder := open_folder(tmp_path, specs), specs, size=PX, how="letterbox")
     assert folder.frame_rate == 20
     for episode in read:
@@ -101,6 +104,9 @@ def test_a_video_and_its_log_are_an_episode(tmp_path):
         assert (np.diff(red) > 5).all() and episode.frames[..., 2].max() < 30
     np.testing.assert_allclose(read[1].actions[-2], rows[-1], atol=1e-6)
     np.testing.assert_array_equal(read[1].actions[-1], read[1].actions[-2])
+    (tmp_path / "b.jsonl").write_text('{"gas": true, "steer": 0}\n' * 12)
+    with pytest.raises(TrainingError, match="b.jsonl', line 1: expected numbers"):
+        episodes_of(tmp_path)
     (tmp_path / "b.jsonl").unlink()
     with pytest.raises(TrainingError, match="b.jsonl': expected a log of actions"):
         episodes_of(tmp_path)
@@ -119,8 +125,41 @@ def change_parquet(folder: Path, change) -> None:
     pq.write_table(change(read), path)
 
 
+def change_info(folder: Path, *path: str, to: object) -> None:
+    """Sets one value of meta/info.json."""
+    file = folder / "meta/info.json"
+    info = place = json.loads(file.read_text())
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = to
+    file.write_text(json.dumps(info))
+
+
+def with_picture(folder: Path, frame: int, picture: np.ndarray) -> None:
+    """Another PNG in a frame of the first episode."""
+
+    def change(read: pa.Table) -> pa.Table:
+        column, png = read.column("observation.image").to_pylist(), io.BytesIO()
+        Image.fromarray(picture).save(png, "PNG")
+        column[frame]["bytes"] = png.getvalue()
+        at = read.schema.get_field_index("observation.image")
+        return read.set_column(at, read.schema.field(at), pa.array(column, read.schema.field(at).type))
+
+    change_parquet(folder, change)
+
+
+def other_size(folder: Path) -> None:
+    with np.load(path := sorted(folder.glob("*.npz"))[1]) as file:
+        arrays = dict(file)
+    write_npz(path, {**arrays, "frames": np.pad(arrays["frames"], ((0, 0), (0, 0), (0, 9), (0, 0)))})
+
+
+def with_column(read: pa.Table, name: str, values: list) -> pa.Table:
+    return read.set_column(read.schema.get_field_index(name), name, pa.array(values))
+
+
 def with_actions(read: pa.Table, values: list) -> pa.Table:
-    return read.set_column(read.schema.get_field_index("action"), "action", pa.array(values))
+    return with_column(read, "action", values)
 
 
 def at(actions: np.ndarray, frame: int, value: float) -> np.ndarray:
@@ -153,6 +192,29 @@ BAD = {
         lambda f: (f / "meta/info.json").write_text((f / "meta/info.json").read_text().replace("v3.0", "v2.1")),
         "expected a dataset v3.0, got v2.1",
     ),
+    "columns in another order": (
+        "lerobot",
+        lambda f: change_info(f, "features", "action", "names", to=["gas", "steer"]),
+        "expected the columns of 'action' in the order of the action table, steer, gas, got gas, steer",
+    ),
+    "columns in another order, in a dict": (
+        "lerobot",
+        lambda f: change_info(f, "features", "action", "names", to={"motors": ["gas", "steer"]}),
+        "got gas, steer",
+    ),
+    "more frames than there are": ("lerobot", lambda f: change_info(f, "total_frames", to=999), "of 999 frames in all"),
+    "more episodes than there are": ("lerobot", lambda f: change_info(f, "total_episodes", to=9), "expected 9 episode"),
+    "times of another rate": (
+        "lerobot",
+        lambda f: change_parquet(f, lambda t: with_column(t, "timestamp", [n % FRAMES / 50 for n in range(len(t))])),
+        "frame 1: expected it at 0.04 s, for 25 frames a second, got 0.02",
+    ),
+    "pictures of another size": (
+        "lerobot",
+        lambda f: with_picture(f, 3, np.zeros((9, 8, 3), np.uint8)),
+        r"frame 3: expected a picture of \[16, 16\], height and width, as meta/info.json says, got \[9, 8\]",
+    ),
+    "recordings of several shapes": ("npz", other_size, "frame 0: expected a picture of the shape of those before it"),
     "a video gone": ("mp4", lambda f: next(f.rglob("file-002.mp4")).unlink(), "file-002.mp4': expected a video"),
     "short episodes": ("npz", lambda f: [p.unlink() for p in sorted(f.glob("*.npz"))[2:]], "expected three episodes"),
 }
@@ -171,6 +233,30 @@ def test_a_bad_folder_is_one_error_and_leaves_nothing(name, drives, tmp_path, ca
     assert len(said) == 1 and str(drives[layout]) in said[0]
     assert re.search(words, said[0])
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_grey_of_16_bits_keeps_its_shades(drives):
+    ramp = np.linspace(0, 65535, PX * PX).astype(np.uint16).reshape(PX, PX)
+    with_picture(drives["lerobot"], 3, ramp)
+    picture = episodes_of(drives["lerobot"])[0].frames[3]
+    np.testing.assert_array_equal(picture, np.repeat((ramp >> 8).astype(np.uint8)[..., None], 3, 2))
+
+
+def test_a_video_of_another_rate_is_refused(drives):
+    dataset = LerobotDataset(drives["lerobot"])
+    dataset.video_path = "a.mp4"
+    film = cv2.VideoWriter(str(drives["lerobot"] / "a.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 10, (32, 32))
+    film.write(np.zeros((32, 32, 3), np.uint8))
+    film.release()
+    place = {"chunk_index": 0, "file_index": 0, "from_timestamp": 0.0}
+    entry = {"length": 1, **{f"videos/{dataset.camera}/{key}": value for key, value in place.items()}}
+    with pytest.raises(TrainingError, match="a.mp4': expected 25 frames a second, as meta/info.json says, got 10"):
+        next(dataset._filmed(entry))
+
+
+def test_names_that_are_not_of_the_table_tell_nothing(drives):
+    change_info(drives["lerobot"], "features", "action", "names", to={"motors": ["motor_0", "gas"]})
+    assert len(episodes_of(drives["lerobot"])) == EPISODES
 
 
 @pytest.fixture(scope="module")
@@ -249,6 +335,12 @@ def test_episodes_are_added_to_a_world_with_an_environment(tmp_path, capsys):
     added = load_episodes([file])
     for name, array in arrays.items():
         np.testing.assert_array_equal(getattr(added, name), array)
+    film = cv2.VideoWriter(str(mine / "a.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 10, (32, 32))
+    film.write(np.zeros((32, 32, 3), np.uint8))
+    film.release()
+    (mine / "train-000000-1.npz").rename(data / "elsewhere.npz")
+    with pytest.raises(TrainingError, match="expected 25 frames a second, got 10"):
+        add_episodes(mine, data, actions, size=96, how="letterbox", frame_rate=25)
     arguments = ["--world", "car-racing", "--size", "64", "--data", str(data), "--out", str(tmp_path / "out")]
     assert bring("--episodes", mine, *arguments) == 2
     assert "is a world of this project" in capsys.readouterr().err

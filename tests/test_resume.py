@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_stages import CHAIN, KILLED, LAST_SAVED, STAGES, STEPS, WORLD, logged, prepare, world_model
+from tiny_stages import CHAIN, KILLED, LAST_SAVED, STAGES, STEPS, WORLD, logged, make_data, prepare, world_model
 
 from training.errors import TrainingError
 from training.stage import main as one_stage
@@ -75,7 +75,8 @@ def test_a_stage_whose_time_is_up_leaves_a_checkpoint_and_goes_on(prepared, tmp_
     # In the first steps rates still rise, so how near the end is doesn't matter to them; what is learned by is fixed.
     resumed, uninterrupted = (world_model(folder, scored_from=2.0).state_dict() for folder in (cut, whole))
     metas = [json.loads((folder / "world-model.pt.json").read_text()) for folder in (cut, whole)]
-    assert metas[0] | {"hours": 0} == metas[1] | {"hours": 0} and metas[0]["frames"] == STEPS * 4 * 8
+    own = {"hours": 0, "identity": ""}
+    assert metas[0] | own == metas[1] | own and metas[0]["frames"] == STEPS * 4 * 8
     assert list(logged(cut, "world-model").values()) == pytest.approx(list(logged(whole, "world-model").values()))
     for name, weight in uninterrupted.items():
         torch.testing.assert_close(resumed[name], weight, rtol=1e-3, atol=1e-4, msg=name)
@@ -101,6 +102,30 @@ def test_every_stage_runs_in_bfloat16(prepared, tmp_path, monkeypatch, stage):
     STAGES[stage](folder, steps=5)
     name = "fake" if stage == "matching" else "loss"
     assert np.isfinite(list(logged(folder, stage, name).values())).all()
+
+
+def test_a_stage_knows_what_it_was_made_from_and_of(prepared, tmp_path):
+    folder = beginning(prepared, tmp_path / "data", "self-forcing")
+    STAGES["self-forcing"](folder, steps=1)
+    begun = {name: json.loads((folder / f"{name}.pt.json").read_text()) for name in ("world-model", "self-forcing")}
+    assert begun["self-forcing"]["made_from"] == {"world-model": begun["world-model"]["identity"]}
+    make_data(folder / "more")
+    (folder / "more/train-1.npz").rename(folder / "train-2.npz")
+    STAGES["self-forcing"](folder, steps=1)  # it is done: what came later wasn't trained on
+    assert checkpoint.frames_trained_on(folder, "self-forcing") == 120
+    STAGES["self-forcing"](folder, steps=2)
+    assert checkpoint.about(folder, "self-forcing")["identity"] == begun["self-forcing"]["identity"]
+    assert checkpoint.frames_trained_on(folder, "self-forcing") == 240
+
+    world_model(folder, steps=5)  # trained on, it is the same one
+    checkpoint.check_made_from(folder, "self-forcing")
+    for file in folder.glob("world-model.pt*"):
+        file.unlink()
+    with pytest.raises(TrainingError, match="made from a checkpoint of the stage 'world-model', that is gone"):
+        checkpoint.check_made_from(folder, "self-forcing")
+    world_model(folder, steps=1)
+    with pytest.raises(TrainingError, match="'world-model', and there is another one now. Put that one back, or move"):
+        STAGES["self-forcing"](folder, steps=3)
 
 
 def test_a_stage_that_is_done_writes_nothing(prepared, tmp_path):

@@ -1,6 +1,7 @@
 """What the run decides: a base and a world from it, a budget of minutes, and what is refused before it costs time."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def state(data: Path, stage: str) -> dict:
     return json.loads((data / f"{stage}.pt.json").read_text())
 
 
-def test_minutes_end_with_a_package_and_the_same_command_goes_on(episodes, judged, tmp_path):
+def test_minutes_end_with_a_package_and_the_same_command_goes_on(episodes, judged, tmp_path, capsys):
     data, out = tmp_path / "data", tmp_path / WORLD
     command = ["--world", WORLD, "--tiny", *episodes, "--data", str(data), "--out", str(out)]
     assert run([*command, "--minutes", "1e-6"]) == 0
@@ -64,6 +65,17 @@ def test_minutes_end_with_a_package_and_the_same_command_goes_on(episodes, judge
     assert meta["step"] == meta["steps"] == 3 and meta["ended"]
     assert state(data, "world-model")["step"] == 1  # what began from it isn't begun again
     assert (out / "tick.onnx").read_bytes() != before and "--quick" not in judged[1]
+    # What comes later wasn't trained on, and isn't counted.
+    shutil.copy(data / "train-1.npz", data / "train-2.npz")
+    assert run(command) == 0
+    assert json.loads((out / "world.json").read_text())["recordedFrom"]["frames"] == 2 * 104
+    # A stage whose beginning is gone isn't gone on with.
+    for file in data.glob("world-model.pt*"):
+        file.unlink()
+    capsys.readouterr()
+    assert run(command) == 2
+    assert "made from a checkpoint of the stage 'world-model', that is gone" in capsys.readouterr().err
+    assert not (data / "world-model.pt").exists() and state(data, "self-forcing") == meta
 
 
 @pytest.fixture(scope="module")

@@ -118,6 +118,15 @@ def test_reset_refuses_what_the_world_cannot_take(reset: dict, message: str) -> 
         make().reset(**reset)
 
 
+def test_pictures_that_the_encoder_cannot_read_are_said_to_be_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    dream = Dream(open_package(TINY_WORLD))
+    latents = dream.encoded(context()["frames"])
+    latents[0] = np.full_like(latents[0], np.nan)  # not the last
+    monkeypatch.setattr(dream, "encoded", lambda _: latents)
+    with pytest.raises(ResetError, match="frames, 0: expected one that the world's encoder can read, got NaN"):
+        World(dream).reset(Beginning(seed=1, **context()))
+
+
 def test_step_refuses_wrong_actions_and_keeps_its_state() -> None:
     env = make(disable_env_checker=True).unwrapped
     with pytest.raises(StateError, match="Call reset first"):

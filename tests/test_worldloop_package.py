@@ -73,6 +73,13 @@ def missing_tick(manifest: dict) -> None:
     manifest["tick"]["file"] = "none.onnx"
 
 
+def huge_window(manifest: dict) -> None:
+    """It agrees with itself, and would take 2^31 numbers or more."""
+    inputs, kv = manifest["tick"]["inputs"], manifest["kv"]
+    kv["window"] = 2**31
+    inputs["kv"]["shape"][0] = inputs["age"]["shape"][0] = 2**31 + kv["sink"] + kv["memory"]
+
+
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
@@ -95,6 +102,8 @@ def missing_tick(manifest: dict) -> None:
             PathError,
             "expected a path inside the package",
         ),
+        (set_in("files|big", {"bytes": 2**31, "sha256": "0" * 64}), ManifestError, "at most 1073741824 bytes in all"),
+        (huge_window, ShapeError, "tick.inputs, kv: expected at most 67108864 numbers, got"),
         (missing_tick, MissingFileError, "none.onnx: expected the file"),
         (set_in("files|tick.onnx|bytes", 10), FileMismatchError, "tick.onnx: expected at most 10 bytes"),
         (set_in("files|tick.onnx|bytes", 10**6), FileMismatchError, "tick.onnx: expected 1000000 bytes"),
@@ -130,11 +139,33 @@ def model(*, domain: str = "", external: bool = False) -> bytes:
     return helper.make_model(graph).SerializeToString()
 
 
+def endless() -> bytes:
+    """A loop that nothing ends."""
+    true = TensorProto(name="true", data_type=TensorProto.BOOL, raw_data=b"\1")
+    inputs = [helper.make_tensor_value_info(name, kind, []) for name, kind in (("n", 7), ("before", 9))]
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["before"], ["after"])],
+        "body",
+        inputs,
+        [helper.make_tensor_value_info("after", TensorProto.BOOL, [])],
+    )
+    loop = helper.make_node("Loop", ["", "true"], [], body=body)
+    return helper.make_model(helper.make_graph([loop], "g", [], [], [true])).SerializeToString()
+
+
+def function() -> bytes:
+    identity = helper.make_node("Identity", ["x"], ["y"])
+    made = helper.make_function("ai.onnx", "Twice", ["x"], ["y"], [identity], [helper.make_opsetid("", 20)])
+    return helper.make_model(helper.make_graph([], "g", [], []), functions=[made]).SerializeToString()
+
+
 @pytest.mark.parametrize(
     ("contents", "message"),
     [
         (model(external=True), "all weights inside the file, got external data"),
         (model(domain="evil.domain"), "got the domain 'evil.domain'"),
+        (endless(), "expected one graph without control flow"),
+        (function(), "expected one graph without control flow"),
         (model()[:-3], "malformed bytes"),
         (b"", "malformed bytes"),
         (b"not a graph at all", "malformed bytes"),

@@ -1,5 +1,6 @@
 """The same environments as clients of `worldloop serve`: a real server, the same frames as in this process."""
 
+import json
 import os
 import re
 import subprocess
@@ -12,7 +13,16 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from tiny_world import TINY_WORLD, copy_world_with_reward
-from worldloop.errors import CapacityError, ResetError, ServerError, UnknownWorldError
+from worldloop import client
+from worldloop.errors import (
+    CapacityError,
+    ManifestError,
+    ManifestVersionError,
+    ResetError,
+    ServerError,
+    ShapeError,
+    UnknownWorldError,
+)
 
 ROOT = Path(__file__).parents[1]
 
@@ -101,6 +111,38 @@ def test_refusals_are_named_errors(server: dict) -> None:
         make(package="nowhere", **server)
     with pytest.raises(CapacityError, match="expected at most"):
         gymnasium.make_vec("worldloop/World-v0", num_envs=9, package=TINY_WORLD, **server)
+
+
+def test_a_server_is_believed_no_more_than_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = json.loads((TINY_WORLD / "world.json").read_text())
+    for change, error in (
+        ({"schema": 2}, ManifestVersionError),
+        ({"picture": {"width": 16, "height": -16}}, ManifestError),
+        ({"evaluations": 3}, ShapeError),
+    ):
+        opened = {"type": "opened", "manifest": {**manifest, **change}, "sha256": "0" * 64}
+        monkeypatch.setattr(client, "connect", lambda *_, opened=opened, **__: Answering(opened))
+        with pytest.raises(error, match=r"world\.json"):
+            client.RemoteWorlds("ws://127.0.0.1:1", "tiny", count=1)
+
+
+class Answering:
+    """A server that says one thing."""
+
+    def __init__(self, answer: dict) -> None:
+        self.answer = answer
+
+    def __enter__(self) -> "Answering":
+        return self
+
+    def __exit__(self, *_) -> None:
+        pass
+
+    def send(self, _: str) -> None:
+        pass
+
+    def recv(self, timeout: float) -> str:
+        return json.dumps(self.answer)
 
 
 def test_the_token_may_come_from_the_environment(server: dict, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,6 +118,8 @@ def shapes(*, small: bool, prediction: str) -> WorldModelConfig:
 
 def run(r: Run) -> None:
     begin = time.monotonic()
+    for name in r.refine:
+        checkpoint.check_made_from(r.data, name)
     config = shapes(small=r.small, prediction=r.prediction)
     if r.start is not None:
         config = begin_from(r, r.start)
@@ -225,7 +227,8 @@ def begin_from(r: Run, start: Path) -> WorldModelConfig:
             self_forcing.save_critic(r.data, world.name, critic)
             if self_forcing.STAGE in r.refine and None not in base.numbers(names):
                 known = {**weights, "critic": critic.state_dict()}
-                checkpoint.save(r.data / f"{self_forcing.STAGE}.pt", known, {**about, "stage": self_forcing.STAGE})
+                about |= {"stage": self_forcing.STAGE, "made_from": checkpoint.made_from(r.data, self_forcing.STAGE)}
+                checkpoint.save(r.data / f"{self_forcing.STAGE}.pt", known, about)
     return model.config
 
 

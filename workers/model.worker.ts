@@ -15,7 +15,7 @@ import { webHelper } from "../src/model/web-helper";
 import type { Progress, WorkerApi } from "../src/model/worker-api";
 import type { Frame, World } from "../src/model/world";
 
-let opened: { readonly world: World; readonly files: WorldPackage["files"] } | null = null;
+let opened: { readonly world: World; readonly read: WorldPackage["read"] } | null = null;
 
 function current(): World {
   if (!opened) throw new StateError("The worker has no world yet. Call open first.");
@@ -25,7 +25,7 @@ function current(): World {
 const handOver = (frame: Frame): Frame => transfer(frame, [frame.rgba.buffer]);
 
 const api: WorkerApi = {
-  async open({ url, engine, precision, backend, threads }, onProgress) {
+  async open({ url, start, engine, precision, backend, threads }, onProgress) {
     const choice = engine ?? (backend ? "ort" : "auto");
     const loadOrt = async () => {
       const { loadWebRuntime } = await import("../src/model/web-runtime"); // most visits don't need it
@@ -33,17 +33,21 @@ const api: WorkerApi = {
     };
     const ort = choice === "ort" ? loadOrt() : null; // loads beside the package
     ort?.catch(() => undefined); // told below
-    const contents = await openPackage(httpSource(url), { onProgress: everyPercent(onProgress) });
-    const { manifest, sha256, files } = contents;
-    const total = [...files.values()].reduce((sum, { length }) => sum + length, 0);
+    let total = 0;
+    const report = everyPercent((progress) => {
+      total = progress.total;
+      onProgress(progress);
+    });
+    const contents = await openPackage(httpSource(url), { start: start ?? 0, onProgress: report });
+    const { manifest, sha256, read } = contents;
     onProgress({ loaded: total, total, phase: "session" });
     const chosen = await chooseEngine(choice, contents, {
       own: async () => ownEngine({ precision, threads: checkThreads(threads) ?? 1, startHelper: webHelper }),
       ort: () => ort ?? loadOrt(),
     });
     const world = createWorld(await createNetworkModel(contents, chosen));
-    opened = { world, files };
-    return { manifest, backend: world.backend, packageSha256: sha256, files: [...files.keys()] };
+    opened = { world, read };
+    return { manifest, backend: world.backend, packageSha256: sha256, files: Object.keys(manifest.files) };
   },
   reset: async (options) => handOver(await current().reset(options)),
   step: async (action) => handOver(await current().step(action)),
@@ -58,11 +62,10 @@ const api: WorkerApi = {
   async readStart(index) {
     const { manifest } = current();
     const start = manifest.starts[index];
-    const picture = start && opened?.files.get(start.picture);
-    if (!picture) {
+    if (!start || !opened) {
       throw new ResetError(`start: expected an integer from 0 to ${manifest.starts.length - 1}, got ${index}`);
     }
-    const rgb = picture.slice();
+    const rgb = (await opened.read(start.picture)).slice();
     return transfer({ ...manifest.picture, rgb }, [rgb.buffer]);
   },
   close: () => current().close(),

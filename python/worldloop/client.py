@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 from contextlib import ExitStack
 from typing import Any
@@ -13,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.sync.client import connect
 
 from .errors import ResetError, ServerError, error_named
+from .manifest import parse_manifest
 from .world import Beginning, Tick, check_action, check_beginning
 
 ANSWER_SECONDS = 120  # the first message may have to wait until the server has opened the world
@@ -26,7 +28,7 @@ class RemoteWorlds:
     def __init__(self, server: str, name: str, *, count: int, token: str | None = None, samples: int = 0) -> None:
         """`token` is printed when the server starts; by default it is taken from `WORLDLOOP_TOKEN`.
 
-        Raises ServerError, UnknownWorldError.
+        Raises ServerError, UnknownWorldError; and of its manifest what `parse_manifest` raises.
         """
         token = token or os.environ.get("WORLDLOOP_TOKEN", "")
         self._server, self._samples = server, samples
@@ -47,10 +49,14 @@ class RemoteWorlds:
             raise ServerError(f"{server}: expected a server that answers, got {error}. Is it running?") from error
         try:
             opened = self._ask({"type": "open", "world": name, "count": count})
+            # A server is believed no more than a folder: the same checks.
+            self.manifest, self.sha256 = (
+                parse_manifest(json.dumps(opened.get("manifest")).encode()),
+                opened.get("sha256"),
+            )
         except Exception:
             self.close()
             raise
-        self.manifest, self.sha256 = opened["manifest"], opened["sha256"]
         self.reward_source = self.manifest["reward"]["file"] if "reward" in self.manifest else "none"
         self._side = (self.manifest["picture"]["height"], self.manifest["picture"]["width"], 3)
 
@@ -88,6 +94,10 @@ class RemoteWorlds:
         frames = []
         for worlds in _in_messages(message["worlds"]):
             answer, contents = self._ask({**message, "worlds": worlds}, binary=True)
+            if len(contents) != len(answer.get("worlds", ())) * math.prod(self._side):
+                raise ServerError(
+                    f"{self._server}: expected a picture of {self._side} for each world, got other sizes."
+                )
             pictures = np.frombuffer(contents, np.uint8).reshape(-1, *self._side)
             frames += [(entry, picture.copy()) for entry, picture in zip(answer["worlds"], pictures, strict=True)]
         return frames

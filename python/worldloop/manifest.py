@@ -18,6 +18,8 @@ from jsonschema import Draft202012Validator, ValidationError
 from .errors import ManifestError, ManifestVersionError, ShapeError
 
 SCHEMA_VERSION = 1
+MAX_NUMBERS = 2**26  # of one tensor, 256 MiB as float32: a manifest could ask for any amount of memory otherwise
+MAX_BYTES = 2**30  # of a package
 
 # JSON Schema keyword: what it expects, in words; others are spelled "keyword value".
 EXPECTED = {
@@ -48,9 +50,16 @@ def parse_manifest(contents: bytes) -> dict:
     if error:
         raise ManifestError(f"world.json, {_describe(error)}. Export the world again.")
     _check_actions(manifest["actions"])
+    size = sum(file["bytes"] for file in manifest["files"].values())
+    if size > MAX_BYTES:
+        raise ManifestError(f"world.json, files: expected at most {MAX_BYTES} bytes in all, got {size}.")
     for graph, sides in contract_of(manifest).items():
         for side, expected in sides.items():
-            check_tensors(f"world.json, {graph}.{side}", expected, manifest[graph][side])
+            where = f"world.json, {graph}.{side}"
+            check_tensors(where, expected, manifest[graph][side])
+            for name, (_, shape) in expected.items():
+                if math.prod(shape) > MAX_NUMBERS:
+                    raise ShapeError(f"{where}, {name}: expected at most {MAX_NUMBERS} numbers, got {shape}.")
     return manifest
 
 

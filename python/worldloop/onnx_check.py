@@ -1,4 +1,5 @@
-"""Reads just enough of an ONNX file to know that it is data: all weights inside, all operators of known domains.
+"""Reads just enough of an ONNX file to know that it is data: all weights inside, all operators of known domains, no
+graphs inside the graph (a loop might never end) and no functions (they may multiply each other).
 
 A walk over the protobuf wire format, the same as `src/model/onnx-check.ts`; what the file computes is left to
 onnxruntime.
@@ -9,16 +10,13 @@ from __future__ import annotations
 from .errors import UnsafeGraphError
 
 DOMAINS = ("", "ai.onnx", "com.microsoft")  # the first two are the same; the last is onnxruntime's own
-MAX_DEPTH = 64  # a branch inside a branch takes four levels; nobody nests deeper by accident
 
-# Field numbers of onnx.proto that lead to a domain or to a tensor; all others are skipped.
+# Field numbers of onnx.proto that lead to a domain, a tensor or control flow; all others are skipped.
 FIELDS = {
-    "model": {7: "graph", 8: "opset", 20: "training", 25: "function"},
-    "training": {1: "graph", 2: "graph"},
-    "function": {7: "node", 9: "opset", 10: "domain", 11: "attribute"},
+    "model": {7: "graph", 8: "opset", 20: "control", 25: "control"},  # training graphs, functions
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
     "node": {5: "attribute", 7: "domain"},
-    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "attribute": {5: "tensor", 6: "control", 10: "tensor", 11: "control", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {13: "external", 14: "location"},
     "opset": {1: "domain"},
@@ -26,16 +24,14 @@ FIELDS = {
 
 
 def check_onnx(file: str, contents: bytes) -> None:
-    """Raises UnsafeGraphError when it isn't ONNX, keeps weights in other files, or uses an unknown domain."""
-    graphs = _walk(file, contents, "model", 0, len(contents), 0)
+    """Raises UnsafeGraphError where it isn't ONNX, has weights elsewhere, control flow or an unknown domain."""
+    graphs = _walk(file, contents, "model", 0, len(contents))
     if graphs != 1:
         raise _malformed(file)
 
 
-def _walk(file: str, contents: bytes, message: str, at: int, end: int, depth: int) -> int:
+def _walk(file: str, contents: bytes, message: str, at: int, end: int) -> int:
     """Gives how many graphs this message holds itself."""
-    if depth > MAX_DEPTH:
-        raise _malformed(file)
     graphs = 0
     while at < end:
         tag, at = _varint(file, contents, at, end)
@@ -55,6 +51,11 @@ def _walk(file: str, contents: bytes, message: str, at: int, end: int, depth: in
             raise _malformed(file)
         if field == "external":
             raise _external(file)
+        if field == "control":
+            raise UnsafeGraphError(
+                f"{file}: expected one graph without control flow, got a loop, a branch or a function. "
+                "Export it unrolled and inlined."
+            )
         if field == "domain":
             domain = contents[at : at + length].decode("utf-8", "replace")
             if domain not in DOMAINS:
@@ -62,7 +63,7 @@ def _walk(file: str, contents: bytes, message: str, at: int, end: int, depth: in
                     f"{file}: expected operators of {' or '.join(DOMAINS[1:])}, got the domain {domain!r}."
                 )
         elif field is not None:
-            _walk(file, contents, field, at, at + length, depth + 1)
+            _walk(file, contents, field, at, at + length)
         graphs += field == "graph"
         at += length
     return graphs

@@ -133,6 +133,12 @@ class World:
         else:
             frames = np.ascontiguousarray(beginning.frames)
             latents = self.dream.encoded(frames)
+            for number, latent in enumerate(latents):
+                if not np.isfinite(latent).all():
+                    raise ResetError(
+                        f"frames, {number}: expected one that the world's encoder can read, got NaN or infinity. "
+                        "Take pictures like the world's own."
+                    )
             actions, picture = beginning.actions, frames[-1].copy()
         self._seed, self._tick, self.passes = beginning.seed, 0, 0
         self._kv = np.zeros(self.dream.kv_shape, np.float32)
@@ -214,7 +220,7 @@ class World:
             return latent
         raise StateError(
             f"Tick {self._tick}: expected finite latents from the network, got NaN or infinity. "
-            "Reset; if it comes back, the package is broken."
+            "Reset; if it comes back from a start of the package, the package is broken."
         )
 
 

@@ -6,6 +6,10 @@ import { ManifestError, ShapeError } from "../errors";
 import { slotCount } from "./kv-window";
 import type { GraphSpec, Manifest } from "./manifest";
 
+/** Of one tensor, 256 MiB as float32; and bytes of a package. A manifest could ask for any amount of memory otherwise. */
+const MAX_NUMBERS = 2 ** 26;
+const MAX_BYTES = 2 ** 30;
+
 type Tensors = GraphSpec["inputs"];
 type Sides = Pick<GraphSpec, "inputs" | "outputs">;
 type Graph = "tick" | "batch" | "encoder" | "reward";
@@ -79,12 +83,21 @@ export function checkContract(manifest: Manifest): void {
   if (twice !== undefined) {
     throw new ManifestError(`world.json, actions: expected every name once, got "${twice}" twice.`);
   }
+  const bytes = Object.values(manifest.files).reduce((sum, file) => sum + file.bytes, 0);
+  if (bytes > MAX_BYTES) {
+    throw new ManifestError(`world.json, files: expected at most ${MAX_BYTES} bytes in all, got ${bytes}.`);
+  }
   const contract = contractOf(manifest);
   for (const graph of ["tick", "batch", "encoder", "reward"] as const) {
     const spec = manifest[graph];
     if (!spec) continue;
     for (const side of ["inputs", "outputs"] as const) {
-      checkTensors(`world.json, ${graph}.${side}`, contract[graph][side], spec[side]);
+      const where = `world.json, ${graph}.${side}`;
+      checkTensors(where, contract[graph][side], spec[side]);
+      for (const [name, { shape }] of Object.entries(spec[side])) {
+        if (shape.reduce((size, length) => size * length, 1) <= MAX_NUMBERS) continue;
+        throw new ShapeError(`${where}, ${name}: expected at most ${MAX_NUMBERS} numbers, got [${shape.join(", ")}].`);
+      }
     }
   }
   manifest.starts.forEach((start, index) => {

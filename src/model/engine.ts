@@ -42,7 +42,7 @@ export async function chooseEngine(
   sources: EngineSources,
 ): Promise<Engine> {
   if (choice === "ort") return sources.ort();
-  const bytes = opened.files.get(opened.manifest.tick.file) as Bytes;
+  const bytes = await opened.read(opened.manifest.tick.file);
   const prepare = async (engine: Engine) => {
     const session = await engine.createSession(bytes, opened.manifest.tick);
     return { engine, session, ms: choice === "auto" ? await measure(session, opened.manifest) : 0 };

@@ -1,4 +1,8 @@
-/** Package files over HTTP, from any static host. For the browser and its worker. */
+/**
+ * Package files over HTTP, from any static host. For the browser and its worker. Names stay from one version of a world to
+ * the next: the manifest is always asked for anew, and what it lists has its hash in the address, so that no cache answers
+ * with a file of another version.
+ */
 import { FileMismatchError, MissingFileError, WorldloopError } from "../errors";
 import type { Bytes, PackageSource, ReadOptions } from "./package";
 
@@ -19,8 +23,13 @@ export function httpSource(url: string): PackageSource {
   };
 }
 
-async function download(address: URL, path: string, { signal, maxBytes, onBytes }: ReadOptions): Promise<Bytes> {
-  const response = await fetch(address, signal ? { signal } : {});
+async function download(address: URL, path: string, options: ReadOptions): Promise<Bytes> {
+  const { signal, maxBytes, onBytes, sha256 } = options;
+  if (sha256 !== undefined) address.searchParams.set("sha256", sha256);
+  const response = await fetch(address, {
+    cache: sha256 === undefined ? "no-cache" : "default",
+    ...(signal ? { signal } : {}),
+  });
   const reader = response.body?.getReader();
   if (!response.ok) {
     await reader?.cancel();

@@ -7,23 +7,51 @@ import { folderSource } from "./folder-source";
 import type { Runtime } from "./graph-session";
 import { createNetworkModel } from "./network-model";
 import { findWorld, loadNodeRuntime, placeOf } from "./node-runtime";
-import { openPackage } from "./package";
+import { type Bytes, openPackage, type WorldPackage } from "./package";
 
 const folder = fileURLToPath(new URL("../../tests/goldens/tiny-world", import.meta.url));
 const opened = await openPackage(folderSource(folder));
 const runtime = await loadNodeRuntime(1);
 const action = Float32Array.of(0.5, 1);
+/** The package with one file of other contents. */
+const swapped = (path: string, contents: Bytes): WorldPackage => ({
+  ...opened,
+  read: async (asked) => (asked === path ? contents : opened.read(asked)),
+});
 
 test("latents that aren't finite give an error that names the tick, and the state stays as it was", async () => {
-  const files = new Map(opened.files);
-  files.set("starts/1.latents", new Uint8Array(new Float32Array(24).fill(Number.NaN).buffer));
-  const world = createWorld(await createNetworkModel({ ...opened, files }, ortEngine(runtime)));
+  const broken = swapped("starts/1.latents", new Uint8Array(new Float32Array(24).fill(Number.NaN).buffer));
+  const world = createWorld(await createNetworkModel(broken, ortEngine(runtime)));
   await expect(world.reset({ seed: 1, start: 1 })).rejects.toMatchObject({ name: "StateError", message: /Tick 0/ });
   await world.reset({ seed: 1 });
   const snapshot = await world.snapshot();
   await world.restore({ ...snapshot, latent: snapshot.latent.map(() => Number.NaN) });
   await expect(world.step(action)).rejects.toMatchObject({ name: "StateError", message: /Tick 1: expected finite/ });
   expect((await world.snapshot()).tick).toBe(0);
+  await world.close();
+});
+
+test("pictures that the encoder can't read are said to be that, whichever of them", async () => {
+  const engine = ortEngine(runtime);
+  const world = createWorld(
+    await createNetworkModel(opened, {
+      ...engine,
+      async createSession(bytes, spec) {
+        const session = await engine.createSession(bytes, spec);
+        if (spec.file !== "encoder.onnx") return session;
+        const run: typeof session.run = async (feeds) =>
+          (feeds.picture as Uint8Array).some((value) => value > 0)
+            ? session.run(feeds)
+            : { latent: new Float32Array(24).fill(Number.NaN) };
+        return { ...session, run };
+      },
+    }),
+  );
+  const frames = new Uint8Array(2 * 16 * 16 * 3).fill(200, 16 * 16 * 3); // the first is black
+  await expect(world.reset({ seed: 1, context: { frames, actions: action } })).rejects.toMatchObject({
+    name: "ResetError",
+    message: /context, picture 0: expected one that the world's encoder can read/,
+  });
   await world.close();
 });
 
@@ -60,8 +88,8 @@ test("a run that fails rejects its own step only", async () => {
 });
 
 test("a graph that isn't the manifest's, or none at all, is refused", async () => {
-  const swapped = new Map(opened.files).set("tick.onnx", opened.files.get("encoder.onnx") as never);
-  await expect(createNetworkModel({ ...opened, files: swapped }, ortEngine(runtime))).rejects.toMatchObject({
+  const other = swapped("tick.onnx", await opened.read("encoder.onnx"));
+  await expect(createNetworkModel(other, ortEngine(runtime))).rejects.toMatchObject({
     name: "ShapeError",
     message: expect.stringContaining("tick.onnx, inputs: expected action, age, kv, latent, noise, got before, picture"),
   });
@@ -72,8 +100,8 @@ test("a graph that isn't the manifest's, or none at all, is refused", async () =
     name: "ShapeError",
     message: expect.stringContaining("action: expected float32 [1, 3], got float32 [1, 2]"),
   });
-  const empty = new Map(opened.files).set("tick.onnx", new Uint8Array(8));
-  await expect(createNetworkModel({ ...opened, files: empty }, ortEngine(runtime))).rejects.toMatchObject({
+  const empty = swapped("tick.onnx", new Uint8Array(8));
+  await expect(createNetworkModel(empty, ortEngine(runtime))).rejects.toMatchObject({
     name: "BackendError",
   });
 });

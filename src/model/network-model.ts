@@ -2,7 +2,7 @@
  * The world model of a package: its graphs, run by an engine (`engine.ts`). One step: what `conditioning.ts` puts together goes in; a
  * picture, the next latent and a new slot of the KV window come out.
  */
-import { ShapeError, StateError } from "../errors";
+import { ResetError, StateError } from "../errors";
 import { createConditioning, type TickInputs } from "./conditioning";
 import { encoded, startBytes } from "./contract";
 import type { Engine } from "./engine";
@@ -23,18 +23,13 @@ interface History {
  * @throws BackendError, ShapeError, UnsupportedGraphError
  */
 export async function createNetworkModel(opened: WorldPackage, engine: Engine): Promise<WorldModel> {
-  const { manifest, sha256, files } = opened;
+  const { manifest, sha256 } = opened;
   const conditioning = createConditioning(manifest);
   const tick = await sessionOf(manifest.tick);
   let encoder: GraphSession | null = null;
 
-  function sessionOf(spec: typeof manifest.tick): Promise<GraphSession> {
-    return engine.createSession(fileOf(spec.file), spec);
-  }
-  function fileOf(path: string) {
-    const contents = files.get(path);
-    if (!contents) throw new ShapeError(`${path}: not in the opened package.`); // openPackage has looked
-    return contents;
+  async function sessionOf(spec: typeof manifest.tick): Promise<GraphSession> {
+    return engine.createSession(await opened.read(spec.file), spec);
   }
 
   /** One run of the graph, and the window after it. */
@@ -46,17 +41,18 @@ export async function createNetworkModel(opened: WorldPackage, engine: Engine): 
   async function historyOfStart(index: number): Promise<History> {
     const start = manifest.starts[index] as (typeof manifest.starts)[number];
     const bytes = startBytes(manifest, start);
-    const split = (path: string, total: number, count: number) => {
-      const values = new Float32Array(fileOf(path).slice().buffer);
+    const split = async (path: string, total: number, count: number) => {
+      const values = new Float32Array((await opened.read(path)).slice().buffer);
       return Array.from({ length: count }, (_, i) =>
         values.slice((i * total) / 4 / count, ((i + 1) * total) / 4 / count),
       );
     };
-    return {
-      latents: split(start.latents, bytes.latents, start.frames),
-      actions: split(start.actions, bytes.actions, start.frames - 1),
-      picture: fileOf(start.picture),
-    };
+    const [latents, actions, picture] = await Promise.all([
+      split(start.latents, bytes.latents, start.frames),
+      split(start.actions, bytes.actions, start.frames - 1),
+      opened.read(start.picture),
+    ]);
+    return { latents, actions, picture };
   }
 
   async function historyOfContext({ frames, actions }: Context): Promise<History> {
@@ -68,7 +64,13 @@ export async function createNetworkModel(opened: WorldPackage, engine: Engine): 
     for (const [i, picture] of pictures.entries()) {
       const given: Record<string, Uint8Array> = { picture, before: pictures[Math.max(0, i - 1)] as Uint8Array };
       const inputs = Object.fromEntries(encoded(manifest).map((name) => [name, given[name] as Uint8Array]));
-      latents.push(floats(await encoder.run(inputs), "latent"));
+      const latent = floats(await encoder.run(inputs), "latent");
+      if (!latent.every(Number.isFinite)) {
+        throw new ResetError(
+          `context, picture ${i}: expected one that the world's encoder can read, got NaN or infinity from it. Take pictures like the world's own.`,
+        );
+      }
+      latents.push(latent);
     }
     const a = manifest.actions.length;
     return {
@@ -128,6 +130,6 @@ function opaque(rgb: Uint8Array): Uint8ClampedArray<ArrayBuffer> {
 function checkFinite(latent: Float32Array, tick: number): void {
   if (latent.every(Number.isFinite)) return;
   throw new StateError(
-    `Tick ${tick}: expected finite latents from the network, got NaN or infinity. Rewind or reset; if it comes back, the package is broken.`,
+    `Tick ${tick}: expected finite latents from the network, got NaN or infinity. Rewind or reset; if it comes back from a start of the package, the package is broken.`,
   );
 }

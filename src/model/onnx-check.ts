@@ -1,39 +1,35 @@
 /**
- * Reads just enough of an ONNX file to know that it is data: all weights inside, all operators of known domains. A walk
- * over the protobuf wire format; what the file computes is left to onnxruntime.
+ * Reads just enough of an ONNX file to know that it is data: all weights inside, all operators of known domains, no graphs
+ * inside the graph (a loop might never end) and no functions (they may multiply each other). A walk over the protobuf wire
+ * format; what the file computes is left to onnxruntime.
  */
 import { UnsafeGraphError } from "../errors";
 
 /** "" and "ai.onnx" are the same domain; "com.microsoft" holds onnxruntime's own operators. */
 const DOMAINS = ["", "ai.onnx", "com.microsoft"];
 
-const MAX_DEPTH = 64; // a branch inside a branch takes four levels; nobody nests deeper by accident
+type Message = "model" | "graph" | "node" | "attribute" | "tensor" | "sparse" | "opset";
+type Field = Message | "domain" | "location" | "external" | "control";
 
-type Message = "model" | "graph" | "node" | "attribute" | "tensor" | "sparse" | "opset" | "function" | "training";
-type Field = Message | "domain" | "location" | "external";
-
-/** Field numbers of onnx.proto that lead to a domain or to a tensor; all others are skipped. */
+/** Field numbers of onnx.proto that lead to a domain, a tensor or control flow; all others are skipped. */
 const FIELDS: Record<Message, Record<number, Field>> = {
-  model: { 7: "graph", 8: "opset", 20: "training", 25: "function" },
-  training: { 1: "graph", 2: "graph" },
-  function: { 7: "node", 9: "opset", 10: "domain", 11: "attribute" },
+  model: { 7: "graph", 8: "opset", 20: "control", 25: "control" }, // training graphs, functions
   graph: { 1: "node", 5: "tensor", 15: "sparse" },
   node: { 5: "attribute", 7: "domain" },
-  attribute: { 5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse" },
+  attribute: { 5: "tensor", 6: "control", 10: "tensor", 11: "control", 22: "sparse", 23: "sparse" },
   sparse: { 1: "tensor", 2: "tensor" },
   tensor: { 13: "external", 14: "location" },
   opset: { 1: "domain" },
 };
 
-/** @throws UnsafeGraphError when it isn't ONNX, keeps weights in other files, or uses an unknown domain of operators */
+/** @throws UnsafeGraphError when it isn't ONNX, keeps weights in other files, has control flow, or uses an unknown domain of operators */
 export function checkOnnx(file: string, bytes: Uint8Array): void {
   const malformed = () =>
     new UnsafeGraphError(`${file}: expected an ONNX model, got malformed bytes. Export it again.`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let graphs = 0;
 
-  function walk(message: Message, from: number, end: number, depth: number): void {
-    if (depth > MAX_DEPTH) throw malformed();
+  function walk(message: Message, from: number, end: number): void {
     let at = from;
     const varint = (): number => {
       let value = 0;
@@ -59,22 +55,29 @@ export function checkOnnx(file: string, bytes: Uint8Array): void {
       if (field !== undefined) {
         if (wire !== 2) throw malformed();
         if (field === "external") throw external(file);
+        else if (field === "control") throw control(file);
         else if (field === "domain") checkDomain(file, new TextDecoder().decode(bytes.subarray(at, at + length)));
         else if (field === "location") throw malformed();
-        else walk(field, at, at + length, depth + 1);
+        else walk(field, at, at + length);
         if (message === "model" && field === "graph") graphs += 1;
       }
       at += length;
     }
   }
 
-  walk("model", 0, bytes.length, 0);
+  walk("model", 0, bytes.length);
   if (graphs !== 1) throw malformed();
 }
 
 function external(file: string): UnsafeGraphError {
   return new UnsafeGraphError(
     `${file}: expected all weights inside the file, got external data. Export it with the weights embedded.`,
+  );
+}
+
+function control(file: string): UnsafeGraphError {
+  return new UnsafeGraphError(
+    `${file}: expected one graph without control flow, got a loop, a branch or a function. Export it unrolled and inlined.`,
   );
 }
 

@@ -1,7 +1,7 @@
 /**
- * Opens a world package: reads the manifest, then the files that a session needs of those it lists, and believes none of
- * them before size, sha256, shapes and graphs are checked. The card and its pictures stay where they are. Where the bytes
- * come from is the source's business (`http-source.ts`, `folder-source.ts`). Session creation: see `graph-session.ts`.
+ * Opens a world package: reads the manifest, then the files that a session needs of those it lists, at once or when they
+ * are asked for, and believes none of them before size, sha256, shapes and graphs are checked. The card and its pictures
+ * stay where they are. Where the bytes come from is the source's business (`http-source.ts`, `folder-source.ts`). Session creation: see `graph-session.ts`.
  */
 import { AbortedError, FileMismatchError, ManifestError, PathError } from "../errors";
 import { checkContract } from "./contract";
@@ -15,6 +15,8 @@ export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
   /** Reading may stop with an error once more than this many bytes have come. */
   readonly maxBytes: number;
+  /** Of what is expected, where it is known: a cache then can't take another version for it. */
+  readonly sha256?: string;
   /** Told of each further number of bytes. */
   readonly onBytes?: (bytes: number) => void;
 }
@@ -25,16 +27,20 @@ export interface PackageSource {
   read(path: string, options: ReadOptions): Promise<Bytes>;
 }
 
-/** A package whose every file that a session needs has been checked. */
 export interface WorldPackage {
   readonly manifest: Manifest;
   /** Of world.json's bytes: it holds the hashes of all other files, so it stands for the whole package. */
   readonly sha256: string;
-  /** Path → contents, of the graphs and starts. */
-  readonly files: ReadonlyMap<string, Bytes>;
+  /**
+   * A graph or a file of a start, read and checked when it is first asked for, and kept: the same bytes each time.
+   * @throws MissingFileError, FileMismatchError, UnsafeGraphError; asked again it tries again
+   */
+  read(path: string): Promise<Bytes>;
 }
 
 export interface OpenPackageOptions {
+  /** Only what a session from this start needs is read at once. Absent: all that any session may need. */
+  readonly start?: number | undefined;
   /** Bytes read so far, of all that will be read. */
   readonly onProgress?: (progress: { readonly loaded: number; readonly total: number }) => void;
   readonly signal?: AbortSignal;
@@ -47,7 +53,7 @@ const MAX_MANIFEST_BYTES = 1 << 20; // a manifest is a few kilobytes
  * UnsafeGraphError, AbortedError
  */
 export async function openPackage(source: PackageSource, options: OpenPackageOptions = {}): Promise<WorldPackage> {
-  const { signal, onProgress } = options;
+  const { signal, onProgress, start } = options;
   try {
     signal?.throwIfAborted();
     const manifestBytes = await source.read("world.json", { signal, maxBytes: MAX_MANIFEST_BYTES });
@@ -55,29 +61,44 @@ export async function openPackage(source: PackageSource, options: OpenPackageOpt
     checkFileList(manifest);
     checkContract(manifest);
 
-    const needed = neededFiles(manifest).map((path) => ({ path, expected: listed(manifest, path) }));
-    const total = needed.reduce((sum, { expected }) => sum + expected.bytes, 0);
+    const needed = start === undefined ? neededFiles(manifest) : firstFiles(manifest, start);
+    const total = needed.reduce((sum, path) => sum + listed(manifest, path).bytes, 0);
     let loaded = 0;
-    const onBytes = (bytes: number) => {
-      loaded += bytes;
-      onProgress?.({ loaded, total });
-    };
-    const files = new Map(
-      await Promise.all(
-        needed.map(async ({ path, expected }) => {
-          const contents = await source.read(path, { signal, onBytes, maxBytes: expected.bytes });
-          await checkFile(path, contents, expected);
-          return [path, contents] as const;
-        }),
-      ),
-    );
+    const read = createReader(source, manifest, {
+      signal,
+      onBytes(bytes) {
+        loaded += bytes;
+        if (loaded <= total) onProgress?.({ loaded, total }); // what is read later is nobody's progress
+      },
+    });
+    await Promise.all(needed.map(read));
     signal?.throwIfAborted();
-    for (const file of graphFiles(manifest)) checkOnnx(file, files.get(file) as Bytes);
-    return { manifest, sha256: await sha256Hex(manifestBytes), files };
+    return { manifest, sha256: await sha256Hex(manifestBytes), read };
   } catch (error) {
     if (signal?.aborted) throw new AbortedError("Opening the world was called off.", { cause: error });
     throw error;
   }
+}
+
+/** Reads each file once; one that failed is read anew when it is asked for again. */
+function createReader(source: PackageSource, manifest: Manifest, options: Omit<ReadOptions, "maxBytes" | "sha256">) {
+  const graphs = graphFiles(manifest);
+  const files = new Map<string, Promise<Bytes>>();
+
+  async function readChecked(path: string): Promise<Bytes> {
+    const expected = listed(manifest, path);
+    const contents = await source.read(path, { ...options, maxBytes: expected.bytes, sha256: expected.sha256 });
+    await checkFile(path, contents, expected);
+    if (graphs.includes(path)) checkOnnx(path, contents);
+    return contents;
+  }
+
+  return (path: string): Promise<Bytes> => {
+    const reading = files.get(path) ?? readChecked(path);
+    files.set(path, reading);
+    reading.catch(() => files.delete(path));
+    return reading;
+  };
 }
 
 const graphFiles = ({ tick, encoder, reward }: Manifest): string[] => [
@@ -86,9 +107,14 @@ const graphFiles = ({ tick, encoder, reward }: Manifest): string[] => [
   ...(reward ? [reward.file] : []),
 ];
 
+const startFiles = ({ latents, actions, picture }: Manifest["starts"][number]) => [latents, actions, picture];
+
 const neededFiles = (manifest: Manifest): string[] => [
-  ...graphFiles(manifest),
-  ...manifest.starts.flatMap((start) => [start.latents, start.actions, start.picture]),
+  ...new Set([...graphFiles(manifest), ...manifest.starts.flatMap(startFiles)]),
+];
+
+const firstFiles = ({ tick, starts }: Manifest, start: number): string[] => [
+  ...new Set([tick.file, ...starts.slice(start, start + 1).flatMap(startFiles)]),
 ];
 
 /** Every path is a plain one, and every file that the manifest speaks of is in its list. */

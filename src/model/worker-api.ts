@@ -12,6 +12,8 @@ export type Backend = "wasm" | "webgpu";
 export interface OpenOptions {
   /** Absolute URL of the package's folder, ending in a slash. */
   readonly url: string;
+  /** Where the session will begin; absent: 0. Everything else is fetched when it is asked for. */
+  readonly start?: number;
   /** What runs the network (`engine.ts`); absent: onnxruntime where a backend of it is asked for, else "auto". */
   readonly engine?: EngineChoice;
   /** Of our own engine; absent: float32. */
@@ -35,7 +37,7 @@ export interface OpenedWorld {
   readonly manifest: Manifest;
   readonly backend: World["backend"];
   readonly packageSha256: string;
-  /** Names of the package's files. */
+  /** Names of the package's files, fetched or not. */
   readonly files: readonly string[];
 }
 

@@ -54,6 +54,7 @@ export async function openWorld(options: OpenWorldOptions, source: WorkerSource 
   const { signal, onProgress, onCrash } = options;
   const request: OpenOptions = {
     url: new URL(options.url, globalThis.document?.baseURI).href,
+    ...(options.start === undefined ? {} : { start: options.start }),
     ...(options.precision === undefined ? {} : { precision: options.precision }),
     ...(options.engine === undefined ? {} : { engine: options.engine }),
     ...(options.backend === undefined ? {} : { backend: options.backend }),

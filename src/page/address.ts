@@ -45,7 +45,7 @@ export function writeAddress(shared: Shared): void {
 
 /** Names of the worlds that this site offers. @throws UnknownWorldError when there is no list or it is empty */
 export async function listWorlds(): Promise<string[]> {
-  const response = await fetch("worlds/index.json");
+  const response = await fetch("worlds/index.json", { cache: "no-cache" });
   const names: unknown = response.ok ? await response.json() : [];
   if (Array.isArray(names) && names.length > 0) return names.map(String);
   throw new UnknownWorldError(

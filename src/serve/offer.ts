@@ -1,7 +1,6 @@
 /** A world that the server offers: one network, from which any number of sessions dream. */
 import { basename } from "node:path";
 import { UnknownWorldError } from "../errors";
-import { contractOf } from "../model/contract";
 import { folderSource } from "../model/folder-source";
 import { createNetworkModel } from "../model/network-model";
 import { type EngineOptions, findWorld, openNodeEngine } from "../model/node-runtime";
@@ -46,8 +45,7 @@ async function openOffer(folder: string, settings: OfferSettings): Promise<Offer
   const engine = await openNodeEngine(opened, settings);
   const model = await createNetworkModel(opened, engine);
   const { reward } = opened.manifest;
-  const file = reward && opened.files.get(reward.file);
-  const head = file ? await engine.createSession(file, { ...reward, ...contractOf(opened.manifest).reward }) : null;
+  const head = reward ? await engine.createSession(await opened.read(reward.file), reward) : null;
   const inTurn = takeTurns(); // a turn is one tick or one beginning, so that many sessions share the network fairly
   return {
     ...model,

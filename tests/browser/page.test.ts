@@ -117,6 +117,20 @@ describe("the page", () => {
     expect(said.filter((line) => line.startsWith("uncaught") || line.startsWith("error"))).toEqual([]);
   });
 
+  it("lets no script in but its own, nor anything out", async () => {
+    const page = await openPage();
+    await isState(page, "running");
+    const outcome = await page.evaluate(async () => {
+      const refused: string[] = [];
+      document.addEventListener("securitypolicyviolation", (event) => refused.push(event.effectiveDirective));
+      document.body.append(Object.assign(document.createElement("script"), { textContent: "window.evil = 1" }));
+      const sent = await fetch("https://example.org/").catch((error: Error) => error.name);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      return { refused: [...new Set(refused)], sent, ran: "evil" in window };
+    });
+    expect(outcome).toEqual({ refused: ["script-src-elem", "connect-src"], sent: "TypeError", ran: false });
+  });
+
   it("draws the newest frame on its canvas", async () => {
     const page = await openPaused();
     const before = await page.locator("#view").screenshot();
@@ -307,7 +321,7 @@ describe("the page", () => {
 
   it("refuses a corrupted package by name", async () => {
     const page = await openPage((page) =>
-      page.route("**/tick.onnx", async (route) => {
+      page.route("**/tick.onnx?*", async (route) => {
         const response = await route.fetch();
         const body = await response.body();
         body[body.length - 1] = (body.at(-1) ?? 0) ^ 1;

@@ -154,7 +154,7 @@ describe("the world in a worker", () => {
 
   it("stops a download when aborted", async () => {
     const page = await openPage();
-    await page.route("**/tick.onnx", () => undefined); // never answers
+    await page.route("**/tick.onnx?*", () => undefined); // never answers
     const outcome = await page.evaluate(async (url) => {
       const controller = new AbortController();
       const opening = window.client.openWorld({
@@ -174,7 +174,7 @@ describe("the world in a worker", () => {
 describe("what is refused", () => {
   it("a package with one changed byte", async () => {
     const page = await openPage();
-    await page.route("**/tick.onnx", async (route) => {
+    await page.route("**/tick.onnx?*", async (route) => {
       const response = await route.fetch();
       const body = await response.body();
       body[body.length - 1] = (body.at(-1) ?? 0) ^ 1;

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from ..errors import TrainingError
 from ..worlds import gym_world, own_world
@@ -68,4 +69,5 @@ def bring(args: argparse.Namespace, data: Path) -> None:
     if folder:
         world = find_world(args.world, data)
         if world.source is not None:
-            add_episodes(args.episodes, data, world.actions, size=world.size, how=world.fit, camera=args.camera)
+            look: dict[str, Any] = {"size": world.size, "how": world.fit, "frame_rate": world.frame_rate}
+            add_episodes(args.episodes, data, world.actions, camera=args.camera, **look)

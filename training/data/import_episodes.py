@@ -89,8 +89,7 @@ def import_world(
     frame_rate = folder.frame_rate or about.frame_rate
     if not frame_rate:
         raise TrainingError(f"'{episodes}' has no frame rate: say frameRate beside actions in the file of --actions.")
-    if folder.frame_rate and about.frame_rate and abs(folder.frame_rate - about.frame_rate) > 0.01:
-        raise TrainingError(f"'{episodes}': expected {about.frame_rate:g} frames a second, got {folder.frame_rate:g}.")
+    check_rate(episodes, folder, frame_rate=about.frame_rate)
     world = OwnWorld(
         name=name,
         title=about.title or name.replace("-", " ").capitalize(),
@@ -119,10 +118,19 @@ def import_world(
 
 
 def add_episodes(
-    folder: Path, data: Path, actions: list[ActionSpec], *, size: int, how: str, camera: str | None = None
+    folder: Path,
+    data: Path,
+    actions: list[ActionSpec],
+    *,
+    size: int,
+    how: str,
+    camera: str | None = None,
+    frame_rate: float | None = None,
 ) -> None:
     """Adds all episodes of a folder to the training data of a world with an environment; twice is the same as once."""
-    read = read_episodes(open_folder(folder, actions, camera), actions, size=size, how=how)
+    opened = open_folder(folder, actions, camera)
+    check_rate(str(folder), opened, frame_rate=frame_rate)
+    read = read_episodes(opened, actions, size=size, how=how)
     data.mkdir(parents=True, exist_ok=True)
     for part in parts(read):
         arrays = recording(part)
@@ -133,12 +141,18 @@ def add_episodes(
             print(f"{path}: {len(part)} episodes of '{folder}'", file=sys.stderr)
 
 
+def check_rate(where: str, folder: Folder, *, frame_rate: float | None) -> None:
+    """Raises TrainingError where episodes have another frame rate than the world; who says none contradicts nobody."""
+    if folder.frame_rate and frame_rate and abs(folder.frame_rate - frame_rate) > 0.01:
+        raise TrainingError(f"'{where}': expected {frame_rate:g} frames a second, got {folder.frame_rate:g}.")
+
+
 def open_folder(folder: Path, actions: list[ActionSpec] | None, camera: str | None = None) -> Folder:
     """Sees what layout it is; `actions` is the table, None for that of the layout. Raises TrainingError when the layout
     is none or two.
     """
     if (folder / INFO).is_file():
-        dataset = LerobotDataset(folder, camera)
+        dataset = LerobotDataset(folder, camera, actions)
         return Folder(dataset.episodes(), dataset.frame_rate, dataset.frames, actions)
     if camera is not None:
         raise TrainingError(f"'{folder}': expected no --camera, which is for LeRobot datasets, got '{camera}'.")
@@ -194,7 +208,7 @@ def _filmed(names: list[Path], actions: list[str]) -> Iterator[Found]:
 def _logged(log: Path, names: list[str]) -> list[list]:
     """Lines such as {"steer": -0.3, "gas": 0.5} as rows in the order of `names`."""
     try:
-        lines = log.read_text().splitlines()
+        lines = log.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
         raise TrainingError(f"'{log}': expected a log of actions, got something unreadable: {error}") from error
     rows = []
@@ -206,18 +220,30 @@ def _logged(log: Path, names: list[str]) -> list[list]:
         if not isinstance(action, dict) or set(action) != set(names):
             raise TrainingError(f"'{log}', line {number}: expected an object with {', '.join(names)}, got {line[:60]}")
         rows.append([action[name] for name in names])
-        if not all(isinstance(value, int | float) for value in rows[-1]):
+        if not all(type(value) in (int, float) for value in rows[-1]):
             raise TrainingError(f"'{log}', line {number}: expected numbers, got {line[:60]}")
     return rows
 
 
 def read_episodes(folder: Folder, actions: list[ActionSpec], *, size: int, how: str) -> list[Episode]:
-    """Reads and checks all of it; pictures are brought to `size` as `pictures.to_square` does it."""
-    episodes, hidden = [], not sys.stderr.isatty()
+    """Reads and checks all of it; pictures are brought to `size` as `pictures.to_square` does it.
+
+    They may be of several sizes, not of several shapes: bars or cut edges that come and go would be learned.
+    """
+    episodes, hidden, shape = [], not sys.stderr.isatty(), None
     with tqdm(total=folder.frames, unit="frame", desc="import", file=sys.stderr, disable=hidden) as bar:
         for where, pictures, values in folder.episodes:
             values = checked_actions(values, actions, where)
-            frames = [to_square(picture, size, how) for picture in pictures]
+            frames = []
+            for picture in pictures:
+                high, wide = picture.shape[:2]
+                shape = shape or (high, wide)
+                if abs(high * shape[1] - wide * shape[0]) > 0.01 * high * shape[1]:
+                    raise TrainingError(
+                        f"{where}, frame {len(frames)}: expected a picture of the shape of those before it, "
+                        f"{shape[0]} x {shape[1]}, got {high} x {wide}."
+                    )
+                frames.append(to_square(picture, size, how))
             if len(frames) < 2 or len(frames) != len(values):
                 raise TrainingError(
                     f"{where}: expected 2 frames or more and as many actions, got {len(frames)} and {len(values)}."

@@ -1,6 +1,7 @@
 """Reads a LeRobot dataset v3.0: PNG or JPEG bytes inside the parquet files, or videos; actions from its `action`.
 
-Source of the layout: lerobot 0.4, `lerobot/datasets/utils.py`. The dataset that `worldloop collect` writes is one.
+What its files say of each other must agree: a dataset that contradicts itself is one error. Source of the layout:
+lerobot 0.4, `lerobot/datasets/utils.py`. The dataset that `worldloop collect` writes is one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +19,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from ..errors import TrainingError
+from ..worlds.world import ActionSpec
 from .video import Video
 
 INFO = Path("meta/info.json")
@@ -27,13 +30,16 @@ BATCH = 256  # rows read at a time
 class LerobotDataset:
     """Frame rate, number of frames, and the episodes. Raises TrainingError, naming the file, as it reads."""
 
-    def __init__(self, folder: Path, camera: str | None = None) -> None:
+    def __init__(self, folder: Path, camera: str | None = None, actions: list[ActionSpec] | None = None) -> None:
+        """`actions` is the table that the columns of `action` are read by."""
         self.folder, path = folder, folder / INFO
         try:
             info = json.loads(path.read_text())
             version, self.video_path = info["codebase_version"], info["video_path"]
             self.frame_rate, self.frames = float(info["fps"]), int(info["total_frames"])
-            kinds = {name: feature["dtype"] for name, feature in info["features"].items()}
+            self.count, features = int(info["total_episodes"]), info["features"]
+            kinds = {name: feature["dtype"] for name, feature in features.items()}
+            shapes = {name: list(feature["shape"]) for name, feature in features.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise TrainingError(
                 f"'{path}': expected that of a LeRobot dataset, got something else: {error!r}"
@@ -50,11 +56,13 @@ class LerobotDataset:
         self.camera = camera or cameras[0]
         self.is_video = kinds[self.camera] == "video"
         self.video: Video | None = None
+        self.size = [side for side in shapes[self.camera] if side > 4]  # height and width, without the channels
+        _check_names(f"'{path}'", features["action"].get("names"), actions or [])
 
     def episodes(self) -> Iterator[tuple[str, Iterator[np.ndarray], np.ndarray]]:
         """For each: where it is, its pictures uint8 [H, W, 3], its actions [T, A]."""
-        entries = {entry["episode_index"]: entry for entry in self._entries()}
-        columns = ["episode_index", "frame_index", "action", *([] if self.is_video else [self.camera])]
+        entries = self._entries()
+        columns = ["episode_index", "frame_index", "timestamp", "action", *([] if self.is_video else [self.camera])]
         rows = self._rows(sorted(self.folder.glob("data/*/*.parquet")), columns)
         seen = set()
         for number, group in itertools.groupby(rows, key=lambda row: row["episode_index"]):
@@ -68,23 +76,50 @@ class LerobotDataset:
                 missing = sorted(set(range(length)) - set(frames))
                 gap = f", frame {missing[0]} is missing" if missing else ""
                 raise TrainingError(f"{where}: expected frames 0 to {length - 1} in order, got {len(frames)}{gap}.")
+            self._check_times(episode, where)
             pictures = self._filmed(entries[number]) if self.is_video else self._drawn(episode, where)
-            yield where, pictures, _actions(episode, where)
+            yield where, self._sized(pictures, where), _actions(episode, where)
         if len(seen) < len(entries):
             gone = min(set(entries) - seen)
             raise TrainingError(
                 f"'{self.folder / 'data'}': expected {len(entries)} episodes, episode {gone} is missing."
             )
 
-    def _entries(self) -> list[dict]:
-        """The table of episodes."""
+    def _entries(self) -> dict[int, dict]:
+        """The table of episodes, by their number."""
         columns = ["episode_index", "length"]
         if self.is_video:
             columns += [f"videos/{self.camera}/{key}" for key in ("chunk_index", "file_index", "from_timestamp")]
         entries = list(self._rows(sorted(self.folder.glob("meta/episodes/*/*.parquet")), columns))
         if not entries:
             raise TrainingError(f"'{self.folder / 'meta/episodes'}': expected a table of episodes, got none.")
-        return entries
+        by_number = {entry["episode_index"]: entry for entry in entries}
+        said, found = (self.count, self.frames), (len(entries), sum(entry["length"] for entry in entries))
+        if said != found or len(by_number) < len(entries):
+            raise TrainingError(
+                f"'{self.folder / 'meta/episodes'}': expected {said[0]} episodes of {said[1]} frames in all, each "
+                f"once, as {INFO} says, got {len(by_number)} in {found[0]} entries, {found[1]} frames."
+            )
+        return by_number
+
+    def _check_times(self, episode: list[dict], where: str) -> None:
+        """Frames must follow each other at the frame rate that the dataset says."""
+        for row in episode:
+            expected = row["frame_index"] / self.frame_rate
+            if row["timestamp"] is None or not abs(row["timestamp"] - expected) < 0.5 / self.frame_rate:
+                raise TrainingError(
+                    f"{where}, frame {row['frame_index']}: expected it at {expected:g} s, for {self.frame_rate:g} "
+                    f"frames a second, got {row['timestamp']}."
+                )
+
+    def _sized(self, pictures: Iterator[np.ndarray], where: str) -> Iterator[np.ndarray]:
+        for number, picture in enumerate(pictures):
+            if list(picture.shape[:2]) != self.size:
+                raise TrainingError(
+                    f"{where}, frame {number}: expected a picture of {self.size}, height and width, as {INFO} says, "
+                    f"got {list(picture.shape[:2])}."
+                )
+            yield picture
 
     def _rows(self, files: list[Path], columns: list[str]) -> Iterator[dict]:
         for file in files:
@@ -102,7 +137,7 @@ class LerobotDataset:
         for row in episode:
             image = row[self.camera] or {}
             try:
-                yield np.array(Image.open(io.BytesIO(image.get("bytes") or b"")).convert("RGB"))
+                yield _in_8_bits(Image.open(io.BytesIO(image.get("bytes") or b"")))
             except OSError as error:
                 at = f"{where}, frame {row['frame_index']}"
                 raise TrainingError(f"{at}: expected the bytes of a picture in '{self.camera}', got none.") from error
@@ -116,12 +151,37 @@ class LerobotDataset:
         path, first = self.folder / name, round(begin * self.frame_rate)
         if self.video is None or self.video.path != path or self.video.next > first:
             self.video = Video(path)
+            rate = self.video.frame_rate
+            if abs(rate - self.frame_rate) > 0.01 * self.frame_rate:
+                raise TrainingError(
+                    f"'{path}': expected {self.frame_rate:g} frames a second, as {INFO} says, got {rate:g}."
+                )
         for number in range(self.video.next, first + entry["length"]):
             picture = self.video.frame()
             if picture is None:
                 raise TrainingError(f"'{path}': expected {first + entry['length']} frames or more, got {number}.")
             if number >= first:
                 yield picture
+
+
+def _check_names(where: str, names: Any, actions: list[ActionSpec]) -> None:
+    """A column that is named as an action of the table must lie where the table has it; other names tell nothing."""
+    if isinstance(names, dict):  # {"motors": [...]}
+        names = next(iter(names.values()), None)
+    table = [spec["name"] for spec in actions]
+    for at, name in enumerate(names if isinstance(names, list) else []):
+        if name in table and table.index(name) != at:
+            raise TrainingError(
+                f"{where}: expected the columns of 'action' in the order of the action table, {', '.join(table)}, "
+                f"got {', '.join(map(str, names))}. Write the table in the order of the columns."
+            )
+
+
+def _in_8_bits(image: Image.Image) -> np.ndarray:
+    """uint8 [H, W, 3]. Of grey in 16 bits the upper eight, as Pillow takes of colours; grey it would clip."""
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.array(image) >> 8).astype(np.uint8))
+    return np.array(image.convert("RGB"))
 
 
 def _actions(episode: list[dict], where: str) -> np.ndarray:

@@ -21,6 +21,7 @@ from ..data.record import Recording, record
 from ..errors import TrainingError, exit_status
 from ..model.picture import to_latent
 from ..model.world_model import WorldModel, latents_of
+from ..stages import checkpoint
 from ..stages.world_model import HISTORY_LEVEL, load_world_model
 from ..worlds.registry import find_world
 from ..worlds.world import World
@@ -164,17 +165,22 @@ def main(argv: list[str] | None = None) -> int:
 
     def work() -> None:
         torch.manual_seed(0)
+        stages = [args.stage] if args.stage else ["self-forcing", "world-model"]
+        stage = next((name for name in stages if (data / f"{name}.pt").is_file()), stages[-1])
+        checkpoint.check_made_from(data, stage)
+        trained_frames = checkpoint.frames_trained_on(data, stage)
+        if trained_frames is None:  # a checkpoint of before they were noted: what is there
+            files = sorted(data.glob("train-*.npz"))
+            trained_frames = len(load_episodes(files, pictures=False).actions)
         folder = write_package(
             args.out or Path("assets/worlds") / args.world,
             world=find_world(args.world, data),
             data=data,
-            model=load_world_model(
-                data, args.world, *([args.stage] if args.stage else ["self-forcing", "world-model"])
-            ),
+            model=load_world_model(data, args.world, stage),
             evaluations=args.evaluations,
             context_level=args.context_level,
             batch=args.batch,
-            trained_frames=len(load_episodes(sorted(data.glob("train-*.npz")), pictures=False).actions),
+            trained_frames=trained_frames,
         )
         size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
         print(f"{folder}: {size / 1e6:.1f} MB")

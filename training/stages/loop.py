@@ -13,6 +13,7 @@ seed, step and rank: a resumed run sees the batches that it would have seen. A p
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sys
@@ -28,7 +29,7 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from ..data.corpus import Corpus
+from ..data.corpus import Corpus, mapped, recordings
 from ..errors import TrainingError
 from ..worlds.world import World
 from . import checkpoint
@@ -84,6 +85,8 @@ class Loop:
         self.evaluate, self.sheet = evaluate, sheet
         self.path = args.data / f"{stage}.pt"
         self.step = self.seen = 0
+        self.identity, self.made_from = checkpoint.new_identity(), checkpoint.made_from(args.data, stage)
+        self.recordings: dict[str, int] = {}  # WORLD/FILE to frames, of all that were there to be trained on
         self._begin, self._hours_before = time.monotonic(), 0.0
         self._logs: dict[str, Tensor | float] = {}
         groups = [group for optim in self._optimisers() for group in optim.param_groups]
@@ -93,13 +96,24 @@ class Loop:
         groups = [group for optim in self._optimisers() for group in optim.param_groups]  # loading made new ones
         for group, rate in zip(groups, rates, strict=True):
             group["initial_lr"] = rate
+        if self.step < args.steps:
+            self._note_recordings()
 
     def _optimisers(self) -> list[torch.optim.Optimizer]:
         flat = [thing for part in self.parts.values() for thing in (part if isinstance(part, list) else [part])]
         return [thing for thing in flat if isinstance(thing, torch.optim.Optimizer)]
 
+    def _note_recordings(self) -> None:
+        """Fresh recordings take the place of old ones while a stage runs: what is gone stays noted."""
+        for corpus in self.args.sources:
+            for file in recordings(corpus.data, "train"):
+                name = f"{corpus.world.name}/{file.name}"
+                with contextlib.suppress(TrainingError):  # it has just made room for a fresh one
+                    self.recordings[name] = self.recordings.get(name) or len(mapped(file)["starts"])
+
     def _resume(self) -> None:
         state = checkpoint.load(self.path, world=self.args.world.name, stage=self.stage)
+        checkpoint.check_made_from(self.args.data, self.stage)
         meta = state["meta"]
         wanted = json.loads(json.dumps(self.config))
         for name, value in json.loads(json.dumps(meta["config"])).items():
@@ -114,6 +128,8 @@ class Loop:
             for thing, saved in pairs:
                 thing.load_state_dict(saved)
         self.step, self.seen, self._hours_before = meta["step"], meta.get("frames", 0), meta.get("hours", 0.0)
+        self.identity = meta.get("identity", self.identity)
+        self.made_from, self.recordings = meta.get("made_from", {}), meta.get("recordings", {})
         self.notes |= {name: meta[name] for name in self.notes if name in meta}
 
     def save(self, *, ended: bool = False) -> None:
@@ -122,9 +138,14 @@ class Loop:
             name: [thing.state_dict() for thing in part] if isinstance(part, list) else part.state_dict()
             for name, part in self.parts.items()
         }
+        if not ended:
+            self._note_recordings()  # the newest of all are left out: they may have come too late
         meta = {
             "world": self.args.world.name,
             "stage": self.stage,
+            "identity": self.identity,
+            "made_from": self.made_from,
+            "recordings": self.recordings,
             "step": self.step,
             "steps": self.args.steps,
             "ended": ended,  # by its steps or its time
