@@ -134,7 +134,7 @@ def train(args: MatchingTraining) -> WorldModel:
                     direction = pulling(teacher, fake, clip.detach(), led)
                 drawn = rows.draw(rng, args.batch)
                 real, led = frames_of(drawn, model), drawn.actions[:, 1:-1].to(place.device)
-                loss, _, forcing_logs = forcing(model, real, led, args.noise_scale, first_weight=args.first_weight)
+                loss, _, _, forcing_logs = forcing(model, real, led, args.noise_scale, first_weight=args.first_weight)
             loss.backward()
             dreamed.backward(args.weight * direction[:, GIVEN:] / dreamed.numel())
             loop.update([optim], rate=rate)
