@@ -17,15 +17,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 from worldloop.client import RemoteWorlds
 from worldloop.world import Beginning
 
-from ..data.held_out import CONTEXT
 from ..errors import TrainingError, exit_status
 from ..worlds.registry import find_world
 from .drift import drift
-from .evaluate import QUICK, Evaluation, Real, by_sight, gather
+from .evaluate import QUICK, Evaluation, Real, bar_of, by_sight, check_amount, gather
+from .onnx_world import OnnxWorld
 from .prediction import HORIZONS, predict
 
 ROOT = Path(__file__).parents[2]
@@ -64,12 +63,12 @@ def served(package: Path, engine: str, precision: str) -> Iterator[Callable[[], 
 
 def judge(make: Callable[[], ServedWorld], real: Real, e: Evaluation, name: str) -> dict[str, float]:
     """PSNR in dB by horizon, how much of the real sharpness is left, and the share of windows that break the rule."""
-    with tqdm(total=e.starts, desc=name, unit="start", disable=not sys.stderr.isatty()) as bar:
+    with bar_of(e.starts, name, "start") as bar:
         table = predict(make, real.held, e.starts, horizons=HORIZONS, bar=bar)["prediction"]
     figures = {f"PSNR at {h}": table[h]["psnr"][0] for h in HORIZONS}
     figures[f"sharpness at {HORIZONS[-1]}"] = table[HORIZONS[-1]]["sharpness"][0]
     lengths = [e.frames] * e.runs
-    with tqdm(total=sum(lengths), desc=f"{name}, drift", unit="frame", disable=not sys.stderr.isatty()) as bar:
+    with bar_of(sum(lengths), f"{name}, drift", "frame") as bar:
         drifted, _ = drift(make, by_sight(e), real.reader, real.long, real.reference, lengths=lengths, bar=bar)
     return {**figures, "broken windows": drifted["broken"]}
 
@@ -86,13 +85,8 @@ def main(argv: list[str] | None = None) -> int:
     package, data = args.package or Path("assets/worlds") / args.world, args.data or Path(".data") / args.world
 
     def work() -> None:
-        if not (package / "world.json").is_file():
-            raise TrainingError(f"expected a world package, got '{package}', which has no world.json.")
-        if min(args.starts, args.runs) < 1 or args.frames < CONTEXT:
-            raise TrainingError(
-                f"expected --starts and --runs of at least 1 and --frames of at least {CONTEXT}, "
-                f"got {args.starts}, {args.runs} and {args.frames}."
-            )
+        OnnxWorld(package)  # refuses before anything is recorded
+        check_amount(args.starts, args.runs, args.frames)
         world = find_world(args.world, data)
         e = Evaluation(world, package, data, starts=args.starts, runs=args.runs, frames=args.frames, short=True)
         real, figures = gather(e), {}

@@ -105,7 +105,7 @@ def gather(e: Evaluation) -> Real:
     reference = real_windows(runs, reader, min(WINDOW, e.frames))
     long_runs = []
     if e.frames > LONG and by_sight(e) is not None:
-        with _bar(e.runs * e.frames, "real runs of full length", "frame") as bar:
+        with bar_of(e.runs * e.frames, "real runs of full length", "frame") as bar:
             long_runs = long_real_runs(world, reader, reference, runs=e.runs, frames=e.frames, bar=bar)
     return Real(
         held=held,
@@ -135,10 +135,10 @@ def judge(
     """All that applies to a world, but for prediction; gives the figures and the strip."""
     world, metrics = e.world, {}
     names = [action["name"] for action in world.actions]
-    with _bar(e.starts, f"following, {name}", "start") as bar:
+    with bar_of(e.starts, f"following, {name}", "start") as bar:
         metrics["action_following"] = follow(make, real.reader, real.random, names, starts=e.starts, bar=bar)
     player, spectra = by_sight(e), Spectra()
-    with _bar(sum(lengths), f"drift, {name}", "frame") as bar:
+    with bar_of(sum(lengths), f"drift, {name}", "frame") as bar:
         metrics["drift"], strip = drift(
             make,
             player,
@@ -155,16 +155,16 @@ def judge(
         real.power, min(real.long.frames.shape[1:3]), first=first_power(real.long, run_starts(real.long, len(lengths)))
     )
     if world.objects is not None and real.scenes is not None:
-        with _bar(len(real.scenes), f"small things, {name}", "start") as bar:
+        with bar_of(len(real.scenes), f"small things, {name}", "start") as bar:
             metrics["small_things"] = small_things(make, world.objects, real.scenes, bar=bar)
     if real.rests:
-        with _bar(len(real.rests), f"rest, {name}", "start") as bar:
+        with bar_of(len(real.rests), f"rest, {name}", "start") as bar:
             metrics["rest"] = rest(make, rest_action(world), real.rests, bar=bar)
     if world.pose is not None and real.posed is not None and real.pose_reader is not None:
-        with _bar(e.starts, f"poses, {name}", "start") as bar:
+        with bar_of(e.starts, f"poses, {name}", "start") as bar:
             metrics["pose"] = poses(make, world.pose, real.pose_reader, real.posed, bar=bar)
     if real.loops is not None:
-        with _bar(sum(map(len, real.loops.values())), f"loops, {name}", "loop") as bar:
+        with bar_of(sum(map(len, real.loops.values())), f"loops, {name}", "loop") as bar:
             metrics["revisit"] = revisit(make, world.loops, real.loops, window=window, bar=bar)
     return metrics, strip
 
@@ -176,16 +176,16 @@ def judge_package(folder: Path, real: Real, e: Evaluation) -> tuple[dict, np.nda
     def make() -> Playable:
         return OnnxWorld(folder)
 
-    with _bar(e.starts, "prediction", "start") as bar:
+    with bar_of(e.starts, "prediction", "start") as bar:
         metrics = predict(make, real.held, e.starts, horizons=HORIZONS, bar=bar)
-    with _bar(e.starts, "spread", "start") as bar:
+    with bar_of(e.starts, "spread", "start") as bar:
         metrics["spread"] = spread_and_error(make, real.held, e.starts, bar=bar)
     lengths = [e.frames] * e.runs + [min(e.frames, LONG)] * ((SHARE - 1) * e.runs)
     window = world.manifest["kv"]["window"]
     more, strip = judge(make, real, e, lengths=lengths, window=window, name=folder.name)
     road = e.world.road
     if road is not None and real.drives is not None:
-        with _bar(e.runs, "drives", "drive") as bar:
+        with bar_of(e.runs, "drives", "drive") as bar:
             rate = e.world.frame_rate
             more["drive"] = invent(make, road, real.held, real.drives, frames=e.frames, frame_rate=rate, bar=bar)
     return metrics | more, strip
@@ -210,7 +210,16 @@ def evaluate(e: Evaluation) -> tuple[dict, np.ndarray]:
     return metrics, strip
 
 
-def _bar(total: int, name: str, unit: str) -> tqdm:
+def check_amount(starts: int, runs: int, frames: int) -> None:
+    """Raises TrainingError where there would be nothing to judge."""
+    if min(starts, runs) < 1 or frames < CONTEXT:
+        raise TrainingError(
+            f"expected --starts and --runs of at least 1 and --frames of at least {CONTEXT}, "
+            f"got {starts}, {runs} and {frames}."
+        )
+
+
+def bar_of(total: int, name: str, unit: str) -> tqdm:
     return tqdm(total=total, desc=name, unit=unit, file=sys.stderr, disable=not sys.stderr.isatty())
 
 
@@ -240,11 +249,7 @@ def main(argv: list[str] | None = None) -> int:
         starts, runs, frames = (
             usual[name] if getattr(args, name) is None else getattr(args, name) for name in ("starts", "runs", "frames")
         )
-        if min(starts, runs) < 1 or frames < CONTEXT:
-            raise TrainingError(
-                f"expected --starts and --runs of at least 1 and --frames of at least {CONTEXT}, "
-                f"got {starts}, {runs} and {frames}."
-            )
+        check_amount(starts, runs, frames)
         world = find_world(args.world, data)
         plan = Evaluation(
             world,

@@ -658,9 +658,8 @@ class WorldModel(nn.Module):
         history [B, T + 1, C, g, g]: the frames before (real or dreamed, `augment`ed) and their noise levels [B, T + 1];
         target [B, T, C, g, g]: what followed each of them but the first; action [B, T, A]; world [B] where several
         share the network; strayed [B, T, C, g, g]: the frames before minus the real ones, where they were dreamed;
-        weight [B] of each row.
-        noise [S, B T, noise channels, g, g] of S samples, 1 or 2. The squared error, whose optimum is the mean of
-        futures, learns what moves several times as fast.
+        weight [B] of each row. noise [S, B T, noise channels, g, g] of S samples, 1 or 2. The squared error, whose
+        optimum is the mean of futures, learns what moves several times as fast.
         """
         prepared = self.prepare(history, action, level, world)
         clean, copy = target.flatten(0, 1), (history[:, 1:] - target).square().mean()
@@ -670,10 +669,11 @@ class WorldModel(nn.Module):
         off = None if strayed is None else strayed.flatten(0, 1)
         sure = clean.new_ones(len(clean), 1, 1, 1) if off is None else trust(F.pixel_shuffle(off, CELL))
         logs, apart = {"error_to_copy": (error / copy).detach()}, samples[0] - clean
-        errors = (F.pixel_shuffle(apart, CELL).square() * sure).detach().view(len(history), -1).mean(1)
+        pixels = F.pixel_shuffle(apart, CELL)
+        errors = (pixels.square() * sure).detach().view(len(history), -1).mean(1)
         by_frame = clean.new_ones(len(clean)) if weight is None else weight.repeat_interleave(action.shape[1])
         if len(samples) == 1:
-            far = (F.pixel_shuffle(apart, CELL).abs() * sure).mean((1, 2, 3))
+            far = (pixels.abs() * sure).mean((1, 2, 3))
             loss = 4 * squares(apart * by_frame.sqrt()[:, None, None, None], off) + 0.3 * (far * by_frame).mean()
         else:
             a, b = samples
