@@ -2,15 +2,16 @@
 
     python -m training.package.reward --world push-t --package assets/worlds/push-t
 
-Trained on real frames whose rewards the environment itself gave, read by the package's own encoder; what it sees is
-noised, since a dream is never exact. `reward.onnx`, its figures on seeds that training never saw (`reward.json`) and a
-section of the card go into the package. A world whose environment has no `task` has no head.
+Trained on real frames whose rewards the environment itself gave; what it sees is noised, since a dream is never exact.
+`reward.onnx`, its figures on seeds that training never saw (`reward.json`) and a section of the card go into the
+package. A world whose environment has no `task` has no head.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import shutil
 import sys
@@ -25,10 +26,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from worldloop.errors import WorldloopError
 from worldloop.package import open_package
-from worldloop.world import Dream
 
 from ..data.record import HELD_OUT_FROM
 from ..errors import TrainingError
+from ..model.picture import to_latent
 from ..stages.fit import fit
 from ..worlds.registry import find_world
 from ..worlds.world import Source, Task, World
@@ -47,7 +48,7 @@ class RewardTraining:
     world: str  # name of the world
     package: Path  # gets the head
     steps: int = 16_000  # real ones, to train on; a quarter as many to judge by
-    passes: float = 60.0  # over them
+    passes: float = 25.0  # over them
     batch: int = 128
     rate: float = 2e-3
     noise: float = 0.3  # largest standard deviation added to pictures that lie between -2 and 2
@@ -57,40 +58,52 @@ class RewardTraining:
 class Steps:
     """Steps of the real environment, n of them."""
 
-    latent: np.ndarray  # float32 [n, N, C], before
+    before: np.ndarray  # uint8 [n, H, W, 3]
     action: np.ndarray  # float32 [n, A]
-    following: np.ndarray  # float32 [n, N, C], after
+    after: np.ndarray  # uint8 [n, H, W, 3]
     reward: np.ndarray  # float32 [n]
     done: np.ndarray  # bool [n]
     arranged: np.ndarray  # bool [n], whether the episode began at a rare place
 
 
 class RewardHead(nn.Module):
-    """Each token alone, where it lies in the picture being known, then all of them together."""
+    """Convolutions down to a sixteenth of the cells, then all of them together: where a thing lies is what counts."""
 
     mean: Tensor  # of the rewards trained on: the network gives multiples of `scale` about it
     scale: Tensor
 
-    def __init__(self, tokens: int, channels: int, actions: int, *, width: int = 96, narrow: int = 16) -> None:
+    def __init__(self, cells: int, channels: int, actions: int, *, narrow: int = 32, width: int = 64) -> None:
+        """cells, channels: of a picture."""
         super().__init__()
-        self.read = nn.Linear(2 * channels, width)
-        self.place = nn.Parameter(torch.zeros(tokens, width))
+        side = math.isqrt(cells)
+        self.read = nn.Conv2d(2 * channels, narrow, 1)
+        self.fold = nn.Conv2d(narrow, width, 3, stride=2, padding=1)
         self.action = nn.Linear(actions, width)
-        self.token = nn.Sequential(nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, narrow))
-        self.all = nn.Sequential(nn.Linear(tokens * narrow, width), nn.GELU(), nn.Linear(width, 2))
+        self.again = nn.Conv2d(width, width, 3, stride=2, padding=1)
+        self.all = nn.Sequential(nn.Linear(width * ((side + 3) // 4) ** 2, width), nn.GELU(), nn.Linear(width, 2))
         self.register_buffer("mean", torch.zeros(()))
         self.register_buffer("scale", torch.ones(()))
 
-    def judge(self, latent: Tensor, action: Tensor, following: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents [B, N, C], actions [B, A] to reward in multiples of `scale` about `mean`, and the logit of an end."""
-        tokens = self.read(torch.cat([following, following - latent], -1)) + self.place
-        tokens = self.token(tokens + self.action(action)[:, None])  # [B, N, narrow]
-        reward, end = self.all(tokens.flatten(1)).unbind(-1)
+    def judge(self, before: Tensor, action: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
+        """Folded pictures [B, C, g, g], actions [B, A].
+
+        Gives rewards [B] in multiples of `scale` about `mean`, and logits [B] of an end.
+        """
+        x = F.gelu(self.read(torch.cat([after, after - before], 1)))
+        x = F.gelu(self.fold(x) + self.action(action)[..., None, None])
+        reward, end = self.all(F.gelu(self.again(x)).flatten(1)).unbind(-1)
         return reward, end
 
     def forward(self, latent: Tensor, action: Tensor, latent_next: Tensor) -> tuple[Tensor, Tensor]:
-        """One step, as a package has it: [1, N, C], [1, A], [1, N, C] to reward [1] and probability of an end [1]."""
-        reward, end = self.judge(latent, action, latent_next)
+        """One step, as a package has it: latents [1, N, 2 C], action [1, A].
+
+        Gives reward [1] and the probability of an end [1].
+        """
+        side = math.isqrt(latent.shape[1])
+        before, after = (
+            x[..., : x.shape[-1] // 2].transpose(1, 2).unflatten(2, (side, side)) for x in (latent, latent_next)
+        )
+        reward, end = self.judge(before, action, after)
         return reward * self.scale + self.mean, end.sigmoid()
 
 
@@ -101,7 +114,7 @@ def task_of(world: World) -> Task:
     return world.task
 
 
-def play(world: World, dream: Dream, *, steps: int, seed: int, name: str) -> Steps:
+def play(world: World, *, steps: int, seed: int, name: str) -> Steps:
     """Steps of the real environment under the mixed policy; half of them from rare places where the task has such."""
     task = task_of(world)
     source, rows = world.live(), []
@@ -111,9 +124,8 @@ def play(world: World, dream: Dream, *, steps: int, seed: int, name: str) -> Ste
         rng = np.random.default_rng([seed, number])
         rare = task.arrange is not None and 2 * arranged < len(rows)
         pictures, actions, rewards = _episode(source, world, task, rng=rng, rare=rare)
-        latents = [latent[0] for latent in dream.encoded(pictures)]
         done = [task.ended(reward) for reward in rewards]
-        episode = [*zip(latents, actions, latents[1:], rewards, done, [rare] * len(done), strict=False)]
+        episode = [*zip(pictures, actions, pictures[1:], rewards, done, [rare] * len(done), strict=False)]
         rows += episode[: steps - len(rows)]
         arranged += rare * len(episode)
         number += 1
@@ -142,19 +154,20 @@ def _episode(source: Source, world: World, task: Task, *, rng: np.random.Generat
 def train(steps: Steps, args: RewardTraining) -> RewardHead:
     """The head, its weights rounded as they are exported."""
     torch.manual_seed(0)
-    tensors = [torch.from_numpy(x) for x in (steps.latent, steps.action, steps.following, steps.reward)]
+    tensors = [torch.from_numpy(x) for x in (steps.before, steps.action, steps.after, steps.reward)]
     done = torch.from_numpy(steps.done).float()
-    tokens, channels = steps.latent.shape[1:]
-    head = RewardHead(tokens, channels, steps.action.shape[1])
+    channels, side, _ = to_latent(tensors[0][0]).shape
+    head = RewardHead(side**2, channels, steps.action.shape[1])
     head.mean.copy_(tensors[3].mean())
     head.scale.copy_(tensors[3].std().clamp(min=1e-6))
 
     def loss_of(rng: np.random.Generator) -> Tensor:
         rows = rng.integers(0, len(done), args.batch)
-        latent, action, following, paid = (x[rows] for x in tensors)
-        level = args.noise * torch.rand(len(rows), 1, 1) ** 2
-        noise = level * torch.randn_like(latent)  # a dream keeps its error from one frame to the next
-        reward, end = head.judge(latent + noise, action, following + noise)
+        before, action, after, paid = (x[rows] for x in tensors)
+        before, after = to_latent(before), to_latent(after)
+        level = args.noise * torch.rand(len(rows), 1, 1, 1) ** 2
+        noise = level * torch.randn_like(before)  # a dream keeps its error from one frame to the next
+        reward, end = head.judge(before + noise, action, after + noise)
         ends = F.binary_cross_entropy_with_logits(end, done[rows])
         return F.smooth_l1_loss(reward, (paid - head.mean) / head.scale, beta=0.1) + 0.3 * ends
 
@@ -167,7 +180,9 @@ def train(steps: Steps, args: RewardTraining) -> RewardHead:
 @torch.no_grad()
 def judge(head: RewardHead, steps: Steps) -> dict[str, Any]:
     """How far the head is off on steps that it never saw: on episodes as recorded, and on those from rare places."""
-    reward, end = head.judge(*(torch.from_numpy(x) for x in (steps.latent, steps.action, steps.following)))
+    some = [torch.from_numpy(x).split(256) for x in (steps.before, steps.action, steps.after)]
+    judged = [head.judge(to_latent(before), led, to_latent(after)) for before, led, after in zip(*some, strict=True)]
+    reward, end = (torch.cat(column) for column in zip(*judged, strict=True))
     read = (reward * head.scale + head.mean).numpy()
     figures: dict[str, Any] = {}
     for name, rows in (("played", ~steps.arranged), ("rare places", steps.arranged)):
@@ -260,11 +275,11 @@ def main(argv: list[str] | None = None) -> int:
             raise TrainingError(f"expected --steps of at least 4, got {plan.steps}.")
         world = find_world(plan.world)
         task_of(world)
-        dream = Dream(open_package(plan.package))
-        if dream.manifest["name"] != plan.world:
-            raise TrainingError(f"expected a package of {plan.world}, got one of {dream.manifest['name']}.")
-        head = train(play(world, dream, steps=plan.steps, seed=TRAIN_SEED, name="steps to train on"), plan)
-        unseen = play(world, dream, steps=max(2, plan.steps // 4), seed=TEST_SEED, name="steps to judge by")
+        name = open_package(plan.package).manifest["name"]
+        if name != plan.world:
+            raise TrainingError(f"expected a package of {plan.world}, got one of {name}.")
+        head = train(play(world, steps=plan.steps, seed=TRAIN_SEED, name="steps to train on"), plan)
+        unseen = play(world, steps=max(2, plan.steps // 4), seed=TEST_SEED, name="steps to judge by")
     except (TrainingError, WorldloopError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
