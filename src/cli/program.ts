@@ -6,10 +6,12 @@ import { Command, CommanderError } from "commander";
 import { AbortedError, WorldloopError } from "../errors";
 import { type CollectOptions, runCollect } from "./collect";
 import { type ExportOptions, exportSession } from "./export-session";
+import { inspect } from "./inspect";
 import { type MergeOptions, merge } from "./merge";
 import { createProgressBar } from "./progress-bar";
 import { type RolloutOptions, rollout } from "./rollout";
 import { type ServeOptions, serve } from "./serve";
+import { type SignOptions, sign } from "./sign";
 import { type VerifyOptions, verify } from "./verify";
 import { runWorker, type WorkerOptions } from "./worker";
 
@@ -54,14 +56,39 @@ export async function run(parameters: readonly string[], { out, error, signal }:
 
   program
     .command("verify")
-    .description("Play a rollout again and compare every frame; exit 1 and the first differing tick otherwise.")
-    .argument("<rollout.json>")
+    .description(
+      "Play a rollout, a dataset, a picture, a clip or an action log again and compare; exit 1 where it differs.",
+    )
+    .argument("<file>", "rollout.json, the folder of a dataset, or what the page saved: .png, .mp4, .webm, .jsonl")
     .option("--world <name>", "a world or folder, when the package has moved")
     .option("--threads <integer>", "threads of the engine (default: as recorded)")
     .action(async (path: string, options: VerifyOptions) => {
       const { same, line } = await verify(path, options, signal);
       out(`${line}\n`);
       code = same ? 0 : 1;
+    });
+
+  program
+    .command("inspect")
+    .description("Print what a file says about where it came from, as JSON (docs/provenance.md).")
+    .argument("<file>", "what the page saved, a rollout.json, an .npz, or the folder of a dataset")
+    .action(async (path: string) => {
+      const { json, warning } = await inspect(path);
+      out(json);
+      if (warning) error(`warning: ${warning}\n`);
+    });
+
+  program
+    .command("sign")
+    .description("Sign a picture or a clip with your own C2PA certificate (docs/provenance.md).")
+    .argument("<file>", "what the page saved: .png or .mp4")
+    .requiredOption("--certificate <chain.pem>", "your certificate, then those that it depends on")
+    .requiredOption("--key <key.pem>", "its private key")
+    .option("--algorithm <algorithm>", "of the key: es256, es384, es512, ps256, ps384, ps512 or ed25519", "es256")
+    .option("--timestamp <url>", "of a time-stamping authority; absent: nobody is asked")
+    .requiredOption("--out <file>", "gets the signed copy; never a file that is there already")
+    .action(async (path: string, options: SignOptions) => {
+      out(`${await sign(path, options)}\n`);
     });
 
   program

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type NamedAction, nameAction } from "../action/action";
 import { npyHeader } from "../dataset/npy";
 import { writeFolder } from "../dataset/out-folder";
-import { CONTEXT_FILE, type Rollout } from "../dataset/rollout-file";
+import { CONTEXT_FILE, markOf, type Rollout } from "../dataset/rollout-file";
 import { RecordingError, ResetError } from "../errors";
 import { percentile } from "../loop/stats";
 import { sha256Hex } from "../model/hash";
@@ -71,6 +71,7 @@ export async function rollout(options: RolloutOptions, signal: AbortSignal): Pro
         ...(precision === "float32" ? {} : { precision }),
         threads: engine.backend.threads,
         ortVersion: engine.version,
+        ...(await markOf(actions)),
       };
       await writeFile(join(folder, "rollout.json"), `${JSON.stringify(log)}\n`);
       return tickMs;

@@ -1,13 +1,23 @@
-/** `worldloop verify`: plays a rollout again and compares every frame with the hash that was recorded. */
+/**
+ * `worldloop verify`: plays again what a file says it is of, and compares. Of a rollout every frame's hash, of a dataset
+ * every rollout, of a picture, a clip or an action log what `record/verify-record.ts` compares.
+ */
+import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type NamedAction, parseAction } from "../action/action";
-import { parseRollout, type Rollout } from "../dataset/rollout-file";
+import { ROLLOUTS } from "../dataset/dataset";
+import type { Rollout } from "../dataset/rollout-file";
 import { ActionError, RecordingError } from "../errors";
 import { sha256Hex } from "../model/hash";
 import type { Manifest } from "../model/manifest";
 import { openWorldNode } from "../model/node-runtime";
+import { episodesSha256 } from "../model/provenance";
 import type { Action, ResetOptions } from "../model/world";
+import type { MarkedFile } from "../record/provenance-file";
+import { verifyRecord } from "../record/verify-record";
+import { decodeClip } from "./clip-decoder";
 import { parsePictures, parseWhole, readInput } from "./input";
+import { isFolder, readInspected } from "./inspect";
 import { replay } from "./replay";
 import { flatten } from "./rollout";
 
@@ -26,7 +36,66 @@ export interface Verdict {
 
 /** @throws RecordingError when the file is damaged or of another package, and what opening a world throws */
 export async function verify(path: string, options: VerifyOptions, signal: AbortSignal): Promise<Verdict> {
-  const log = parseRollout(path, new TextDecoder().decode(await readInput(path)));
+  if (isFolder(join(path, ROLLOUTS))) return verifyDataset(path, options, signal);
+  const found = await readInspected(path);
+  if (found.contradiction) return { same: false, line: `${path}: ${found.contradiction}` };
+  if (found.rollout)
+    return verifyRollout(isFolder(path) ? join(path, "rollout.json") : path, found.rollout, options, signal);
+  if (found.marked) return verifyMarked(path, found.marked, options, signal);
+  throw new RecordingError(`${path}: expected something to replay, got a record alone; give the dataset's folder`);
+}
+
+/** Every episode; the first that differs ends it. */
+async function verifyDataset(folder: string, options: VerifyOptions, signal: AbortSignal): Promise<Verdict> {
+  const names = (await readdir(join(folder, ROLLOUTS))).filter((name) => name.endsWith(".json")).sort();
+  const paths = names.map((name) => join(folder, ROLLOUTS, name));
+  const hashes: string[] = [];
+  for (const path of paths) {
+    const { contradiction, provenance } = await readInspected(path);
+    if (contradiction) return { same: false, line: `${path}: ${contradiction}` };
+    hashes.push(provenance.shots[0]?.actionsSha256 ?? "");
+  }
+  const claimed = (await readInspected(folder)).provenance.episodes;
+  if (claimed && (claimed.count !== paths.length || claimed.sha256 !== (await episodesSha256(hashes)))) {
+    const line = `${folder}: its record is of ${claimed.count} other episodes than the ${paths.length} that are there: it was changed after it was made`;
+    return { same: false, line };
+  }
+  for (const path of paths) {
+    const { same, line } = await verify(path, options, signal);
+    if (!same) return { same, line: line.startsWith(path) ? line : `${path}: ${line}` };
+  }
+  return { same: true, line: `${paths.length} episodes of ${folder} are the same` };
+}
+
+async function verifyMarked(
+  path: string,
+  found: MarkedFile,
+  options: VerifyOptions,
+  signal: AbortSignal,
+): Promise<Verdict> {
+  const { engine, world: name } = found.provenance;
+  const threads = options.threads === undefined ? engine.threads : parseWhole("--threads", options.threads, 1, 64);
+  const { world, package: opened } = await openWorldNode(options.world ?? name, {
+    engine: engine.name === "own" ? "own" : "ort",
+    precision: engine.arithmetic?.endsWith("int8") ? "int8" : "float32",
+    threads,
+  });
+  try {
+    const of = { world, packageSha256: opened.sha256 };
+    const openClip = (file: Blob) => decodeClip(path, file);
+    const { outcome, line } = await verifyRecord(found, of, { signal, openClip });
+    return { same: outcome === "same" || outcome === "alike", line: `${path}: ${line}` };
+  } finally {
+    await world.close();
+  }
+}
+
+async function verifyRollout(
+  path: string,
+  log: Rollout,
+  options: VerifyOptions,
+  signal: AbortSignal,
+): Promise<Verdict> {
   const threads = options.threads === undefined ? log.threads : parseWhole("--threads", options.threads, 1, 64);
   const opened = await openWorldNode(options.world ?? log.folder ?? log.world, {
     engine: log.backend === "own" ? "own" : "ort",

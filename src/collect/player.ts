@@ -1,10 +1,13 @@
 /** Plays episodes of one plan, one after another, on a model session of its own. Where they go is the caller's. */
 import { createHash } from "node:crypto";
-import { nameAction } from "../action/action";
+import { type NamedAction, nameAction } from "../action/action";
 import { type Episode, packEpisode } from "../dataset/episode";
 import { countValues, emptyHistogram, encodePicture, rgbOf } from "../dataset/picture";
+import { markOf } from "../dataset/rollout-file";
 import { CollectError } from "../errors";
+import type { Precision } from "../model/engine-choice";
 import { type OpenedNodeWorld, openWorldNode, type WorldPlace } from "../model/node-runtime";
+import type { Action } from "../model/world";
 import { beginningOf, type Plan } from "./plan";
 import { openPolicy, type Policy } from "./policy";
 
@@ -50,6 +53,7 @@ export async function openPlayer(plan: Plan): Promise<Player> {
         ...beginning,
         number,
         frames: plan.frames,
+        precision: plan.precision,
         place: { world: plan.world, ...(plan.folder === undefined ? {} : { folder: plan.folder }) },
         ...(onFrame && { onFrame }),
       });
@@ -69,6 +73,8 @@ export interface EpisodeSpec {
   /** The start's picture included. */
   readonly frames: number;
   readonly place: WorldPlace;
+  /** Of our own engine, where it plays. */
+  readonly precision?: Precision | undefined;
   /** Called with each frame, uint8 [H, W, 3], not to be kept. @throws what it throws ends the episode */
   readonly onFrame?: (frame: { readonly tick: number; readonly rgb: Uint8Array }) => void;
 }
@@ -77,11 +83,12 @@ export interface EpisodeSpec {
 export async function playEpisode(
   { world, package: opened, engine }: OpenedNodeWorld,
   policy: Pick<Policy, "act">,
-  { number, seed, start, frames, place, onFrame }: EpisodeSpec,
+  { number, seed, start, frames, place, precision, onFrame }: EpisodeSpec,
 ): Promise<Episode> {
   const { manifest } = world;
   const pictures: Uint8Array[] = [];
-  const actions = [];
+  const actions: NamedAction[] = [];
+  const vectors: Action[] = [];
   const frameHashes: string[] = [];
   const histogram = emptyHistogram();
   let frame = await world.reset({ seed, start });
@@ -95,6 +102,7 @@ export async function playEpisode(
     const named = nameAction(action, manifest.actions);
     if (pictures.length < frames) {
       actions.push(named);
+      vectors.push(action.slice());
       frame = await world.step(action);
       continue;
     }
@@ -103,6 +111,8 @@ export async function playEpisode(
       ...{ schema: 1 as const, ...place },
       ...{ packageSha256: opened.sha256, seed, start, actions, frameHashes, backend, threads },
       ortVersion: engine.version,
+      ...(precision === undefined || precision === "float32" ? {} : { precision }),
+      ...(await markOf(vectors)),
       episode: { number, task: manifest.title, lastAction: named, histogram },
     };
     return { rollout, pictures };

@@ -1,12 +1,14 @@
 /**
  * A dataset of collected episodes in one of three formats, and the rollout of each episode beside it: `worldloop verify
- * DIR/rollouts/000012.json` plays episode 12 again. `lerobot` is lossless, `mp4` is LeRobot with videos, `npz` is
+ * DIR/rollouts/000012.json` plays episode 12 again,
+ * `worldloop verify DIR` all of them. `lerobot` is lossless, `mp4` is LeRobot with videos, `npz` is
  * training data.
  */
 import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatasetError } from "../errors";
 import type { Manifest } from "../model/manifest";
+import { datasetProvenance, formatProvenance, PROVENANCE_FILE } from "./dataset-provenance";
 import { asEpisode, type EpisodeRollout, type StoredEpisode } from "./episode";
 import { writeLerobot } from "./lerobot";
 import { videoPath } from "./lerobot-layout";
@@ -17,7 +19,8 @@ import { parseRollout } from "./rollout-file";
 export const FORMATS = ["lerobot", "npz", "mp4"] as const;
 export type Format = (typeof FORMATS)[number];
 
-const ROLLOUTS = "rollouts";
+/** Folder of the episodes' rollouts. */
+export const ROLLOUTS = "rollouts";
 
 export interface Dataset {
   readonly format: Format;
@@ -37,6 +40,8 @@ export async function writeDataset(folder: string, dataset: Dataset, onEpisode?:
     const name = `${String(rollout.episode.number).padStart(6, "0")}.json`;
     await writeFile(join(folder, ROLLOUTS, name), `${JSON.stringify(rollout)}\n`);
   }
+  const provenance = await datasetProvenance(episodes.map(({ rollout }) => rollout));
+  await writeFile(join(folder, PROVENANCE_FILE), formatProvenance(provenance));
   if (format !== "npz") {
     await writeLerobot(folder, { manifest, episodes, video: format === "mp4" }, onEpisode);
     return;

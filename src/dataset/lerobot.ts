@@ -5,6 +5,7 @@
 import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Manifest } from "../model/manifest";
+import { videoTags } from "./dataset-provenance";
 import { actionsOf, type EpisodeRollout, lengthOf, type StoredEpisode } from "./episode";
 import { describe, describePictures, type FeatureStats, STATISTICS } from "./feature-stats";
 import * as layout from "./lerobot-layout";
@@ -56,7 +57,7 @@ interface EpisodeEntry {
 async function storeVideo(stored: StoredEpisode, path: string, manifest: Manifest): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   if (stored.file) await copyFile(stored.file, path);
-  else await encodeVideo(path, await stored.pictures(), manifest.frameRate);
+  else await encodeVideo(path, await stored.pictures(), manifest.frameRate, await videoTags(stored.rollout));
 }
 
 interface RowOptions {

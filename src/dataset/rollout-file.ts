@@ -2,6 +2,8 @@
 import { z } from "zod";
 import { RecordingError } from "../errors";
 import { PRECISIONS } from "../model/engine-choice";
+import { actionsSha256, GENERATED, GENERATOR, type Provenance } from "../model/provenance";
+import type { Action } from "../model/world";
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "expected a sha256 in hex");
 const count = z.int().nonnegative();
@@ -37,6 +39,10 @@ const rolloutSchema = z.strictObject({
   precision: z.enum(PRECISIONS).optional(),
   threads: z.int().positive(),
   ortVersion: z.string(),
+  /** That a network generated the frames, what program had it do so, and the hash of the actions; older files have none. */
+  digitalSourceType: z.literal(GENERATED).optional(),
+  generator: z.string().optional(),
+  actionsSha256: sha256.optional(),
   /** What a dataset keeps of an episode beside its rollout. */
   episode: z
     .strictObject({
@@ -51,6 +57,45 @@ const rolloutSchema = z.strictObject({
 });
 
 export type Rollout = z.infer<typeof rolloutSchema>;
+
+/** What every rollout says of its frames. */
+export const markOf = async (actions: readonly Action[]) => ({
+  digitalSourceType: GENERATED as typeof GENERATED,
+  generator: GENERATOR,
+  actionsSha256: await actionsSha256(actions),
+});
+
+/** float32 values of each action, in the order of the table, which is the order they were written in. */
+const valuesOf = ({ actions }: Rollout): number[][] => actions.map((action) => Object.values(action));
+
+/** The record of one rollout, as `worldloop inspect` shows it. */
+export async function provenanceOf(rollout: Rollout): Promise<Provenance> {
+  const { world, packageSha256, seed, start, context, actions, backend, threads, ortVersion, frameHashes } = rollout;
+  const frameSha256 = frameHashes.at(-1);
+  return {
+    ...{ schema: 1, kind: "rollout", generator: rollout.generator ?? "Worldloop", digitalSourceType: GENERATED },
+    ...{ world, packageSha256 },
+    engine: { name: backend, ...(backend === "own" ? { arithmetic: ortVersion } : {}), threads },
+    shots: [
+      {
+        seed,
+        ...(start === undefined ? {} : { start }),
+        ...(context ? { contextSha256: context.frames.sha256 } : {}),
+        ...{ from: 1, to: actions.length },
+        actionsSha256: rollout.actionsSha256 ?? (await actionsSha256(valuesOf(rollout))),
+        ...(frameSha256 === undefined ? {} : { frameSha256 }),
+      },
+    ],
+  };
+}
+
+/** Why the rollout can't be true, whatever replaying it gives; null where nothing speaks against it. */
+export async function contradictionIn(rollout: Rollout): Promise<string | null> {
+  if (rollout.actionsSha256 === undefined) return null;
+  const found = await actionsSha256(valuesOf(rollout));
+  if (found === rollout.actionsSha256) return null;
+  return `its actions have the hash ${found}, it says ${rollout.actionsSha256}: it was changed after it was made`;
+}
 
 /** @param path for messages. @throws RecordingError */
 export function parseRollout(path: string, text: string): Rollout {

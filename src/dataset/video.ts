@@ -21,12 +21,19 @@ export function checkVideo({ width, height }: PictureSize): void {
   }
 }
 
-/** One PNG a frame. @throws DatasetError with ffmpeg's last words, the file system's errors */
-export async function encodeVideo(path: string, pictures: readonly Uint8Array[], frameRate: number): Promise<void> {
+/** One PNG a frame. @param tags of the file, by name. @throws DatasetError with ffmpeg's last words, the file system's errors */
+export async function encodeVideo(
+  path: string,
+  pictures: readonly Uint8Array[],
+  frameRate: number,
+  tags: Readonly<Record<string, string>>,
+): Promise<void> {
   const input = ["-f", "image2pipe", "-framerate", String(frameRate), "-c:v", "png", "-i", "-"];
   const codec = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", String(KEY_FRAME_EVERY), "-crf", String(QUALITY)];
   const exact = ["-threads", "1", "-fflags", "+bitexact", "-flags:v", "+bitexact"]; // the same bytes every time
-  const ffmpeg = spawn("ffmpeg", ["-v", "error", "-y", ...input, ...codec, ...exact, path], {
+  const tagged = Object.entries(tags).flatMap(([name, value]) => ["-metadata", `${name}=${value}`]);
+  const free = ["-movflags", "use_metadata_tags"]; // names of our own are let through
+  const ffmpeg = spawn("ffmpeg", ["-v", "error", "-y", ...input, ...codec, ...exact, ...free, ...tagged, path], {
     stdio: ["pipe", "ignore", "pipe"],
     detached: true, // Ctrl-C is for us: the videos of what was finished are still to be made
   });

@@ -6,8 +6,10 @@ import { createView, type View } from "../view/view";
 import type { Address } from "./address";
 import { connectControls } from "./controls";
 import { connectDisplay } from "./display";
+import { connectDrop } from "./drop";
 import { button, element } from "./elements";
-import { announce } from "./notices";
+import { takeDestination } from "./go-on";
+import { announce, veil } from "./notices";
 import { askToPlayOn } from "./other-version";
 import { connectPlaces, followInAddress } from "./places";
 import { connectRecording } from "./recording";
@@ -37,6 +39,8 @@ export async function play(world: WorkerWorld, view: View, { address, worlds, na
   const { seed = FIRST.seed, start = FIRST.start } = address;
   checkReset({ seed, start }, world.manifest);
   const replay = address.replay ? await unpackActions(address.replay, world.manifest.actions) : [];
+  const handed = takeDestination(name);
+  const goneBy = handed === undefined ? undefined : await unpackActions(handed, world.manifest.actions);
   const session = createSession(world, view, loadSettings());
   const canvas = element("view", HTMLCanvasElement);
   document.title = `${world.manifest.title} · Worldloop`;
@@ -44,11 +48,19 @@ export async function play(world: WorkerWorld, view: View, { address, worlds, na
   connectDisplay(session);
   connectControls(session);
   const { finishClip } = connectRecording(session, name);
+  connectDrop({ session, name });
   connectPlaces(session, { worlds, current: name, finishClip });
   connectSheet("settings", async () => (await import("./settings-sheet")).openSettings(session));
   connectSheet("about", async () => (await import("./world-card")).openCard(session));
   const otherVersion = address.package !== undefined && address.package !== packageMark(world.packageSha256);
   const begin = async () => {
+    if (goneBy) {
+      const onTick = (done: number, of: number) => veil(`Going on from where the file ended: tick ${done} of ${of}.`);
+      await session.goOn({ seed, start }, goneBy, { onTick });
+      followInAddress(session, name, true);
+      session.loop.pause(`Tick ${session.frame()?.tick}, as the file has it.`, true);
+      return;
+    }
     const replays = replay.length > 0 && (!otherVersion || (await askToPlayOn(session.loop)));
     await session.begin({ seed, start }, replays ? replay : []);
     followInAddress(session, name, !replays); // a link with a replay stays, to be passed on

@@ -1,10 +1,13 @@
 /** Taking something home: screenshot, clip, action log and share link. The encoders load when first used. */
-import { filter, type Subscription } from "rxjs";
+import type { Subscription } from "rxjs";
+import { sha256Hex } from "../model/hash";
+import { originOf, type Provenance } from "../model/provenance";
+import type { Frame } from "../model/world";
 import { formatActionLog } from "../record/action-log";
 import type { Clip } from "../record/clip";
 import { download } from "../record/download";
-import { screenshot } from "../record/screenshot";
 import { formatHash, packActions, packageMark } from "../record/share-link";
+import { createShots, type Drive, describeShots, type Shots } from "../record/shots";
 import { button, giveKeysBack, make } from "./elements";
 import { announce } from "./notices";
 import type { Session } from "./session";
@@ -21,24 +24,41 @@ export function connectRecording(session: Session, folder: string): Recording {
   const name = (what: string, extension: string) =>
     `${world.manifest.name}-seed${session.beginning.value.seed}-${what}.${extension}`;
 
+  const describe = async (kind: Provenance["kind"], drives: readonly Drive[], withActions: boolean) => ({
+    ...originOf(world, folder),
+    kind,
+    shots: await describeShots(drives, withActions),
+  });
+
   onClick("screenshot", async () => {
     const frame = session.frame();
-    if (frame) download(await screenshot(frame), name(`tick${frame.tick}`, "png"));
+    if (!frame) return;
+    const drive = { ...session.beginning.value, from: frame.tick, to: frame.tick, actions: session.actions() };
+    const { screenshot } = await import("../record/screenshot");
+    const provenance = await describe("picture", [drive], session.settings.value.shareActions);
+    download(screenshot(frame, provenance), name(`tick${frame.tick}`, "png"));
   });
   onClick("log", async () => {
-    const text = formatActionLog(world.manifest.actions, [...session.actions()]);
+    const [frame, actions] = [session.frame(), session.actions()];
+    if (!frame) return;
+    const drive = { ...session.beginning.value, from: 0, to: actions.length, actions };
+    const provenance = await describe("actions", [drive], false); // its lines are the actions
+    const frameSha256 = await frameHash(frame);
+    const shots = provenance.shots.map((shot) => ({ ...shot, frameSha256 }));
+    const text = formatActionLog(world.manifest.actions, actions, { ...provenance, shots });
     download(new Blob([text], { type: "application/jsonl" }), name("actions", "jsonl"));
-    announce(`Saved ${session.actions().length} actions.`);
+    announce(`Saved ${actions.length} actions.`);
   });
   onClick("share", () => openShare(session, folder));
 
-  let recording: { clip: Clip; frames: Subscription } | undefined;
+  let recording: { clip: Clip; shots: Shots; frames: Subscription } | undefined;
   const finishClip = async () => {
     if (!recording) return;
-    const { clip, frames } = recording;
+    const { clip, shots, frames } = recording;
     frames.unsubscribe();
     showRecording("Record clip", false);
-    const { video, extension } = await clip.finish().finally(() => {
+    const provenance = await describe("clip", shots.read(), session.settings.value.shareActions);
+    const { video, extension } = await clip.finish(provenance).finally(() => {
       recording = undefined;
     });
     download(video, name("clip", extension));
@@ -52,17 +72,26 @@ export function connectRecording(session: Session, folder: string): Recording {
     const { startClip } = await import("../record/clip");
     const { picture, frameRate } = world.manifest;
     const clip = await startClip(picture.width, picture.height, frameRate);
+    const shots = createShots();
     let count = 0;
-    const frames = session.loop.frames.pipe(filter(({ action }) => action !== null)).subscribe(({ frame }) => {
+    const frames = session.loop.frames.subscribe(({ frame, action }) => {
+      shots.add({ tick: frame.tick, action }, { ...session.beginning.value, actions: session.actions });
+      if (action === null) return; // a reset, a restart or a rewind is no picture of the clip
       clip.add(frame);
       count++;
       showRecording(`Stop · ${Math.floor(count / frameRate)} s`, true);
     });
-    recording = { clip, frames };
+    recording = { clip, shots, frames };
     showRecording("Stop · 0 s", true);
     announce("Recording a clip.");
   });
   return { finishClip };
+}
+
+/** sha256 of a picture without its alpha. */
+async function frameHash({ rgba }: Frame): Promise<string> {
+  const { withoutAlpha } = await import("../record/screenshot");
+  return sha256Hex(withoutAlpha(rgba));
 }
 
 /** A button that runs one task at a time, tells when it fails and then gives the keys back to the world. */

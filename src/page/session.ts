@@ -31,6 +31,12 @@ export interface Session {
   readonly beginning: BehaviorSubject<StartBeginning>;
   /** Begins anew and runs; with a replay its actions come first. */
   begin(beginning: StartBeginning, replay?: readonly Action[]): Promise<void>;
+  /** Goes at once to where these actions lead, or, called off, to where it has come by then. Stands still there, or runs as before. */
+  goOn(
+    beginning: StartBeginning,
+    actions: readonly Action[],
+    options?: { readonly signal?: AbortSignal; readonly onTick?: (done: number, of: number) => void },
+  ): Promise<void>;
   replaying(): boolean;
   /** Actions that led to the newest frame. */
   actions(): readonly Action[];
@@ -103,6 +109,19 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings): S
       await begun;
       if (loop.state.value.name === "loading") loop.resume();
     },
+    goOn: (from, actions, { signal, onTick } = {}) =>
+      loop.exclusive(async () => {
+        let frame = await world.reset(from);
+        for (const action of actions) {
+          if (signal?.aborted) break;
+          frame = await world.step(action);
+          onTick?.(frame.tick, actions.length);
+        }
+        replay = createReplay([], live);
+        log.begin(actions.slice(0, frame.tick));
+        beginning.next(from);
+        return frame;
+      }),
     replaying: () => replay.playing(),
     actions: () => log.read(),
     frame: () => newest,

@@ -31,6 +31,11 @@ export function openSettings(session: Session): void {
       make("option", { value: choice, textContent: ENGINES[choice], selected: now.engine === choice }),
     ),
   );
+  const shareActions = make("input", {
+    type: "checkbox",
+    checked: now.shareActions,
+    onchange: () => set({ shareActions: shareActions.checked }),
+  });
   const zoneValue = make("output", { textContent: String(now.deadZone) });
   const zone = make("input", { type: "range", min: "0", max: "0.5", step: "0.01", value: String(now.deadZone) });
   zone.oninput = () => {
@@ -50,6 +55,9 @@ export function openSettings(session: Session): void {
     make("label", { className: "check" }, smooth, "Smooth keys: a held key reaches full deflection gradually"),
     make("label", { className: "row" }, "Engine, from the next visit on", engine),
     make("p", { className: "note", textContent: `Now: ${describe(session.world.backend)}` }),
+    make("h3", { textContent: "Pictures and clips that you save" }),
+    make("label", { className: "check" }, shareActions, "Put my actions into them, so that they can be replayed"),
+    make("p", { className: "note", textContent: WHAT_IS_IN_THEM }),
     make("h3", { textContent: "Keys" }),
     keyTable(session),
     make("h3", { textContent: "Gamepad" }),
@@ -58,6 +66,10 @@ export function openSettings(session: Session): void {
   );
   dialog.addEventListener("close", () => clearInterval(watch), { once: true });
 }
+
+const WHAT_IS_IN_THEM =
+  "They always say that a neural network generated them, with which world, seed, start and engine, and hold a hash of" +
+  " your actions; no name and no place.";
 
 const ENGINES: Record<EngineChoice, string> = {
   auto: "The faster",

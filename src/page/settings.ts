@@ -11,6 +11,8 @@ const settingsSchema = z.object({
   deadZone: z.number().check(z.gte(0), z.lte(0.5)),
   /** What runs the network, from the next world that is opened on. */
   engine: z.enum(ENGINE_CHOICES),
+  /** Put what was pressed into pictures and clips, so that they can be replayed. */
+  shareActions: z.boolean(),
 });
 
 export type Settings = z.infer<typeof settingsSchema>;
@@ -18,7 +20,14 @@ export type Settings = z.infer<typeof settingsSchema>;
 /** The kept settings; the defaults for whatever is missing or damaged. */
 export function loadSettings(): Settings {
   const wide = matchMedia("(min-width: 900px)").matches; // on a phone the figures would cover the picture
-  const defaults: Settings = { filter: "smooth", hud: wide, smoothKeys: true, deadZone: 0.12, engine: "auto" };
+  const defaults: Settings = {
+    filter: "smooth",
+    hud: wide,
+    smoothKeys: true,
+    deadZone: 0.12,
+    engine: "auto",
+    shareActions: true,
+  };
   const parsed = settingsSchema.safeParse({ ...defaults, ...(recall("settings") as object | undefined) });
   return parsed.success ? parsed.data : defaults;
 }

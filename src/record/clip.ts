@@ -3,23 +3,31 @@
  * the clip is the world's (one frame lasts one tick), so pauses and slow motion don't show. Loaded when first used.
  */
 import {
+  BlobSource,
   BufferTarget,
+  Conversion,
   getFirstEncodableVideoCodec,
+  Input,
   Mp4OutputFormat,
   Output,
   QUALITY_HIGH,
   VideoSample,
   VideoSampleSource,
+  WEBM,
   WebMOutputFormat,
 } from "mediabunny";
 import { RecordingError } from "../errors";
+import { GENERATED, inWords, type Provenance, RECORD_TAG, SOURCE_TYPE_TAG } from "../model/provenance";
+import { RECORD_BOX } from "./clip-file";
 import { enlarge, enlargement, type Pixels } from "./enlarge";
+import { uuidBox, XMP_BOX } from "./mp4-box";
+import { xmpPacket } from "./xmp";
 
 export interface Clip {
   /** Appends a frame; frames are encoded in order, behind the page's back. */
   add(frame: Pixels): void;
-  /** Ends the clip. @throws RecordingError when it is empty or the encoder failed */
-  finish(): Promise<{ readonly video: Blob; readonly extension: "mp4" | "webm" }>;
+  /** Ends the clip, which then says where it came from. @throws RecordingError when it is empty or the encoder failed */
+  finish(provenance: Provenance): Promise<{ readonly video: Blob; readonly extension: "mp4" | "webm" }>;
 }
 
 /**
@@ -63,14 +71,37 @@ export async function startClip(width: number, height: number, frameRate: number
           failure = error;
         });
     },
-    async finish() {
+    async finish(provenance) {
       await encoded;
       if (failure) throw new RecordingError(`Clip: the encoder failed (${failure.message}). Try a shorter clip.`);
       if (frames === 0)
         throw new RecordingError("Clip: no frame was made while recording. Record while the world runs.");
       await output.finalize();
       if (!target.buffer) throw new RecordingError("Clip: the encoder gave no video. Try again.");
-      return { video: new Blob([target.buffer], { type: `video/${extension}` }), extension };
+      const video = new Blob([target.buffer], { type: `video/${extension}` });
+      const marked = extension === "mp4" ? markMp4(video, provenance) : await markWebM(video, provenance);
+      return { video: marked, extension };
     },
   };
+}
+
+/** XMP for everybody, and our own record, each in a box of its own behind the film. */
+function markMp4(video: Blob, provenance: Provenance): Blob {
+  const boxes = [uuidBox(XMP_BOX, xmpPacket(provenance)), uuidBox(RECORD_BOX, JSON.stringify(provenance))];
+  return new Blob([video, ...boxes], { type: video.type });
+}
+
+/** WebM has its tags in front of the film, where they are only known once it is over: its packets are copied behind them. */
+async function markWebM(video: Blob, provenance: Provenance): Promise<Blob> {
+  const target = new BufferTarget();
+  const raw = { [RECORD_TAG]: JSON.stringify(provenance), [SOURCE_TYPE_TAG]: GENERATED };
+  const copying = await Conversion.init({
+    input: new Input({ source: new BlobSource(video), formats: [WEBM] }),
+    output: new Output({ format: new WebMOutputFormat(), target }),
+    tags: { title: provenance.world, comment: inWords(provenance), raw },
+    copy: { mode: "forced" },
+    showWarnings: false,
+  });
+  await copying.execute();
+  return new Blob([target.buffer ?? ""], { type: video.type });
 }

@@ -4,6 +4,8 @@ import type { Action } from "../model/world";
 export interface SessionLog {
   /** @param action what led to tick `tick`; null when a reset, a restart or a rewind did */
   add(tick: number, action: Action | null): void;
+  /** What led to the frame that comes next, which no action of its own does. */
+  begin(actions: readonly Action[]): void;
   /** Action t of the list leads from tick t to t + 1. */
   read(): readonly Action[];
 }
@@ -18,6 +20,9 @@ export function createSessionLog(): SessionLog {
       }
       actions.length = Math.min(actions.length, tick - 1);
       actions.push(action);
+    },
+    begin(history) {
+      actions.splice(0, actions.length, ...history);
     },
     read: () => [...actions],
   };

@@ -7,6 +7,7 @@ import { checkAction } from "../action/action";
 import { ActionError, RecordingError } from "../errors";
 import type { ActionSpec } from "../model/manifest";
 import type { Action } from "../model/world";
+import { through } from "./through";
 
 export interface Shared {
   readonly world?: string;
@@ -21,7 +22,7 @@ export interface Shared {
 /** Characters of a packed replay: browsers take more, but mail and chat programs cut long links. */
 const LONGEST_REPLAY = 16_000;
 /** Ticks a link may unpack to (an hour at 25 a second), so that a small link can't fill the memory. */
-const MOST_TICKS = 90_000;
+export const MOST_TICKS = 90_000;
 
 /** Stands for a package in a link: enough of its sha256 to tell the versions of a world apart. */
 export const packageMark = (sha256: string): string => sha256.slice(0, 16);
@@ -48,63 +49,54 @@ export function parseHash(hash: string): Shared {
   return { ...text("world"), ...integer("seed"), ...integer("start"), ...text("package"), ...text("replay") };
 }
 
-/** Actions as text for a link. @throws RecordingError when they are too many for one */
-export async function packActions(actions: readonly Action[]): Promise<string> {
+/** Actions as text. @param most characters; absent: of a link. @throws RecordingError when they need more */
+export async function packActions(actions: readonly Action[], most = LONGEST_REPLAY): Promise<string> {
   const values = Float32Array.from(actions.flatMap((action) => [...action])); // [T · A], little-endian everywhere
   const packed = await through(values.buffer, new CompressionStream("deflate-raw"), Number.POSITIVE_INFINITY);
   const text = btoa(Array.from(packed, (byte) => String.fromCharCode(byte)).join(""))
     .replaceAll("+", "-")
     .replaceAll("/", "_")
     .replaceAll("=", "");
-  if (text.length > LONGEST_REPLAY) {
+  if (text.length > most) {
     throw new RecordingError(
-      `Link: the replay needs ${text.length} characters, a link holds ${LONGEST_REPLAY}. Save the action log instead.`,
+      `Link: the replay needs ${text.length} characters, a link holds ${most}. Save the action log instead.`,
     );
   }
   return text;
 }
 
-/** @throws RecordingError when the text is damaged, too long, or of other actions than the world's */
-export async function unpackActions(text: string, table: readonly ActionSpec[]): Promise<Action[]> {
-  const broken = (why: string) => new RecordingError(`Link, replay: ${why}. Ask for the link again.`);
-  const size = table.length * 4;
-  let bytes: Uint8Array<ArrayBuffer>;
+/** Where packed actions came from, for messages. */
+export interface PackedPlace {
+  readonly name: string;
+  readonly advice: string;
+}
+
+const LINK: PackedPlace = { name: "Link, replay", advice: "Ask for the link again." };
+
+/** float32 [T · A] of packed actions, whatever world they are of. @throws RecordingError when the text is damaged or too long */
+export async function unpackValues(text: string, most: number, place = LINK): Promise<Float32Array<ArrayBuffer>> {
   try {
     const packed = Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (char) => char.charCodeAt(0));
-    bytes = await through(packed.buffer, new DecompressionStream("deflate-raw"), MOST_TICKS * size);
+    const bytes = await through(packed.buffer, new DecompressionStream("deflate-raw"), most * 4);
+    return new Float32Array(bytes.buffer);
   } catch (error) {
-    throw broken(`expected packed actions, got something else (${(error as Error).message})`);
+    throw broken(place, `expected packed actions, got something else (${(error as Error).message})`);
   }
-  if (bytes.length % size !== 0) throw broken(`expected ${table.length} values a tick, got a broken number of them`);
-  const values = new Float32Array(bytes.buffer);
-  const actions = Array.from({ length: bytes.length / size }, (_, t) =>
-    values.slice(t * table.length, (t + 1) * table.length),
-  );
+}
+
+const broken = ({ name, advice }: PackedPlace, why: string) => new RecordingError(`${name}: ${why}. ${advice}`);
+
+/** @throws RecordingError when the text is damaged, too long, or of other actions than the world's */
+export async function unpackActions(text: string, table: readonly ActionSpec[], place = LINK): Promise<Action[]> {
+  const size = table.length;
+  const values = await unpackValues(text, MOST_TICKS * size, place);
+  if (values.length % size !== 0) throw broken(place, `expected ${size} values a tick, got a broken number of them`);
+  const actions = Array.from({ length: values.length / size }, (_, t) => values.slice(t * size, (t + 1) * size));
   try {
     for (const action of actions) checkAction(action, table);
   } catch (error) {
     if (!(error instanceof ActionError)) throw error;
-    throw broken(error.message);
+    throw broken(place, error.message);
   }
   return actions;
-}
-
-/** Sends bytes through a stream and collects what comes out, up to `most` bytes. */
-async function through(
-  bytes: ArrayBuffer,
-  stream: CompressionStream | DecompressionStream,
-  most: number,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const reader = new Blob([bytes]).stream().pipeThrough(stream).getReader();
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  let length = 0;
-  for (let read = await reader.read(); !read.done; read = await reader.read()) {
-    length += read.value.length;
-    if (length > most) {
-      await reader.cancel();
-      throw new RangeError(`more than ${most} bytes`);
-    }
-    chunks.push(read.value);
-  }
-  return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }

@@ -1,0 +1,44 @@
+/**
+ * Going on from where a file left off: at once in the open world, or in another one, which finds out from here where it is
+ * to begin. What goes from one to the other lies in the tab's own storage, since it is too long for an address.
+ */
+import { z } from "zod/mini";
+import { RecordingError } from "../errors";
+import type { StartBeginning } from "../model/beginning";
+import { formatHash } from "../record/share-link";
+
+export interface Destination extends StartBeginning {
+  readonly world: string;
+  /** As `packActions` gives them. */
+  readonly actions: string;
+}
+
+/** What the tab keeps; seed and start are in the address. */
+const keptSchema = z.object({ world: z.string(), actions: z.string() });
+
+const KEY = "worldloop:go-on";
+
+/** Opens the world, which then goes there. @throws RecordingError where the browser keeps nothing for this page */
+export function handOver({ world, seed, start, actions }: Destination): void {
+  try {
+    sessionStorage.setItem(KEY, JSON.stringify({ world, actions }));
+  } catch (error) {
+    throw new RecordingError(
+      `Going on: expected the browser to keep where to, but it refused (${(error as Error).message}). Open ${world} first, then the file again.`,
+    );
+  }
+  location.hash = formatHash({ world, seed, start }); // the page opens what its address says
+}
+
+/** The packed actions that lead to where this world is to go on, if it was opened for that; told once. */
+export function takeDestination(world: string): string | undefined {
+  try {
+    const kept = sessionStorage.getItem(KEY);
+    sessionStorage.removeItem(KEY);
+    const { data } = keptSchema.safeParse(JSON.parse(kept ?? "null"));
+    return data?.world === world ? data.actions : undefined;
+  } catch (error) {
+    console.info(`Nothing is kept for this tab: ${(error as Error).message}`);
+    return undefined;
+  }
+}

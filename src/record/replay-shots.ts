@@ -1,0 +1,62 @@
+/** Plays the shots of a record again and hands out the pictures that they show. Knows no file. */
+import { AbortedError, RecordingError } from "../errors";
+import type { Action, Frame, World } from "../model/world";
+
+/** A shot with its actions unpacked. */
+export interface PlayableShot {
+  readonly seed: number;
+  readonly start: number;
+  readonly from: number;
+  readonly to: number;
+  /** As many as `to`. */
+  readonly actions: readonly Action[];
+}
+
+export interface ReplayOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called after each tick, with how many there are at most. */
+  readonly onTick?: (done: number, of: number) => void;
+}
+
+/** The frame of each tick that the shots show, in order. @throws AbortedError between two ticks, ResetError, ActionError */
+export async function* replayShots(
+  world: World,
+  shots: readonly PlayableShot[],
+  { signal, onTick }: ReplayOptions = {},
+): AsyncGenerator<Frame> {
+  const of = shots.reduce((sum, { to }) => sum + to, 0);
+  let done = 0;
+  let before: PlayableShot | undefined;
+  for (const shot of shots) {
+    let frame = await beginShot(world, shot, before);
+    done += frame.tick;
+    if (frame.tick >= shot.from) yield frame; // where it shows the start itself
+    while (frame.tick < shot.to) {
+      if (signal?.aborted) throw new AbortedError("Replaying was called off.");
+      frame = await world.step(shot.actions[frame.tick] as Action);
+      done += 1;
+      onTick?.(done, of);
+      if (frame.tick >= shot.from) yield frame;
+    }
+    before = shot;
+  }
+}
+
+/** Goes back to where the shot left the one before it, if the world remembers so far; else begins anew. */
+async function beginShot(world: World, shot: PlayableShot, before: PlayableShot | undefined): Promise<Frame> {
+  if (before && before.seed === shot.seed && before.start === shot.start) {
+    const differs = before.actions.findIndex((action, i) => action.join() !== shot.actions[i]?.join());
+    const common = Math.min(differs < 0 ? before.actions.length : differs, Math.max(0, shot.from - 1));
+    const { rewindable } = await world.status();
+    if (before.to - common <= rewindable) return world.rewind(before.to - common);
+  }
+  return world.reset({ seed: shot.seed, start: shot.start });
+}
+
+/** @throws RecordingError when they are fewer or more than the shot's ticks */
+export function checkLength({ to }: { readonly to: number }, actions: readonly Action[]): void {
+  if (actions.length === to) return;
+  throw new RecordingError(
+    `The record contradicts itself: it is of tick ${to} and holds ${actions.length} actions. It was changed after it was made.`,
+  );
+}

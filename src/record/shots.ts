@@ -1,0 +1,77 @@
+/**
+ * Which ticks of which drives a clip shows. Pausing leaves no mark; a rewind, a reset or another branch begins a new shot,
+ * whose drive is kept whole, because what was rewound is nowhere else.
+ */
+import { RecordingError } from "../errors";
+import { actionsSha256, type Shot } from "../model/provenance";
+import type { Action } from "../model/world";
+import { MOST_TICKS, packActions } from "./share-link";
+
+/** A drive from its beginning, and the ticks of it that are shown. */
+export interface Drive {
+  readonly seed: number;
+  readonly start: number;
+  readonly from: number;
+  readonly to: number;
+  /** All from the beginning to tick `to`. */
+  readonly actions: readonly Action[];
+}
+
+export interface Shots {
+  /**
+   * @param frame its tick, and the action that led to it; null when a reset, a restart or a rewind did: no picture of the clip
+   * @param drive where it began, and all actions that led to the frame
+   */
+  add(
+    frame: { readonly tick: number; readonly action: Action | null },
+    drive: { readonly seed: number; readonly start: number; actions(): readonly Action[] },
+  ): void;
+  read(): readonly Drive[];
+}
+
+export function createShots(): Shots {
+  const shots: (Omit<Drive, "to" | "actions"> & { readonly actions: Action[] })[] = [];
+  let cut = true;
+  return {
+    add({ tick, action }, { seed, start, actions }) {
+      const last = shots.at(-1);
+      if (action === null) cut = true;
+      else if (!cut && last?.actions.length === tick - 1) last.actions.push(action.slice());
+      else {
+        cut = false;
+        shots.push({ seed, start, from: tick, actions: [...actions()] });
+      }
+    },
+    read: () => shots.map((shot) => ({ ...shot, to: shot.actions.length })),
+  };
+}
+
+/** Characters of the packed actions of one file: an hour of held keys, or some minutes of a stick that never rests. */
+const MOST_PACKED = 1_000_000;
+
+/** @param withActions whether the person lets them go out. Where they would be too many they stay behind all the same */
+export async function describeShots(drives: readonly Drive[], withActions: boolean): Promise<Shot[]> {
+  const shots: Shot[] = [];
+  let room = withActions ? MOST_PACKED : 0;
+  for (const { actions, ...rest } of drives) {
+    const packed = actions.length > MOST_TICKS ? null : await packWithin(actions, room);
+    room -= packed?.length ?? 0;
+    shots.push({
+      ...rest,
+      actionsSha256: await actionsSha256(actions),
+      ...(packed === null ? {} : { actions: packed }),
+    });
+  }
+  return shots;
+}
+
+/** Null where they need more characters than there are. */
+async function packWithin(actions: readonly Action[], most: number): Promise<string | null> {
+  if (most <= 0) return null;
+  try {
+    return await packActions(actions, most);
+  } catch (error) {
+    if (error instanceof RecordingError) return null;
+    throw error;
+  }
+}
