@@ -95,7 +95,9 @@ def test_a_video_and_its_log_are_an_episode(tmp_path):
         film.release()
         rows = rng.uniform(0, 1, (lines, 2)).round(3).tolist()
         log = [json.dumps({"gas": gas, "steer": steer}) for steer, gas in rows]
-        (tmp_path / f"{name}.jsonl").write_text("\n".join(log) + "\n", encoding="utf-8-sig" if name == "a" else "utf-8")
+        header = ['{"provenance": {"schema": 1}}'] if name == "b" else []  # as the page saves it
+        text = "\n".join([*header, *log]) + "\n"
+        (tmp_path / f"{name}.jsonl").write_text(text, encoding="utf-8-sig" if name == "a" else "utf-8")
     read = read_episodes(folder := open_folder(tmp_path, specs), specs, size=PX, how="letterbox")
     assert folder.frame_rate == 20
     for episode in read:

@@ -8,7 +8,14 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { npyHeader, parseNpy } from "../dataset/npy";
 import type { Rollout } from "../dataset/rollout-file";
+import { openWorldNode } from "../model/node-runtime";
+import { originOf } from "../model/provenance";
+import type { Frame } from "../model/world";
+import { formatActionLog, parseActionLog } from "../record/action-log";
+import { screenshot } from "../record/screenshot";
+import { describeShots } from "../record/shots";
 import { run } from "./program";
+import { type C2pa, sign } from "./sign";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const world = join(root, "tests/goldens/tiny-world");
@@ -71,7 +78,99 @@ test("rollout twice gives the same frames, one per action; verify agrees, and fi
   await writeFile(join(folder, "edited.json"), JSON.stringify(edited));
   const verdict = await worldloop("verify", "edited.json");
   expect(verdict).toMatchObject({ code: 1, stderr: "" });
-  expect(verdict.stdout).toMatch(/^tick 3 differs: /);
+  expect(verdict.stdout).toMatch(/^edited.json: its actions have the hash [0-9a-f]{64}, it says/);
+  const { actionsSha256: _, ...older } = edited; // as releases before the hash wrote it
+  await writeFile(join(folder, "edited.json"), JSON.stringify(older));
+  expect((await worldloop("verify", "edited.json")).stdout).toMatch(/^tick 3 differs: /);
+});
+
+test("what was saved says where it came from, and is played again", async () => {
+  const opened = await openWorldNode(world, { engine: "own", threads: 1 });
+  const frames = [await opened.world.reset({ seed: 7, start: 0 })];
+  const actions = parseActionLog(opened.world.manifest.actions, ACTIONS);
+  for (const action of actions) frames.push(await opened.world.step(action));
+  const frame = frames.at(-1) as Frame;
+  const origin = originOf({ packageSha256: opened.package.sha256, backend: opened.world.backend }, world);
+  await opened.world.close();
+  const record = async (kind: "picture" | "actions", from: number) => ({
+    ...{ ...origin, kind },
+    shots: await describeShots([{ seed: 7, start: 0, from, to: 8, actions }], kind === "picture"),
+  });
+  const png = Buffer.from(await screenshot(frame, await record("picture", 8)).arrayBuffer());
+  await writeFile(join(folder, "shot.png"), png);
+  await writeFile(
+    join(folder, "log.jsonl"),
+    formatActionLog(opened.world.manifest.actions, actions, await record("actions", 0)),
+  );
+
+  const { code, stdout, stderr } = await worldloop("inspect", "shot.png");
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  expect(JSON.parse(stdout)).toMatchObject({ kind: "picture", packageSha256: opened.package.sha256 });
+  const verified = await worldloop("verify", "shot.png");
+  expect(verified).toMatchObject({ code: 0, stdout: expect.stringMatching(/^shot.png: Verified: .* bit by bit/) });
+  await writeFile(
+    join(folder, "other.png"),
+    Buffer.from(await screenshot(frames[2] as Frame, await record("picture", 8)).arrayBuffer()),
+  );
+  expect(await worldloop("verify", "other.png")).toMatchObject({ code: 1, stdout: expect.stringMatching(/Not/) });
+  await writeFile(join(folder, "cut.png"), png.subarray(0, 300));
+  for (const [file, message] of [
+    ["cut.png", /^error: cut.png: PNG: expected a whole file.*\n$/],
+    ["actions.jsonl", /^error: actions.jsonl: an action log that doesn't say which world.*\n$/],
+    ["a/frames.npy", /^error: a\/frames.npy: a .npy file has no room.*\n$/],
+    ["nothing.png", /^error: nothing.png: expected a file, got nothing there\n$/],
+    [".", /^error: .: expected a folder of rollout.*\n$/],
+  ] as const) {
+    for (const command of ["inspect", "verify"]) {
+      expect(await worldloop(command, file)).toMatchObject({ code: 2, stderr: expect.stringMatching(message) });
+    }
+  }
+  expect(await worldloop("export-session", "log.jsonl", "--out", "session")).toMatchObject({ code: 0 });
+  expect(await worldloop("verify", "session")).toMatchObject({
+    code: 0,
+    stdout: "1 episodes of session are the same\n",
+  });
+  const [npz] = (await readdir(join(folder, "session"))).filter((name) => name.endsWith(".npz"));
+  const inside = JSON.parse((await worldloop("inspect", `session/${npz}`)).stdout);
+  expect(inside.shots[0]).toMatchObject({ seed: 7, start: 0, to: 8 });
+  const { shots, episodes } = JSON.parse((await worldloop("inspect", "session")).stdout);
+  expect({ shots, episodes }).toMatchObject({ shots: [], episodes: { count: 1, frames: 9 } });
+  const path = join(folder, "session/rollouts/000000.json");
+  const other = (await readFile(path, "utf8")).replace(/"steer":-1/, '"steer":-0.5');
+  await writeFile(path, other);
+  const changed = await worldloop("verify", "session");
+  expect(changed).toMatchObject({ code: 1, stdout: expect.stringMatching(/000000.json: its actions have the hash/) });
+});
+
+test("signing asks for what it needs, and never writes over a file", async () => {
+  await writeFile(join(folder, "key.pem"), "a key");
+  const signing = ["--certificate", "key.pem", "--key", "key.pem"];
+  const made: unknown[] = [];
+  const library = async (): Promise<C2pa> => ({
+    LocalSigner: { newSigner: () => "signer" },
+    Builder: {
+      withJson: (definition) => ({
+        setIntent: (intent) => void made.push(definition, intent),
+        sign: (_, { mimeType }, output) => {
+          output.buffer = new TextEncoder().encode(mimeType);
+        },
+      }),
+    },
+  });
+  const options = { certificate: "key.pem", key: "key.pem", algorithm: "es256", out: "signed.png" };
+  expect(await sign("shot.png", options, library)).toBe("shot.png signed as signed.png");
+  expect(await readFile(join(folder, "signed.png"), "utf8")).toBe("image/png");
+  expect(JSON.stringify(made)).toMatch(/trainedAlgorithmicMedia.*"create":"http.*trainedAlgorithmicMedia"/);
+  expect(JSON.stringify(made)).not.toContain('"actions"');
+  await expect(sign("shot.png", options, library)).rejects.toMatchObject({ name: "OutputError" });
+  const missing = await worldloop("sign", "shot.png", ...signing, "--out", "more.png");
+  expect(missing).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/npm install --no-save @contentauth\/c2pa-node/),
+  });
+  const log = await worldloop("sign", "log.jsonl", ...signing, "--out", "more.png");
+  expect(log.stderr).toMatch(/expected a picture or a clip, got a record of the kind "actions"/);
+  expect(await readdir(folder)).not.toContain("more.png");
 });
 
 test("a context of pictures and actions takes the place of a start, and can be verified", async () => {
@@ -193,7 +292,7 @@ test("verify refuses what isn't a rollout of this package", async () => {
     [{ ...good, frameHashes: good.frameHashes.slice(1) }, "expected one frame hash per action (8), got 7"],
     [{ ...good, packageSha256: "0".repeat(64) }, "expected the package 0000"],
     [
-      { ...good, actions: good.actions.with(1, { steer: 2, gas: 0 }) },
+      { ...good, actions: good.actions.with(1, { steer: 2, gas: 0 }), actionsSha256: undefined },
       "actions.1: steer: expected a number in [-1, 1], got 2",
     ],
     [{ ...good, seed: "x" }, "seed: "],

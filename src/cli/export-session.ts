@@ -13,12 +13,13 @@ import { AbortedError, RecordingError, ResetError } from "../errors";
 import type { Manifest } from "../model/manifest";
 import { openWorldNode, placeOf } from "../model/node-runtime";
 import type { Action } from "../model/world";
+import { readLogProvenance } from "../record/action-log";
 import { parseHash, unpackActions } from "../record/share-link";
 import { parseFormat } from "./collect";
 import { parseWhole, readActions, readInput } from "./input";
 import type { ProgressBar } from "./progress-bar";
 
-/** As typed. World, seed and start are wanted for an action log only: links and rollouts hold them. */
+/** As typed. World, seed and start are wanted for an action log without a record only: all else holds them. */
 export interface ExportOptions {
   readonly world?: string;
   readonly seed?: string;
@@ -82,12 +83,15 @@ export async function exportSession(log: string, options: ExportOptions, signal:
 async function readSource(log: string, options: ExportOptions): Promise<Source> {
   if (log.includes("#")) return fromLink(log, options);
   if (log.endsWith(".json")) return fromRollout(log, new TextDecoder().decode(await readInput(log)), options);
-  if (options.world === undefined)
-    throw new ResetError("--world: expected the world that the log was played in, got none");
+  const record = readLogProvenance(new TextDecoder().decode(await readInput(log)));
+  const shot = record?.shots[0];
+  const world = options.world ?? record?.world;
+  if (world === undefined) throw new ResetError("--world: expected the world that the log was played in, got none");
   return {
-    world: options.world,
-    seed: parseWhole("--seed", options.seed ?? "none", 0, Number.MAX_SAFE_INTEGER),
-    start: parseWhole("--start", options.start ?? "0", 0, Number.MAX_SAFE_INTEGER),
+    world,
+    packageSha256: options.world === undefined ? record?.packageSha256 : undefined,
+    seed: parseWhole("--seed", options.seed ?? String(shot?.seed ?? "none"), 0, Number.MAX_SAFE_INTEGER),
+    start: parseWhole("--start", options.start ?? String(shot?.start ?? 0), 0, Number.MAX_SAFE_INTEGER),
     actions: (manifest) => readActions(log, manifest),
   };
 }

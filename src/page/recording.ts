@@ -1,13 +1,10 @@
 /** Taking something home: screenshot, clip, action log and share link. The encoders load when first used. */
 import type { Subscription } from "rxjs";
-import { sha256Hex } from "../model/hash";
-import { originOf, type Provenance } from "../model/provenance";
-import type { Frame } from "../model/world";
-import { formatActionLog } from "../record/action-log";
+import type { Provenance } from "../model/provenance";
 import type { Clip } from "../record/clip";
 import { download } from "../record/download";
 import { formatHash, packActions, packageMark } from "../record/share-link";
-import { createShots, type Drive, describeShots, type Shots } from "../record/shots";
+import type { Drive, Shots } from "../record/shots";
 import { button, giveKeysBack, make } from "./elements";
 import { announce } from "./notices";
 import type { Session } from "./session";
@@ -24,11 +21,11 @@ export function connectRecording(session: Session, folder: string): Recording {
   const name = (what: string, extension: string) =>
     `${world.manifest.name}-seed${session.beginning.value.seed}-${what}.${extension}`;
 
-  const describe = async (kind: Provenance["kind"], drives: readonly Drive[], withActions: boolean) => ({
-    ...originOf(world, folder),
-    kind,
-    shots: await describeShots(drives, withActions),
-  });
+  const describe = async (kind: Provenance["kind"], drives: readonly Drive[], withActions: boolean) => {
+    const { describeShots } = await import("../record/shots");
+    const { originOf } = await import("../model/provenance");
+    return { ...originOf(world, folder), kind, shots: await describeShots(drives, withActions) };
+  };
 
   onClick("screenshot", async () => {
     const frame = session.frame();
@@ -43,8 +40,10 @@ export function connectRecording(session: Session, folder: string): Recording {
     if (!frame) return;
     const drive = { ...session.beginning.value, from: 0, to: actions.length, actions };
     const provenance = await describe("actions", [drive], false); // its lines are the actions
-    const frameSha256 = await frameHash(frame);
-    const shots = provenance.shots.map((shot) => ({ ...shot, frameSha256 }));
+    const { frameSha256 } = await import("../record/screenshot");
+    const hash = await frameSha256(frame);
+    const shots = provenance.shots.map((shot) => ({ ...shot, frameSha256: hash }));
+    const { formatActionLog } = await import("../record/action-log");
     const text = formatActionLog(world.manifest.actions, actions, { ...provenance, shots });
     download(new Blob([text], { type: "application/jsonl" }), name("actions", "jsonl"));
     announce(`Saved ${actions.length} actions.`);
@@ -72,7 +71,7 @@ export function connectRecording(session: Session, folder: string): Recording {
     const { startClip } = await import("../record/clip");
     const { picture, frameRate } = world.manifest;
     const clip = await startClip(picture.width, picture.height, frameRate);
-    const shots = createShots();
+    const shots = (await import("../record/shots")).createShots();
     let count = 0;
     const frames = session.loop.frames.subscribe(({ frame, action }) => {
       shots.add({ tick: frame.tick, action }, { ...session.beginning.value, actions: session.actions });
@@ -86,12 +85,6 @@ export function connectRecording(session: Session, folder: string): Recording {
     announce("Recording a clip.");
   });
   return { finishClip };
-}
-
-/** sha256 of a picture without its alpha. */
-async function frameHash({ rgba }: Frame): Promise<string> {
-  const { withoutAlpha } = await import("../record/screenshot");
-  return sha256Hex(withoutAlpha(rgba));
 }
 
 /** A button that runs one task at a time, tells when it fails and then gives the keys back to the world. */

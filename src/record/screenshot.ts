@@ -3,6 +3,7 @@
  * own encoder: a browser that guards against fingerprints alters what it reads back from a canvas.
  */
 import { encode } from "fast-png";
+import { sha256Hex } from "../model/hash";
 import type { Provenance } from "../model/provenance";
 import { enlarge, enlargement, type Pixels } from "./enlarge";
 import { addPngTexts } from "./png-text";
@@ -32,3 +33,6 @@ export function withoutAlpha(rgba: Uint8ClampedArray | Uint8Array): Uint8Array<A
   }
   return rgb;
 }
+
+/** sha256 of a picture without its alpha. */
+export const frameSha256 = ({ rgba }: Pick<Pixels, "rgba">): Promise<string> => sha256Hex(withoutAlpha(rgba));

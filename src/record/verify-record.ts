@@ -3,7 +3,6 @@
  * come out to the last bit; on another one, and in a video, it has to look the same.
  */
 import { RecordingError } from "../errors";
-import { sha256Hex } from "../model/hash";
 import { actionsSha256, originOf, type Provenance, sameEngine } from "../model/provenance";
 import type { Frame, World } from "../model/world";
 import { parseActionLog } from "./action-log";
@@ -12,7 +11,7 @@ import { factorOf, isSame, type Picture, psnr } from "./compare";
 import { barePng, readPng } from "./png-text";
 import type { MarkedFile } from "./provenance-file";
 import { checkLength, type PlayableShot, type ReplayOptions, replayShots } from "./replay-shots";
-import { withoutAlpha } from "./screenshot";
+import { frameSha256 } from "./screenshot";
 import { unpackActions } from "./share-link";
 
 /**
@@ -134,7 +133,7 @@ async function verifyLastFrame({ shots }: Provenance, replay: AsyncGenerator<Fra
   const intact = "The actions are those that its record is of";
   if (claimed === undefined)
     return unsure(`${intact}. It says nothing of the pictures, so there is nothing to compare.`);
-  if ((await sha256Hex(withoutAlpha(frame.rgba))) === claimed) {
+  if ((await frameSha256(frame)) === claimed) {
     return same(`Verified: replaying its ${frame.tick} actions ends at the picture that it says, bit by bit.`);
   }
   if (engines)

@@ -206,7 +206,7 @@ def _filmed(names: list[Path], actions: list[str]) -> Iterator[Found]:
 
 
 def _logged(log: Path, names: list[str]) -> list[list]:
-    """Lines such as {"steer": -0.3, "gas": 0.5} as rows in the order of `names`."""
+    """Lines such as {"steer": -0.3, "gas": 0.5} as rows in the order of `names`; a first line may be a record."""
     try:
         lines = log.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
@@ -217,6 +217,8 @@ def _logged(log: Path, names: list[str]) -> list[list]:
             action = json.loads(line)
         except ValueError:
             action = line
+        if number == 1 and isinstance(action, dict) and set(action) == {"provenance"}:
+            continue
         if not isinstance(action, dict) or set(action) != set(names):
             raise TrainingError(f"'{log}', line {number}: expected an object with {', '.join(names)}, got {line[:60]}")
         rows.append([action[name] for name in names])

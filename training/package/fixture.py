@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from worldloop.kv_window import ages_of, slot_of
+from worldloop.provenance import actions_sha256
 from worldloop.rng import normals, philox
 
 from .manifest import write_manifest
@@ -297,6 +298,13 @@ def rng_goldens() -> dict:
     }
 
 
+def actions_goldens() -> list[dict]:
+    """Actions and their hash: none, exact and rounded values, the smallest and largest, and -0, which is 0."""
+    rows = ([], [[0.1, 1, -0.5], [1 / 3, 0, 1e-3]], [[1e-45, 3.4e38]], [[0.0], [1.0]], [[-0.0], [1.0]])
+    rows += ([[math.sin(t), t % 2, 0] for t in range(500)],)
+    return [{"actions": actions, "sha256": actions_sha256(actions)} for actions in rows]
+
+
 def write_fixture(out: Path) -> None:
     network = make_network()
     with torch.no_grad():
@@ -305,6 +313,7 @@ def write_fixture(out: Path) -> None:
         "tiny-world": world_goldens(network, out / "tiny-world"),
         "kv-window": kv_goldens(),
         "rng": rng_goldens(),
+        "actions-hash": actions_goldens(),
     }
     for name, golden in goldens.items():
         (out / f"{name}.json").write_text(json.dumps(golden) + "\n")

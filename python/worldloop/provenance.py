@@ -1,0 +1,48 @@
+"""The record of where dreamed pictures came from, as `src/model/provenance.ts` has it; see docs/provenance.md.
+
+Whoever records episodes of an environment here puts this beside them: frames of a network ought to say that they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+# What IPTC calls media that a trained network made: cv.iptc.org/newscodes/digitalsourcetype.
+GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+GENERATOR = "Worldloop 0.1.0"
+
+
+def actions_sha256(actions: ArrayLike) -> str:
+    """Hash of actions [T, A], taken as float32; -0 counts as 0. Bit for bit that of TypeScript's `actionsSha256`."""
+    values = np.asarray(actions, "<f4") + np.float32(0)
+    return hashlib.sha256(values.astype("<f4").tobytes()).hexdigest()
+
+
+def record(
+    world: str, package_sha256: str, *, seed: int, start: int, actions: ArrayLike, engine: str = "cpu"
+) -> dict[str, Any]:
+    """The record of one episode: the pictures of ticks 0 to T after `actions` [T, A], as JSON has it.
+
+    `world` and `package_sha256` are the folder's name and `Package.sha256`; `engine` names what ran the network.
+    """
+    shot = {
+        "seed": seed,
+        "start": start,
+        "from": 0,
+        "to": len(np.asarray(actions)),
+        "actionsSha256": actions_sha256(actions),
+    }
+    return {
+        "schema": 1,
+        "kind": "rollout",
+        "generator": GENERATOR,
+        "digitalSourceType": GENERATED,
+        "world": world,
+        "packageSha256": package_sha256,
+        "engine": {"name": engine, "threads": 1},
+        "shots": [shot],
+    }
