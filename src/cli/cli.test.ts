@@ -114,10 +114,11 @@ test("what was saved says where it came from, and is played again", async () => 
   );
   expect(await worldloop("verify", "other.png")).toMatchObject({ code: 1, stdout: expect.stringMatching(/Not/) });
   await writeFile(join(folder, "cut.png"), png.subarray(0, 300));
+  await writeFile(join(folder, "some.npy"), npyHeader("uint8", [0]));
   for (const [file, message] of [
     ["cut.png", /^error: cut.png: PNG: expected a whole file.*\n$/],
     ["actions.jsonl", /^error: actions.jsonl: an action log that doesn't say which world.*\n$/],
-    ["a/frames.npy", /^error: a\/frames.npy: a .npy file has no room.*\n$/],
+    ["some.npy", /^error: some.npy: a .npy file has no room.*\n$/],
     ["nothing.png", /^error: nothing.png: expected a file, got nothing there\n$/],
     [".", /^error: .: expected a folder of rollout.*\n$/],
   ] as const) {
