@@ -58,7 +58,6 @@ export async function play(world: WorkerWorld, view: View, { address, worlds, na
       const onTick = (done: number, of: number) => veil(`Going on from where the file ended: tick ${done} of ${of}.`);
       await session.goOn({ seed, start }, goneBy, { onTick });
       followInAddress(session, name, true);
-      session.loop.pause(`Tick ${session.frame()?.tick}, as the file has it.`, true);
       return;
     }
     const replays = replay.length > 0 && (!otherVersion || (await askToPlayOn(session.loop)));

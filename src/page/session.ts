@@ -12,7 +12,7 @@ import { createTouch } from "../action/touch";
 import { pageClock } from "../loop/clock";
 import { createGameLoop, type GameLoop } from "../loop/game-loop";
 import { createStats, type Stats } from "../loop/stats";
-import type { StartBeginning } from "../model/beginning";
+import { checkReset, type StartBeginning } from "../model/beginning";
 import type { WorkerWorld } from "../model/worker-client";
 import type { Action, Frame } from "../model/world";
 import { createSessionLog } from "../record/session-log";
@@ -31,7 +31,10 @@ export interface Session {
   readonly beginning: BehaviorSubject<StartBeginning>;
   /** Begins anew and runs; with a replay its actions come first. */
   begin(beginning: StartBeginning, replay?: readonly Action[]): Promise<void>;
-  /** Goes at once to where these actions lead, or, called off, to where it has come by then. Stands still there, or runs as before. */
+  /**
+   * Goes at once to where these actions lead, or, called off, to where it has come by then. Stands still there if nothing
+   * ran before. @throws ResetError, the session being as it was
+   */
   goOn(
     beginning: StartBeginning,
     actions: readonly Action[],
@@ -109,8 +112,9 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings): S
       await begun;
       if (loop.state.value.name === "loading") loop.resume();
     },
-    goOn: (from, actions, { signal, onTick } = {}) =>
-      loop.exclusive(async () => {
+    async goOn(from, actions, { signal, onTick } = {}) {
+      checkReset(from, world.manifest); // or a file's mistake would end the session that runs
+      await loop.exclusive(async () => {
         let frame = await world.reset(from);
         for (const action of actions) {
           if (signal?.aborted) break;
@@ -121,7 +125,9 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings): S
         log.begin(actions.slice(0, frame.tick));
         beginning.next(from);
         return frame;
-      }),
+      });
+      if (loop.state.value.name === "loading") loop.pause(`Tick ${newest?.tick}, as the file has it.`, true);
+    },
     replaying: () => replay.playing(),
     actions: () => log.read(),
     frame: () => newest,

@@ -64,6 +64,13 @@ it("verifies a picture and a clip, and goes on from the picture in another world
   expect(await other.evaluate(() => location.hash)).toBe("#world=car-racing&seed=5&start=1");
   expect(await other.evaluate(() => window.worldloop?.session.actions().length)).toBe(shown?.tick);
 
+  const log = readFileSync(await save(other, "log"), "utf8").replace('"start":1', '"start":99');
+  await choose(other, { name: "log", mimeType: "", buffer: Buffer.from(log) });
+  await other.getByRole("button", { name: "Go on from here" }).click();
+  await other.getByText("start: expected an integer from 0 to").waitFor();
+  await other.keyboard.press("Escape");
+  expect(await newest(other)).toEqual(shown); // a file's mistake leaves the session as it was
+
   const png = readFileSync(picture);
   for (const [buffer, sentence] of [
     [png.subarray(0, png.length / 2), "cut short or damaged"],
