@@ -15,7 +15,6 @@ import { episodesSha256 } from "../model/provenance";
 import type { Action, ResetOptions } from "../model/world";
 import type { MarkedFile } from "../record/provenance-file";
 import { verifyRecord } from "../record/verify-record";
-import { decodeClip } from "./clip-decoder";
 import { parsePictures, parseWhole, readInput } from "./input";
 import { isFolder, readInspected } from "./inspect";
 import { replay } from "./replay";
@@ -82,7 +81,7 @@ async function verifyMarked(
   });
   try {
     const of = { world, packageSha256: opened.sha256 };
-    const openClip = (file: Blob) => decodeClip(path, file);
+    const openClip = async (file: Blob) => (await import("./clip-decoder")).decodeClip(path, file); // the demuxer is large
     const { outcome, line } = await verifyRecord(found, of, { signal, openClip });
     return { same: outcome === "same" || outcome === "alike", line: `${path}: ${line}` };
   } finally {
