@@ -78,7 +78,10 @@ describe("a picture", () => {
       outcome: "different",
       line: expect.stringMatching(/^Not true/),
     });
-    const touched = { ...frameAt(12), rgba: frameAt(12).rgba.with(5, frameAt(12).rgba[5] === 9 ? 10 : 9) as never };
+    const touched = {
+      ...frameAt(12),
+      rgba: frameAt(12).rgba.map((value, i) => (i === 5 ? value ^ 8 : value)) as never,
+    };
     const retouched = screenshot(touched, await recordOf("picture", 12, 12));
     expect(await verify(await read(retouched))).toMatchObject({
       outcome: "different",
