@@ -55,7 +55,7 @@ test("an episode, its dataset and its .npz say that a network made them, and how
   await player.close();
   expect(rollout).toMatchObject({ precision: "int8", digitalSourceType: GENERATED });
   expect(await contradictionIn(rollout)).toBeNull();
-  expect(await contradictionIn({ ...rollout, actions: rollout.actions.toReversed() })).toMatch(/it was changed/);
+  expect(await contradictionIn({ ...rollout, actions: rollout.actions.slice(1) })).toMatch(/it was changed/);
   const out = join(folder, "marked");
   await writeDataset(out, { format: "npz", manifest, episodes: [{ rollout, pictures: async () => pictures }] });
   const dataset = parseProvenance("dataset", await readFile(join(out, PROVENANCE_FILE), "utf8"));
