@@ -33,14 +33,18 @@ const api: WorkerApi = {
     };
     const ort = choice === "ort" ? loadOrt() : null; // loads beside the package
     ort?.catch(() => undefined); // told below
-    let total = 0;
-    const report = everyPercent((progress) => {
-      total = progress.total;
+    let newest: Progress = { loaded: 0, total: 0, phase: "download" };
+    const tell = (progress: Progress) => {
+      newest = progress;
       onProgress(progress);
+    };
+    const contents = await openPackage(httpSource(url), {
+      start: start ?? 0,
+      onProgress: everyPercent(tell),
+      onStartPicture: ({ picture }, rgb) => onProgress({ ...newest, picture: { ...picture, rgb } }),
     });
-    const contents = await openPackage(httpSource(url), { start: start ?? 0, onProgress: report });
     const { manifest, sha256, read } = contents;
-    onProgress({ loaded: total, total, phase: "session" });
+    onProgress({ ...newest, phase: "session" });
     const chosen = await chooseEngine(choice, contents, {
       own: async () => ownEngine({ precision, threads: checkThreads(threads) ?? 1, startHelper: webHelper }),
       ort: () => ort ?? loadOrt(),

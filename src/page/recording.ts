@@ -10,14 +10,9 @@ import { announce } from "./notices";
 import type { Session } from "./session";
 import { openSheet } from "./sheet";
 
-export interface Recording {
-  /** Saves the clip that is being recorded, if one is. @throws RecordingError when there is nothing to save */
-  finishClip(): Promise<void>;
-}
-
-/** @param folder of the world, which links name it by */
-export function connectRecording(session: Session, folder: string): Recording {
-  const { world } = session;
+/** A clip that is being recorded when the world is left is saved then. @param folder of the world, which links name it by */
+export function connectRecording(session: Session, folder: string): void {
+  const { world, signal } = session;
   const name = (what: string, extension: string) =>
     `${world.manifest.name}-seed${session.beginning.value.seed}-${what}.${extension}`;
 
@@ -33,25 +28,26 @@ export function connectRecording(session: Session, folder: string): Recording {
   onClick("share", () => openShare(session, folder));
 
   let recording: { clip: Clip; frames: Subscription } | undefined;
+  const askBeforeLeaving = (event: Event) => event.preventDefault(); // the browser asks before the clip is lost
   const finishClip = async () => {
     if (!recording) return;
     const { clip, frames } = recording;
+    recording = undefined; // a clip is finished once, though the world be left meanwhile
     frames.unsubscribe();
     showRecording("Record clip", false);
-    const { video, extension } = await clip.finish().finally(() => {
-      recording = undefined;
-    });
+    const { video, extension } = await clip
+      .finish()
+      .finally(() => window.removeEventListener("beforeunload", askBeforeLeaving));
     download(video, name("clip", extension));
     announce("Clip saved.");
   };
-  window.addEventListener("beforeunload", (event) => {
-    if (recording) event.preventDefault(); // the browser asks before the clip is lost
-  });
+  signal.addEventListener("abort", () => void finishClip().catch((error: Error) => announce(error.message)));
   onClick("clip", async () => {
     if (recording) return finishClip();
     const { startClip } = await import("../record/clip");
     const { picture, frameRate } = world.manifest;
     const clip = await startClip(picture.width, picture.height, frameRate);
+    if (signal.aborted) return void clip.finish().catch(() => undefined); // nothing was recorded yet
     let count = 0;
     const frames = session.loop.frames.pipe(filter(({ action }) => action !== null)).subscribe(({ frame }) => {
       clip.add(frame);
@@ -59,10 +55,10 @@ export function connectRecording(session: Session, folder: string): Recording {
       showRecording(`Stop · ${Math.floor(count / frameRate)} s`, true);
     });
     recording = { clip, frames };
+    window.addEventListener("beforeunload", askBeforeLeaving);
     showRecording("Stop · 0 s", true);
     announce("Recording a clip.");
   });
-  return { finishClip };
 }
 
 /** A button that runs one task at a time, tells when it fails and then gives the keys back to the world. */
