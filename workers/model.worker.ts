@@ -2,7 +2,7 @@
  * The model worker: opens one package, keeps one world, hands frames out by transfer. Everything it does is in
  * `src/model`; its top level only answers to the page. Being ended and started again is the client's (`worker-client.ts`).
  */
-import { expose, transfer } from "comlink";
+import { expose, type Remote, releaseProxy, transfer } from "comlink";
 import { ResetError, StateError } from "../src/errors";
 import { createWorld } from "../src/model/create-world";
 import { chooseEngine, ortEngine } from "../src/model/engine";
@@ -51,6 +51,7 @@ const api: WorkerApi = {
     });
     const world = createWorld(await createNetworkModel(contents, chosen));
     opened = { world, read };
+    (onProgress as Partial<Remote<typeof onProgress>>)[releaseProxy]?.(); // closes its port
     return { manifest, backend: world.backend, packageSha256: sha256, files: Object.keys(manifest.files) };
   },
   reset: async (options) => handOver(await current().reset(options)),

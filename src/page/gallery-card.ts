@@ -54,7 +54,7 @@ export function createCard(name: string, isLast: boolean): Card {
       const say = (term: string, text: string) => row(term, make("dd", {}, text));
       facts.replaceChildren(
         say("To begin", sizeOf(manifest, manifestBytes)),
-        say("Speed here", speed ? sayFast(speed, frameRate) : "Not played on this machine yet."),
+        say("Speed here", speed ? sayFast(speed, frameRate) : "Not measured on this machine yet."),
         say("Learned from", `${recordedFrom.frames.toLocaleString("en")} frames of ${recordedFrom.environment}`),
         row("Limits", limits),
       );
@@ -99,5 +99,6 @@ function sayFast({ p50, p95, engine, threads }: Speed, frameRate: number): strin
   const budget = 1000 / frameRate;
   const keeps = p95 <= budget ? "keeps up with" : p50 <= budget ? "mostly keeps up with" : "too slow for";
   const on = `${ENGINES[engine] ?? engine}, ${threads} ${threads > 1 ? "threads" : "thread"}`;
-  return `${p50} ms a frame, 95 % within ${p95} ms: ${keeps} its ${frameRate} frames a second (${on}).`;
+  const round = (ms: number) => (ms < 10 ? ms : Math.round(ms));
+  return `${round(p50)} ms a frame, 95 % within ${round(p95)} ms: ${keeps} its ${frameRate} frames a second (${on}).`;
 }

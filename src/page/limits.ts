@@ -20,6 +20,9 @@ const metricsSchema = z.object({
   }),
 });
 
+/** Percentage points. An interval wider than this says more than the mean in it. */
+const TOO_WIDE = 60;
+
 /** @param metrics contents of metrics.json; undefined when the world has none. @param frameRate frames a second */
 export function limitsOf(metrics: unknown, frameRate: number): string[] {
   if (metrics === undefined) return ["Not judged yet."];
@@ -47,17 +50,20 @@ function sayHowLong(alive: readonly number[], { window, frames, frameRate }: Len
   const sorted = [...alive].sort((a, b) => a - b);
   const longest = sorted.at(-1) ?? 0;
   const half = sorted[Math.floor(sorted.length / 2)] ?? 0; // so much or more in half of the runs
-  const to = longest >= frames ? `all ${seconds(frames)} that were watched` : seconds(longest);
+  const to = longest >= frames ? `all ${seconds(frames)} that were watched` : `${seconds(longest)} or more`;
   if ((sorted[0] ?? 0) >= frames) return `Its dreams stayed like the real environment for ${to}.`;
-  if (longest === 0) return `Its dreams stop being like the real environment within ${seconds(window)}.`;
+  if (longest === 0) return `Its dreams part from the real environment within ${seconds(window)}.`;
   if (half === 0) {
-    return `Most dreams stop being like the real environment within ${seconds(window)}; the longest lasted ${to}.`;
+    return `Most of its dreams part from the real environment within ${seconds(window)}; the longest held for ${to}.`;
   }
-  return `Half of its dreams stay like the real environment for ${seconds(half)} or more; the longest lasted ${to}.`;
+  return `Half of its dreams stay like the real environment for ${seconds(half)} or more; the longest held for ${to}.`;
 }
 
 function sayHowWell(ratio: readonly [number, number, number] | null): string {
-  if (!ratio) return "How well it obeys couldn't be measured.";
-  const [mean, low, high] = ratio.map((share) => Math.max(0, Math.round(share * 100)));
-  return `It obeys ${mean} % as clearly as the real environment does (between ${low} and ${high} %).`;
+  if (!ratio) return "How well it follows the controls couldn't be measured.";
+  const [mean, low, high] = ratio.map((share) => Math.max(0, Math.round(share * 100))) as [number, number, number];
+  if (high - low > TOO_WIDE) {
+    return `How well it follows the controls is uncertain: ${low} to ${high} % as clearly as the real environment.`;
+  }
+  return `It follows the controls ${mean} % as clearly as the real environment (${low} to ${high} %).`;
 }

@@ -133,7 +133,7 @@ def starts_of(world: World, data: Path) -> tuple[Episodes, list[tuple[str, int]]
 
 
 def write_manifest(folder: Path, manifest: dict) -> None:
-    """Lists every file of the folder with size and hash, then writes world.json. A preview is no part of the package."""
+    """Lists every file of the folder with size and hash, but not a preview, then writes world.json."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in ("world.json", PICTURE, FACTS))
     manifest["files"] = {
         p.relative_to(folder).as_posix(): {
