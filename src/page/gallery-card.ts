@@ -14,7 +14,7 @@ export interface Card {
   readonly canvas: HTMLCanvasElement;
   /** Shows what the package says of itself. @param manifestBytes size of world.json */
   describe(manifest: Manifest, manifestBytes: number, speed: Speed | undefined): void;
-  /** Says in words, and to those who don't see it, what the picture is. */
+  /** Says in words what the picture is. */
   captionPicture(caption: string): void;
   showLimits(sentences: readonly string[]): void;
   /** The world can't be told about. */
@@ -61,7 +61,7 @@ export function createCard(name: string, isLast: boolean): Card {
     },
     captionPicture(text) {
       caption.textContent = text;
-      canvas.setAttribute("aria-label", text);
+      canvas.setAttribute("aria-label", `A picture of ${link.textContent}`);
     },
     showLimits(sentences) {
       limits.textContent = sentences.join(" ");

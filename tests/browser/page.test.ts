@@ -56,8 +56,8 @@ async function standsStill(page: Page): Promise<void> {
 }
 
 /** Plays a little, then holds still, so that a test steps by hand. */
-async function openPaused(prepare?: (page: Page) => Promise<unknown>): Promise<Page> {
-  const page = await openPage(prepare);
+async function openPaused(prepare?: (page: Page) => Promise<unknown>, address?: string): Promise<Page> {
+  const page = await openPage(prepare, address);
   await isState(page, "running");
   await passes(page, 5);
   await page.keyboard.press("KeyP");
@@ -284,7 +284,7 @@ describe("the page", () => {
           await route.fulfill({ response: await route.fetch({ url }) });
         }),
       ]);
-    const page = await openPaused(elsewhere);
+    const page = await openPaused(elsewhere, "#world=copied");
     await page.locator("#share").click();
     await page.getByLabel("With my drive").check();
     await page.waitForFunction(() => document.querySelector<HTMLInputElement>("#link")?.value.includes("replay="));
@@ -341,13 +341,16 @@ describe("the page", () => {
 
   it("runs on one thread where it isn't cross-origin isolated, and says so", async () => {
     const page = await openPage((page) =>
-      page.route(inject("pages").built, async (route) => {
-        const response = await route.fetch();
-        const headers = response.headers();
-        delete headers["cross-origin-opener-policy"];
-        delete headers["cross-origin-embedder-policy"];
-        await route.fulfill({ response, headers });
-      }),
+      page.route(
+        ({ origin, pathname }) => origin + pathname === inject("pages").built,
+        async (route) => {
+          const response = await route.fetch();
+          const headers = response.headers();
+          delete headers["cross-origin-opener-policy"];
+          delete headers["cross-origin-embedder-policy"];
+          await route.fulfill({ response, headers });
+        },
+      ),
     );
     await isState(page, "running");
     expect(await page.evaluate(() => crossOriginIsolated)).toBe(false);
