@@ -2,7 +2,7 @@
  * Builds and serves the page. Worlds are the folders of `assets/worlds`; their list is derived here, so nobody writes
  * it twice. What runs in the browser is bundled: nothing comes from a CDN.
  */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Connect, defaultClientConditions, defineConfig, type Plugin } from "vite";
 
@@ -42,27 +42,39 @@ function contentSecurityPolicy(): Plugin {
   };
 }
 
-/** `worlds/index.json`: the names of the folders that hold a `world.json`, in development and in the build. */
-function worldList(): Plugin {
+/**
+ * `worlds/index.json`: the names of the folders that hold a `world.json`; `worlds/previews.json`: what the previews
+ * beside them say of themselves, by name. In development and in the build.
+ */
+function worldLists(): Plugin {
   let folder = "";
-  const list = () => {
-    const names = existsSync(folder) ? readdirSync(folder).sort() : [];
-    return JSON.stringify(names.filter((name) => existsSync(join(folder, name, "world.json"))));
+  const names = () =>
+    (existsSync(folder) ? readdirSync(folder).sort() : []).filter((name) =>
+      existsSync(join(folder, name, "world.json")),
+    );
+  const previewOf = (name: string) => {
+    const path = join(folder, name, "preview.json");
+    return existsSync(path) ? { [name]: JSON.parse(readFileSync(path, "utf8")) } : {};
+  };
+  const lists: Readonly<Record<string, () => string>> = {
+    "worlds/index.json": () => JSON.stringify(names()),
+    "worlds/previews.json": () => JSON.stringify(Object.assign({}, ...names().map(previewOf))),
   };
   return {
-    name: "worldloop:world-list",
+    name: "worldloop:world-lists",
     configResolved(config) {
       folder = join(config.publicDir, "worlds");
     },
     configureServer(server) {
       server.middlewares.use((request, response, next) => {
-        if (request.url?.split("?")[0] !== "/worlds/index.json") return next();
+        const list = lists[request.url?.split("?")[0]?.slice(1) ?? ""];
+        if (!list) return next();
         response.setHeader("Content-Type", "application/json");
         response.end(list());
       });
     },
     generateBundle() {
-      this.emitFile({ type: "asset", fileName: "worlds/index.json", source: list() });
+      for (const [fileName, list] of Object.entries(lists)) this.emitFile({ type: "asset", fileName, source: list() });
     },
   };
 }
@@ -88,7 +100,7 @@ export default defineConfig({
   // onnxruntime-web without its WASM glue inlined: threads then start from the glue's own file, never from our worker's.
   resolve: { conditions: ["onnxruntime-web-use-extern-wasm", ...defaultClientConditions] },
   optimizeDeps: { exclude: ["onnxruntime-web"] },
-  plugins: [contentSecurityPolicy(), worldList(), cacheHashedFiles()],
+  plugins: [contentSecurityPolicy(), worldLists(), cacheHashedFiles()],
   worker: { format: "es" },
   build: { target: "es2022", reportCompressedSize: false, chunkSizeWarningLimit: 1500 },
   server: { host: "127.0.0.1", headers: isolation },

@@ -1,20 +1,18 @@
 /**
- * The page's entry: opens the world that the address names and puts it in play. The worker starts before anything else
- * loads; what the first frames don't need (sheets, video encoder, sparkline) loads when it is asked for.
+ * The page's entry: shows what the address names, the gallery or a world, and goes along when the address changes. A
+ * world's own doings change the address without an event.
  */
-import { UnknownWorldError } from "./errors";
 import type { Stats } from "./loop/stats";
-import { openWorld, type WorkerWorld } from "./model/worker-client";
+import type { WorkerWorld } from "./model/worker-client";
 import type { Frame } from "./model/world";
-import { listWorlds, readAddress } from "./page/address";
-import { showAlert, veil, veilProgress } from "./page/notices";
-import { waysOut } from "./page/remedies";
+import { worldIn } from "./page/address";
 import type { Session } from "./page/session";
-import { loadSettings } from "./page/settings";
+import { type Visit, visitWorld } from "./page/visit";
+import { visitGallery } from "./page/visit-gallery";
 
 declare global {
   interface Window {
-    /** For tests, measurements and the curious. */
+    /** For tests, measurements and the curious; there while a world is open. */
     worldloop?: {
       readonly world: WorkerWorld;
       readonly session: Session;
@@ -24,38 +22,19 @@ declare global {
   }
 }
 
-async function main(): Promise<void> {
-  const address = readAddress(location);
-  const worlds = await listWorlds();
-  const name = address.world ?? worlds[0] ?? "";
-  if (!worlds.includes(name)) {
-    throw new UnknownWorldError(`World: expected one of ${worlds.join(", ")}, got "${name}". Correct the address.`);
-  }
-  let session: Session | undefined;
-  const engine = address.engine ?? (address.backend ? "ort" : loadSettings().engine);
-  const opening = openWorld({
-    url: `worlds/${name}/`,
-    engine,
-    ...(address.start === undefined ? {} : { start: address.start }),
-    ...(address.precision ? { precision: address.precision } : {}),
-    ...(address.backend ? { backend: address.backend } : {}),
-    ...(address.threads ? { threads: address.threads } : {}),
-    onProgress: veilProgress,
-    onCrash: (error) => session?.loop.fail(error),
-  });
-  const page = import("./page/play");
-  const [world, { play }, view] = await Promise.all([opening, page, page.then(({ prepareView }) => prepareView())]);
-  session = await play(world, view, { address, worlds, name });
-  window.worldloop = { world, session, frame: session.frame, stats: session.stats };
+let visit: Visit | undefined;
+let world: string | undefined; // that is open, or was before
+
+function follow(): void {
+  const cameFrom = visit && { world };
+  visit?.leave();
+  const named = worldIn(location.hash);
+  visit =
+    named === undefined
+      ? visitGallery({ cameFrom: cameFrom?.world })
+      : visitWorld(location, { takeFocus: cameFrom !== undefined });
+  world = named;
 }
 
-main().catch((error: Error) => {
-  document.body.dataset.worldloopState = "error";
-  veil("");
-  const go = (href: string) => (href === location.href ? location.reload() : location.assign(href));
-  const remedies = waysOut(error, location.href).map(({ label, href }) => ({ label, run: () => go(href) }));
-  showAlert(error, remedies);
-});
-
-// The page itself changes the address without this event: another link was opened in this tab.
-window.addEventListener("hashchange", () => location.reload());
+window.addEventListener("hashchange", follow);
+follow();

@@ -36,7 +36,10 @@ def pipeline(tmp_path_factory) -> tuple[Path, Path]:
 def test_package_lists_every_file_and_is_evaluated(pipeline):
     _, out = pipeline
     manifest = json.loads((out / "world.json").read_text())
-    present = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()} - {"world.json"}
+    beside = {"world.json", "preview.json", "preview.webp"}
+    present = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()}
+    assert beside <= present
+    present -= beside
     assert set(manifest["files"]) == present
     assert {"tick.onnx", "encoder.onnx", "README.md", "metrics.json", "strip.png"} <= present
     assert len(manifest["metrics"]) > 6

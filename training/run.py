@@ -5,7 +5,7 @@
     python -m training.run --world mine --episodes FOLDER --actions actions.json
     python -m training.run --base car-racing,push-t,doom-hall,doom-rooms,pong --minutes 600
 
-    record -> world model -> refinements -> package -> reward -> evaluate
+    record -> world model -> refinements -> package -> preview -> reward -> evaluate
 
 A world starts from the base (`assets/base`): a network trained on all shipped worlds together, by this very pipeline.
 `--from none` trains from nothing. With `--minutes` recording and training share that time; when it is spent, the world
@@ -42,6 +42,7 @@ from .package.base import Base
 from .package.base import load as load_base
 from .package.base import save as save_base
 from .package.manifest import main as package
+from .package.preview import main as preview
 from .package.reward import RewardTraining
 from .package.reward import main as reward
 from .stage import STAGES
@@ -186,11 +187,12 @@ def train(r: Run, name: str, *shapes: WorldModelConfig, until: float) -> None:
 
 
 def finish(r: Run) -> None:
-    """What comes after training: the package, a reward head where there is a task, the card."""
+    """What comes after training: the package, its preview, a reward head where there is a task, the card."""
     places = ["--world", r.world.name, "--data", str(r.data)]
     briefly = math.isfinite(r.minutes)
     last = [world_model.STAGE, *r.refine][-1]
     call(package, [*places, "--out", str(r.out), "--stage", last])
+    call(preview, [str(r.out)])
     if r.world.task is not None and not briefly:
         call(reward, ["--world", r.world.name, "--package", str(r.out), "--steps", str(r.reward_steps)])
     amount = ["--quick"] if briefly else ["--starts", str(r.starts), "--frames", str(r.drive)]

@@ -2,7 +2,7 @@
  * The model worker: opens one package, keeps one world, hands frames out by transfer. Everything it does is in
  * `src/model`; its top level only answers to the page. Being ended and started again is the client's (`worker-client.ts`).
  */
-import { expose, transfer } from "comlink";
+import { expose, type Remote, releaseProxy, transfer } from "comlink";
 import { ResetError, StateError } from "../src/errors";
 import { createWorld } from "../src/model/create-world";
 import { chooseEngine, ortEngine } from "../src/model/engine";
@@ -33,20 +33,25 @@ const api: WorkerApi = {
     };
     const ort = choice === "ort" ? loadOrt() : null; // loads beside the package
     ort?.catch(() => undefined); // told below
-    let total = 0;
-    const report = everyPercent((progress) => {
-      total = progress.total;
+    let newest: Progress = { loaded: 0, total: 0, phase: "download" };
+    const tell = (progress: Progress) => {
+      newest = progress;
       onProgress(progress);
+    };
+    const contents = await openPackage(httpSource(url), {
+      start: start ?? 0,
+      onProgress: everyPercent(tell),
+      onStartPicture: ({ picture }, rgb) => onProgress({ ...newest, picture: { ...picture, rgb } }),
     });
-    const contents = await openPackage(httpSource(url), { start: start ?? 0, onProgress: report });
     const { manifest, sha256, read } = contents;
-    onProgress({ loaded: total, total, phase: "session" });
+    onProgress({ ...newest, phase: "session" });
     const chosen = await chooseEngine(choice, contents, {
       own: async () => ownEngine({ precision, threads: checkThreads(threads) ?? 1, startHelper: webHelper }),
       ort: () => ort ?? loadOrt(),
     });
     const world = createWorld(await createNetworkModel(contents, chosen));
     opened = { world, read };
+    (onProgress as Partial<Remote<typeof onProgress>>)[releaseProxy]?.(); // closes its port
     return { manifest, backend: world.backend, packageSha256: sha256, files: Object.keys(manifest.files) };
   },
   reset: async (options) => handOver(await current().reset(options)),

@@ -83,8 +83,9 @@ export function createGamepad(options: GamepadOptions): GamepadSource {
     tapped.clear();
     changed();
   });
-  window.addEventListener("error", () => listener?.start()); // after the library's own handler, which stops it
-  listener?.start();
+  const start = () => listener?.start();
+  window.addEventListener("error", start); // after the library's own handler, which stops it
+  start();
 
   const clear = () => {
     tapped.clear();
@@ -99,6 +100,12 @@ export function createGamepad(options: GamepadOptions): GamepadSource {
       return sample;
     },
     clear,
+    close() {
+      window.removeEventListener("error", start);
+      if (!listener) return;
+      window.removeEventListener("error", listener.stop); // the library leaves it there
+      listener.stop();
+    },
     configure(change) {
       deadZone = change.deadZone;
     },

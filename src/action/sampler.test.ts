@@ -6,6 +6,7 @@ import type { InputSource } from "./source";
 
 const source = (values: number[], since?: number): InputSource => ({
   sample: () => ({ action: Float32Array.from(values), since }),
+  close: () => undefined,
   clear: () => undefined,
 });
 

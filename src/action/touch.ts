@@ -69,6 +69,7 @@ export function createTouch(container: HTMLElement, actions: readonly ActionSpec
       tapped.clear();
       since = undefined;
     },
+    close: () => container.replaceChildren(),
   };
 }
 

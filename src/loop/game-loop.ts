@@ -62,6 +62,8 @@ export interface GameLoop {
   exclusive(call: () => Promise<Frame>): Promise<void>;
   /** Stops with an error that came from elsewhere, such as the worker's death. */
   fail(error: Error): void;
+  /** Ends it for good: nothing is dispatched any more, and `frames`, `state` and `speed` complete. */
+  close(): void;
 }
 
 /** A loop that stands still until `exclusive` has made a first frame and `resume` is called. */
@@ -76,6 +78,7 @@ export function createGameLoop({ world, clock, sample }: LoopOptions): GameLoop 
   let flight: Promise<void> | undefined;
   let claims = 0; // exclusive calls waiting for the one in flight; no step may overtake them
   let cancelTimer: (() => void) | undefined;
+  let closed = false;
 
   const period = () => 1000 / (world.manifest.frameRate * speed.value);
   const moving = () => state.value.name === "running" || state.value.name === "rewinding";
@@ -108,7 +111,7 @@ export function createGameLoop({ world, clock, sample }: LoopOptions): GameLoop 
 
   function advance(now: number): void {
     cancelTimer?.();
-    if (flight || claims > 0 || !moving()) return; // the flight's end or the next change of state comes back here
+    if (closed || flight || claims > 0 || !moving()) return; // the flight's end or the next change of state comes back here
     if (now < due) {
       cancelTimer = clock.after(due - now, () => advance(clock.now()));
       return;
@@ -147,7 +150,7 @@ export function createGameLoop({ world, clock, sample }: LoopOptions): GameLoop 
       if (state.value.name !== "failed" && state.value.name !== "running") become({ name: "running" });
     },
     stepOnce() {
-      if (state.value.name === "failed") return;
+      if (closed || state.value.name === "failed") return;
       become({ name: "paused", reason: "Paused, one step at a time.", resumable: false });
       if (!flight) step();
     },
@@ -155,6 +158,7 @@ export function createGameLoop({ world, clock, sample }: LoopOptions): GameLoop 
       if (state.value.name !== "failed") become({ name: "rewinding" });
     },
     async exclusive(call) {
+      if (closed) return;
       if (state.value.name === "failed") state.next({ name: "loading" });
       claims++;
       while (flight) await flight;
@@ -162,5 +166,12 @@ export function createGameLoop({ world, clock, sample }: LoopOptions): GameLoop 
       await dispatch(call, null);
     },
     fail,
+    close() {
+      closed = true;
+      cancelTimer?.();
+      frames.complete();
+      state.complete();
+      speed.complete();
+    },
   };
 }

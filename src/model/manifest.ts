@@ -3,20 +3,23 @@
  * table and the KV layout live here and nowhere else. The Python package reads this schema as JSON Schema,
  * `python/worldloop/manifest.schema.json`; what no schema can say (shapes that follow from other fields) is `contract.ts`.
  */
-import { z } from "zod";
+import { en } from "zod/locales"; // says in words what is wrong
+import { z } from "zod/mini"; // the small zod: the worker and the gallery wait for this file
 import { ManifestError, ManifestVersionError } from "../errors";
 
 /** The schema this runtime reads. */
 export const SCHEMA_VERSION = 1;
 
-const path = z.string().min(1); // checked against the rules of paths in package.ts
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
-const count = z.int().nonnegative();
-const positive = z.int().positive();
+z.config(en());
+
+const path = z.string().check(z.minLength(1)); // checked against the rules of paths in package.ts
+const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/));
+const count = z.int().check(z.nonnegative());
+const positive = z.int().check(z.positive());
 
 const actionSchema = z
   .strictObject({
-    name: z.string().regex(/^[a-z][a-z0-9_]*$/),
+    name: z.string().check(z.regex(/^[a-z][a-z0-9_]*$/)),
     min: z.number(),
     max: z.number(),
     /** Value when nothing is pressed. */
@@ -41,16 +44,18 @@ const actionSchema = z
       "y",
     ]),
   })
-  .refine((a) => a.min < a.max && a.min <= a.rest && a.rest <= a.max, {
-    message: "expected min < max and rest between them",
-  });
+  .check(
+    z.refine((a) => a.min < a.max && a.min <= a.rest && a.rest <= a.max, {
+      message: "expected min < max and rest between them",
+    }),
+  );
 
 const tensor = z
   .strictObject({
     dtype: z.enum(["float32", "int32", "uint8"]),
     shape: z.array(positive),
   })
-  .meta({ id: "tensor" });
+  .register(z.globalRegistry, { id: "tensor" });
 
 const graph = z
   .strictObject({
@@ -58,23 +63,23 @@ const graph = z
     inputs: z.record(z.string(), tensor),
     outputs: z.record(z.string(), tensor),
   })
-  .meta({ id: "graph" });
+  .register(z.globalRegistry, { id: "graph" });
 
 /** Fields that this schema doesn't know are left out: another release's optional graphs, such as `large` once was. */
-export const manifestSchema = z
-  .object({
+export const manifestSchema = z.readonly(
+  z.object({
     schema: z.literal(SCHEMA_VERSION),
-    name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/),
-    title: z.string().min(1),
+    name: z.string().check(z.regex(/^[a-z0-9][a-z0-9-]*$/)),
+    title: z.string().check(z.minLength(1)),
     description: z.string(),
     picture: z.strictObject({ width: positive, height: positive }),
     /** Ticks per second. */
-    frameRate: z.number().positive(),
+    frameRate: z.number().check(z.positive()),
     /** The one action table, in the order of the action vector. */
-    actions: z.array(actionSchema).min(1),
+    actions: z.array(actionSchema).check(z.minLength(1)),
     latent: z.strictObject({ tokens: positive, channels: positive }),
     /** Of one evaluation's noise; as the latent where it isn't given. */
-    noise: z.strictObject({ tokens: positive, channels: positive }).optional(),
+    noise: z.optional(z.strictObject({ tokens: positive, channels: positive })),
     /** Slots are ordered sink | memory | window; a slot holds one frame's keys and values [layers, 2, tokens, width]. */
     kv: z.strictObject({
       layers: positive,
@@ -94,30 +99,30 @@ export const manifestSchema = z
      * Optional: the tick of several worlds in one run, every tensor with a leading dimension of worlds. Read by the
      * Python package alone.
      */
-    batch: graph.optional(),
+    batch: z.optional(graph),
     /** In: picture uint8 [H, W, 3] and, if it asks for it, before: the picture before it. Out: latent. */
     encoder: graph,
     /** Optional. In: latent, action, latent_next. Out: reward and done (probability) of that step, each [1]. */
-    reward: graph.optional(),
+    reward: z.optional(graph),
     /** Histories to begin from: `frames` latents [frames, tokens, channels], the actions between, the last picture. */
     starts: z
       .array(
         z.strictObject({
-          title: z.string().min(1),
+          title: z.string().check(z.minLength(1)),
           frames: positive,
           latents: path, // float32 little-endian
           actions: path, // float32 little-endian [frames - 1, actions]; may be an empty file
           picture: path, // uint8 [H, W, 3], the last frame as the environment drew it
         }),
       )
-      .min(1),
+      .check(z.minLength(1)),
     /** Every file of the package but world.json itself. */
     files: z.record(path, z.strictObject({ bytes: count, sha256 })),
     recordedFrom: z.strictObject({ environment: z.string(), licence: z.string(), frames: count }),
     /** The card's figures: name → number, in the order to show them. */
     metrics: z.record(z.string(), z.number()),
-  })
-  .readonly();
+  }),
+);
 
 export type Manifest = z.infer<typeof manifestSchema>;
 export type ActionSpec = Manifest["actions"][number];

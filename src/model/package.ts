@@ -43,6 +43,8 @@ export interface OpenPackageOptions {
   readonly start?: number | undefined;
   /** Bytes read so far, of all that will be read. */
   readonly onProgress?: (progress: { readonly loaded: number; readonly total: number }) => void;
+  /** Told of the picture that a session from `start` begins with, uint8 RGB [H, W, 3], long before the graph has come. */
+  readonly onStartPicture?: (manifest: Manifest, rgb: Bytes) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -53,7 +55,7 @@ const MAX_MANIFEST_BYTES = 1 << 20; // a manifest is a few kilobytes
  * UnsafeGraphError, AbortedError
  */
 export async function openPackage(source: PackageSource, options: OpenPackageOptions = {}): Promise<WorldPackage> {
-  const { signal, onProgress, start } = options;
+  const { signal, onProgress, onStartPicture, start } = options;
   try {
     signal?.throwIfAborted();
     const manifestBytes = await source.read("world.json", { signal, maxBytes: MAX_MANIFEST_BYTES });
@@ -71,6 +73,11 @@ export async function openPackage(source: PackageSource, options: OpenPackageOpt
         if (loaded <= total) onProgress?.({ loaded, total }); // what is read later is nobody's progress
       },
     });
+    const first = start === undefined ? undefined : manifest.starts[start];
+    if (first && onStartPicture) {
+      const shown = read(first.picture).then((rgb) => onStartPicture(manifest, rgb));
+      shown.catch(() => undefined); // told by what comes next
+    }
     await Promise.all(needed.map(read));
     signal?.throwIfAborted();
     return { manifest, sha256: await sha256Hex(manifestBytes), read };
@@ -113,7 +120,8 @@ const neededFiles = (manifest: Manifest): string[] => [
   ...new Set([...graphFiles(manifest), ...manifest.starts.flatMap(startFiles)]),
 ];
 
-const firstFiles = ({ tick, starts }: Manifest, start: number): string[] => [
+/** What is fetched before the first frame of a session from this start, besides the manifest. */
+export const firstFiles = ({ tick, starts }: Manifest, start: number): string[] => [
   ...new Set([tick.file, ...starts.slice(start, start + 1).flatMap(startFiles)]),
 ];
 

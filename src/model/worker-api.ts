@@ -24,12 +24,14 @@ export interface OpenOptions {
   readonly threads?: number;
 }
 
-/** Bytes while the package downloads; then, once, that the session is being made. */
+/** Bytes while the package downloads; then, once, that the session is being made. Once in between, the first picture. */
 export interface Progress {
   readonly loaded: number;
   /** Bytes; 0 while unknown. */
   readonly total: number;
   readonly phase: "download" | "session";
+  /** Where the session will begin: something to look at meanwhile. */
+  readonly picture?: StartPicture;
 }
 
 /** What is fixed once a world is open. */

@@ -65,17 +65,19 @@ export async function openWorld(options: OpenWorldOptions, source: WorkerSource 
 
   /** A new worker, from now on the one that `close` ends, with the package open in it; none is left when that fails. */
   async function start(): Promise<OpenedWorld> {
-    const report = onProgress ?? (() => undefined);
+    const report = createRelay(onProgress);
     let isOpen = false; // a death before that is told by the rejected promise alone
     const started = connect(source.start(), { signal, onCrash: (error) => isOpen && onCrash?.(error) });
     connection = started;
     try {
-      const opened = await started.call((api) => api.open(request, proxy(report)));
+      const opened = await started.call((api) => api.open(request, proxy(report.pass)));
       isOpen = true;
       return opened;
     } catch (error) {
       started.end(error as Error);
       throw error;
+    } finally {
+      report.cut();
     }
   }
 
@@ -168,6 +170,20 @@ export async function openWorld(options: OpenWorldOptions, source: WorkerSource 
       );
       connection.end(error);
       onCrash?.(error);
+    },
+  };
+}
+
+/**
+ * Hands on what the worker reports, until it is cut. A browser may keep the port of a worker that was ended, and with it
+ * whatever can be reached from here: this must not be the session.
+ */
+function createRelay(onProgress: ((progress: Progress) => void) | undefined) {
+  let target = onProgress;
+  return {
+    pass: (progress: Progress) => target?.(progress),
+    cut() {
+      target = undefined;
     },
   };
 }

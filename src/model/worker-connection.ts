@@ -58,12 +58,16 @@ export function connect(
     call<T>(run: (api: Remote<WorkerApi>) => Promise<T>, limitMs?: number) {
       return new Promise<T>((resolve, reject) => {
         if (ended) return reject(ended);
-        pending.add(reject);
+        const giveUp = (reason: Error): void => {
+          clearTimeout(timer); // it holds on to whoever waits
+          reject(reason);
+        };
+        pending.add(giveUp);
         const timer =
           limitMs === undefined ? undefined : setTimeout(() => crash(`no answer for ${limitMs / 1000} s`), limitMs);
         const settled = (): void => {
           clearTimeout(timer);
-          pending.delete(reject);
+          pending.delete(giveUp);
         };
         run(api).then(
           (value) => {

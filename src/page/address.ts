@@ -10,6 +10,10 @@ export interface Address extends Shared {
   readonly threads?: number;
 }
 
+/** The world that an address's hash names; undefined for the gallery. */
+export const worldIn = (hash: string): string | undefined =>
+  new URLSearchParams(hash.replace(/^#/, "")).get("world") || undefined;
+
 /** @throws RecordingError, BackendError when a part isn't what its name says */
 export function readAddress(location: Pick<Location, "search" | "hash">): Address {
   const query = new URLSearchParams(location.search);

@@ -93,8 +93,10 @@ export const COMMANDS: readonly Command[] = [
 /** Keys that never resume a pause: they belong to the browser, or to finding one's way around the page. */
 const QUIET = new Set(["Tab", "Escape", "Shift", "Control", "Alt", "Meta", "CapsLock"]);
 
-/** Connects keys and buttons, for as long as the page is open. */
-export function connectControls(session: Session): void {
+/** Connects keys and buttons. @returns lets go of them */
+export function connectControls(session: Session): () => void {
+  const closing = new AbortController();
+  const { signal } = closing;
   for (const command of COMMANDS) connectButton(session, command);
   let held: Command | undefined;
   const down = (event: KeyboardEvent) => {
@@ -113,8 +115,8 @@ export function connectControls(session: Session): void {
     held.release?.(session);
     held = undefined;
   };
-  window.addEventListener("keydown", down);
-  window.addEventListener("keyup", up);
+  window.addEventListener("keydown", down, { signal });
+  window.addEventListener("keyup", up, { signal });
   element("stage", HTMLElement).addEventListener("pointerdown", () => resume(session));
   element("touch", HTMLElement).addEventListener("pointerdown", () => resume(session));
 
@@ -123,8 +125,9 @@ export function connectControls(session: Session): void {
     const { name } = session.loop.state.value;
     if (name === "running" || name === "rewinding") session.loop.pause("Paused: the page lost the focus.", true);
   };
-  window.addEventListener("blur", leave);
-  document.addEventListener("visibilitychange", () => document.hidden && leave());
+  window.addEventListener("blur", leave, { signal });
+  document.addEventListener("visibilitychange", () => document.hidden && leave(), { signal });
+  return () => closing.abort();
 }
 
 /** Goes on from a pause that the page, not the person, asked for. */

@@ -57,12 +57,13 @@ function showState(session: Session, state: LoopState, crashed: boolean): void {
 }
 
 function connectHud(session: Session): void {
-  const { loop, world, view, settings, beginning } = session;
+  const { loop, signal, world, view, settings, beginning } = session;
   const show = createHud(element("hud", HTMLElement).querySelector("dl") ?? element("hud", HTMLElement));
+  const sparkline = element("sparkline", HTMLElement);
   let drawSparkline: ((tickMs: readonly number[]) => void) | undefined;
   const loadSparkline = async () => {
     const { createSparkline } = await import("../view/sparkline");
-    drawSparkline ??= createSparkline(element("sparkline", HTMLElement), 1000 / world.manifest.frameRate);
+    if (!signal.aborted) drawSparkline ??= createSparkline(sparkline, 1000 / world.manifest.frameRate, signal);
   };
   const update = async () => {
     const frame = session.frame();

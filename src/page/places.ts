@@ -1,35 +1,16 @@
-/** Choosing where to be: the world, its start (with pictures) and the seed. The address follows. */
+/** Choosing where to be in a world: its start (with pictures) and the seed. The address follows. */
 import { skip } from "rxjs";
 import { enlarge } from "../record/enlarge";
-import { formatHash } from "../record/share-link";
 import { writeAddress } from "./address";
 import { button, element, giveKeysBack, make } from "./elements";
 import { announce } from "./notices";
-import type { Recording } from "./recording";
+import { rgbaOf } from "./rgba";
 import type { Session } from "./session";
 import { openSheet } from "./sheet";
 
-/** @param current folder of the open world. @param finishClip called before another one is opened in its place */
-export function connectPlaces(
-  session: Session,
-  { worlds, current, finishClip }: { worlds: readonly string[]; current: string } & Recording,
-): void {
+export function connectPlaces(session: Session): void {
   const { world, beginning } = session;
-  const choice = element("world", HTMLSelectElement);
-  choice.replaceChildren(
-    ...worlds.map((name) => make("option", { value: name, textContent: name, selected: name === current })),
-  );
-  choice.disabled = false;
-  choice.onchange = () =>
-    finishClip().then(
-      () => {
-        location.hash = formatHash({ world: choice.value }); // `main.ts` opens what the address says
-      },
-      (error: Error) => {
-        choice.value = current;
-        announce(error.message);
-      },
-    );
+  element("world-title", HTMLElement).textContent = world.manifest.title;
 
   const seed = element("seed", HTMLInputElement);
   const go = (to: { seed?: number; start?: number }) => {
@@ -82,9 +63,7 @@ function openStarts({ world, loop, beginning }: Session, choose: (start: number)
     grid.append(pick);
     world.readStart(index).then(
       ({ width, height, rgb }) => {
-        const rgba = new Uint8ClampedArray(width * height * 4).fill(255);
-        for (let i = 0; i < width * height; i++) rgba.set(rgb.subarray(i * 3, i * 3 + 3), i * 4);
-        const large = enlarge({ rgba, width, height }, 2);
+        const large = enlarge({ rgba: rgbaOf(rgb), width, height }, 2);
         Object.assign(canvas, { width: large.width, height: large.height });
         canvas.getContext("2d")?.putImageData(new ImageData(large.rgba, large.width, large.height), 0, 0);
       },

@@ -15,10 +15,19 @@ import { connectPlaces, followInAddress } from "./places";
 import { connectRecording } from "./recording";
 import { createSession, type Session } from "./session";
 import { loadSettings } from "./settings";
+import { rememberVisit } from "./visited";
 
-/** The view, which needs no world yet. */
-export function prepareView(): Promise<View> {
-  return createView(element("view", HTMLCanvasElement), element("stage", HTMLElement), loadSettings().filter);
+/** The view, which needs no world yet. @param signal closes it */
+export async function prepareView(signal: AbortSignal): Promise<View> {
+  signal.throwIfAborted(); // the canvas is the next world's by then
+  const view = await createView(
+    element("view", HTMLCanvasElement),
+    element("stage", HTMLElement),
+    loadSettings().filter,
+  );
+  if (signal.aborted) view.close();
+  else signal.addEventListener("abort", () => view.close());
+  return view;
 }
 
 /** Where the page begins when the address doesn't say. */
@@ -26,30 +35,33 @@ const FIRST = { seed: 1, start: 0 };
 
 export interface PlayOptions {
   readonly address: Address;
-  /** Names of all worlds, and of the open one. */
-  readonly worlds: readonly string[];
+  /** Of the world, as links call it. */
   readonly name: string;
+  /** Ends the session. */
+  readonly signal: AbortSignal;
 }
 
 /**
  * Connects the page to the world and begins at once: with the address's replay, if it has one, else in the person's hands.
- * @throws RecordingError, ResetError when the world can't begin as the address says
+ * @throws RecordingError, ResetError when the world can't begin as the address says; AbortedError when it was left meanwhile
  */
-export async function play(world: WorkerWorld, view: View, { address, worlds, name }: PlayOptions): Promise<Session> {
+export async function play(world: WorkerWorld, view: View, { address, name, signal }: PlayOptions): Promise<Session> {
   const { seed = FIRST.seed, start = FIRST.start } = address;
   checkReset({ seed, start }, world.manifest);
   const replay = address.replay ? await unpackActions(address.replay, world.manifest.actions) : [];
   const handed = takeDestination(name);
   const goneBy = handed === undefined ? undefined : await unpackActions(handed, world.manifest.actions);
-  const session = createSession(world, view, loadSettings());
+  signal.throwIfAborted();
+  const session = createSession(world, view, loadSettings(), signal);
   const canvas = element("view", HTMLCanvasElement);
   document.title = `${world.manifest.title} · Worldloop`;
   canvas.setAttribute("aria-label", `${world.manifest.title}, as the network dreams it. The keys drive it.`);
   connectDisplay(session);
-  connectControls(session);
-  const { finishClip } = connectRecording(session, name);
-  connectDrop({ session, name });
-  connectPlaces(session, { worlds, current: name, finishClip });
+  signal.addEventListener("abort", connectControls(session));
+  connectRecording(session, name);
+  connectDrop({ session, name }, signal);
+  connectPlaces(session);
+  rememberVisit(session, name);
   connectSheet("settings", async () => (await import("./settings-sheet")).openSettings(session));
   connectSheet("about", async () => (await import("./world-card")).openCard(session));
   const otherVersion = address.package !== undefined && address.package !== packageMark(world.packageSha256);

@@ -10,14 +10,9 @@ import { announce } from "./notices";
 import type { Session } from "./session";
 import { openSheet } from "./sheet";
 
-export interface Recording {
-  /** Saves the clip that is being recorded, if one is. @throws RecordingError when there is nothing to save */
-  finishClip(): Promise<void>;
-}
-
-/** @param folder of the world, which links name it by */
-export function connectRecording(session: Session, folder: string): Recording {
-  const { world } = session;
+/** A clip that is being recorded when the world is left is saved then. @param folder of the world, which links name it by */
+export function connectRecording(session: Session, folder: string): void {
+  const { world, signal } = session;
   const name = (what: string, extension: string) =>
     `${world.manifest.name}-seed${session.beginning.value.seed}-${what}.${extension}`;
 
@@ -51,27 +46,28 @@ export function connectRecording(session: Session, folder: string): Recording {
   onClick("share", () => openShare(session, folder));
 
   let recording: { clip: Clip; shots: Shots; frames: Subscription } | undefined;
+  const askBeforeLeaving = (event: Event) => event.preventDefault(); // the browser asks before the clip is lost
   const finishClip = async () => {
     if (!recording) return;
     const { clip, shots, frames } = recording;
+    recording = undefined; // a clip is finished once, though the world be left meanwhile
     frames.unsubscribe();
     showRecording("Record clip", false);
     const provenance = await describe("clip", shots.read(), session.settings.value.shareActions);
-    const { video, extension } = await clip.finish(provenance).finally(() => {
-      recording = undefined;
-    });
+    const { video, extension } = await clip
+      .finish(provenance)
+      .finally(() => window.removeEventListener("beforeunload", askBeforeLeaving));
     download(video, name("clip", extension));
     announce("Clip saved.");
   };
-  window.addEventListener("beforeunload", (event) => {
-    if (recording) event.preventDefault(); // the browser asks before the clip is lost
-  });
+  signal.addEventListener("abort", () => void finishClip().catch((error: Error) => announce(error.message)));
   onClick("clip", async () => {
     if (recording) return finishClip();
     const { startClip } = await import("../record/clip");
     const { picture, frameRate } = world.manifest;
     const clip = await startClip(picture.width, picture.height, frameRate);
     const shots = (await import("../record/shots")).createShots();
+    if (signal.aborted) return clip.cancel();
     let count = 0;
     const frames = session.loop.frames.subscribe(({ frame, action }) => {
       shots.add({ tick: frame.tick, action }, { ...session.beginning.value, actions: session.actions });
@@ -81,10 +77,10 @@ export function connectRecording(session: Session, folder: string): Recording {
       showRecording(`Stop · ${Math.floor(count / frameRate)} s`, true);
     });
     recording = { clip, shots, frames };
+    window.addEventListener("beforeunload", askBeforeLeaving);
     showRecording("Stop · 0 s", true);
     announce("Recording a clip.");
   });
-  return { finishClip };
 }
 
 /** A button that runs one task at a time, tells when it fails and then gives the keys back to the world. */

@@ -16,7 +16,7 @@ it("never keeps the part of the address that failed", () => {
     "Begin afresh: ?engine=own#world=pong",
   ]);
   expect(ways("ResetError", "#start=99")).toEqual(["Begin afresh: "]);
-  expect(ways("UnknownWorldError", "#world=nowhere")).toEqual(["Open the first world: "]);
+  expect(ways("UnknownWorldError", "#world=nowhere")).toEqual(["See all worlds: "]);
 });
 
 it("never offers the address that has just failed, but where it may work the next time", () => {
@@ -25,5 +25,5 @@ it("never offers the address that has just failed, but where it may work the nex
   expect(ways("UnsupportedGraphError", "?engine=ort")).toEqual(["Use WASM: ?backend=wasm"]);
   expect(ways("MissingFileError")).toEqual(["Try again: "]);
   expect(ways("UnknownWorldError")).toEqual(["Try again: "]); // the list of worlds wasn't there
-  expect(ways("FileMismatchError", "#world=pong")).toEqual(["Try again: #world=pong", "Open the first world: "]);
+  expect(ways("FileMismatchError", "#world=pong")).toEqual(["Try again: #world=pong", "See all worlds: "]);
 });

@@ -26,6 +26,6 @@ export function waysOut({ name }: Pick<Error, "name">, href: string): Way[] {
   if (name !== "UnknownWorldError" || !hash.has("world")) ways.push({ label: "Try again", href });
   if (here.searchParams.get("backend") === "webgpu")
     ways.push({ label: "Use WASM", href: to("?backend=wasm", here.hash) });
-  if (here.hash) ways.push({ label: "Open the first world", href: to(here.search, "") });
+  if (here.hash) ways.push({ label: "See all worlds", href: to(here.search, "") });
   return ways;
 }

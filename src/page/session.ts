@@ -21,6 +21,8 @@ import { element } from "./elements";
 import { keep, recall, type Settings } from "./settings";
 
 export interface Session {
+  /** Aborted when the world is left: then everything here has ended, and so must what others connected to it. */
+  readonly signal: AbortSignal;
   readonly world: WorkerWorld;
   readonly loop: GameLoop;
   readonly view: View;
@@ -49,7 +51,7 @@ export interface Session {
 }
 
 /** Wires a world; nothing moves until `begin`. */
-export function createSession(world: WorkerWorld, view: View, kept: Settings): Session {
+export function createSession(world: WorkerWorld, view: View, kept: Settings, signal: AbortSignal): Session {
   const { actions, frameRate, name } = world.manifest;
   const settings = new BehaviorSubject(kept);
   const bindings = new BehaviorSubject<readonly Binding[]>(restoreBindings(actions, recall(`keys:${name}`)));
@@ -88,7 +90,14 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings): S
     keep(`keys:${name}`, now);
   });
 
+  signal.addEventListener("abort", () => {
+    loop.close();
+    for (const source of sources) source.close();
+    for (const subject of [settings, bindings, beginning]) subject.complete();
+  });
+
   return {
+    signal,
     world,
     loop,
     view,

@@ -28,6 +28,8 @@ export interface Clip {
   add(frame: Pixels): void;
   /** Ends the clip, which then says where it came from. @throws RecordingError when it is empty or the encoder failed */
   finish(provenance: Provenance): Promise<{ readonly video: Blob; readonly extension: "mp4" | "webm" }>;
+  /** Ends it without a video. */
+  cancel(): Promise<void>;
 }
 
 /**
@@ -82,6 +84,7 @@ export async function startClip(width: number, height: number, frameRate: number
       const marked = extension === "mp4" ? markMp4(video, provenance) : await markWebM(video, provenance);
       return { video: marked, extension };
     },
+    cancel: () => output.cancel(),
   };
 }
 

@@ -11,5 +11,6 @@ export function createCanvasSurface(canvas: HTMLCanvasElement): Surface {
       context.putImageData(new ImageData(rgba, width, height), 0, 0);
     },
     resize: () => undefined, // the style's size is all it takes
+    close: () => undefined,
   };
 }

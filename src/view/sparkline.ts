@@ -4,8 +4,12 @@ import "uplot/dist/uPlot.min.css";
 
 const SHOWN = 150; // ticks: six seconds at 25 a second
 
-/** @returns a function that shows the newest tick times (ms) */
-export function createSparkline(box: HTMLElement, budgetMs: number): (tickMs: readonly number[]) => void {
+/** @param signal removes it, with its listeners on the window. @returns a function that shows the newest tick times (ms) */
+export function createSparkline(
+  box: HTMLElement,
+  budgetMs: number,
+  signal: AbortSignal,
+): (tickMs: readonly number[]) => void {
   const style = getComputedStyle(box);
   const colour = (name: string) => style.getPropertyValue(name).trim();
   const plot = new uPlot(
@@ -25,6 +29,7 @@ export function createSparkline(box: HTMLElement, budgetMs: number): (tickMs: re
     [[], [], []],
     box,
   );
+  signal.addEventListener("abort", () => plot.destroy());
   return (tickMs) => {
     const newest = tickMs.slice(-SHOWN);
     plot.setData([newest.map((_, i) => i), newest, newest.map(() => budgetMs)]);

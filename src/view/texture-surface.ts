@@ -62,6 +62,14 @@ export function createTextureSurface(
       renderer.setPixelRatio(pixelRatio);
       renderer.setSize(size.width, size.height, false);
     },
+    close() {
+      canvas.removeEventListener("webglcontextrestored", onRestored);
+      texture?.dispose();
+      material.dispose();
+      plane.dispose();
+      renderer.dispose();
+      renderer.forceContextLoss(); // a browser keeps few contexts, and waits long before it takes one back
+    },
   };
 }
 

@@ -18,6 +18,8 @@ export interface Surface {
   show(picture: Picture, filter: Filter): void;
   /** The canvas now has another size, in CSS pixels. */
   resize(size: Size, pixelRatio: number): void;
+  /** Gives back what the GPU holds. */
+  close(): void;
 }
 
 export interface View {
@@ -25,6 +27,8 @@ export interface View {
   readonly kind: "WebGL" | "2D canvas";
   draw(picture: Picture): void;
   setFilter(filter: Filter): void;
+  /** Nothing is drawn any more, and the GPU's memory is given back. The canvas can't be used again. */
+  close(): void;
 }
 
 /** @param box the element that the picture should fill; the canvas lies in it */
@@ -45,7 +49,8 @@ export async function createView(canvas: HTMLCanvasElement, box: HTMLElement, in
     surface.resize(size, window.devicePixelRatio);
     redraw();
   };
-  new ResizeObserver(arrange).observe(box); // also fires on full screen and on a turned phone
+  const observer = new ResizeObserver(arrange); // also fires on full screen and on a turned phone
+  observer.observe(box);
 
   return {
     kind: context ? "WebGL" : "2D canvas",
@@ -58,6 +63,11 @@ export async function createView(canvas: HTMLCanvasElement, box: HTMLElement, in
     setFilter(next) {
       filter = next;
       redraw();
+    },
+    close() {
+      newest = undefined;
+      observer.disconnect();
+      surface.close();
     },
   };
 }

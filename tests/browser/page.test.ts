@@ -1,4 +1,4 @@
-/** The built page with the first world it offers, played the way a person plays it. */
+/** The built page with a world open, played the way a person plays it. */
 import { statSync } from "node:fs";
 import type { BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
@@ -19,7 +19,7 @@ afterEach(async ({ task }) => {
 
 async function openPage(
   prepare: (page: Page) => Promise<unknown> = async () => undefined,
-  address = "",
+  address = "#world=car-racing",
 ): Promise<Page> {
   const page = await browser.newPage();
   said = consoleOf(page);
@@ -56,8 +56,8 @@ async function standsStill(page: Page): Promise<void> {
 }
 
 /** Plays a little, then holds still, so that a test steps by hand. */
-async function openPaused(prepare?: (page: Page) => Promise<unknown>): Promise<Page> {
-  const page = await openPage(prepare);
+async function openPaused(prepare?: (page: Page) => Promise<unknown>, address?: string): Promise<Page> {
+  const page = await openPage(prepare, address);
   await isState(page, "running");
   await passes(page, 5);
   await page.keyboard.press("KeyP");
@@ -284,7 +284,7 @@ describe("the page", () => {
           await route.fulfill({ response: await route.fetch({ url }) });
         }),
       ]);
-    const page = await openPaused(elsewhere);
+    const page = await openPaused(elsewhere, "#world=copied");
     await page.locator("#share").click();
     await page.getByLabel("With my drive").check();
     await page.waitForFunction(() => document.querySelector<HTMLInputElement>("#link")?.value.includes("replay="));
@@ -295,7 +295,7 @@ describe("the page", () => {
     await openPage(elsewhere, hash).then((page) => isState(page, "running"));
   });
 
-  it("saves the clip that is being recorded before it opens another world, and asks before the page is left", async () => {
+  it("saves the clip that is being recorded when the world is left for another, and asks before the page is", async () => {
     const page = await openPage();
     await isState(page, "running");
     await page.locator("#clip").click();
@@ -305,7 +305,12 @@ describe("the page", () => {
     const dialog = await asked;
     expect(dialog.type()).toBe("beforeunload");
     await dialog.dismiss();
-    const [clip] = await Promise.all([page.waitForEvent("download"), page.locator("#world").selectOption("pong")]);
+    const [clip] = await Promise.all([
+      page.waitForEvent("download"),
+      page.evaluate(() => {
+        location.hash = "#world=pong";
+      }),
+    ]);
     expect(clip.suggestedFilename()).toMatch(/^car-racing-seed1-clip\.(mp4|webm)$/);
     expect(statSync(await clip.path()).size).toBeGreaterThan(1000);
     await page.waitForFunction(() => window.worldloop?.world.manifest.name === "pong");
@@ -336,13 +341,16 @@ describe("the page", () => {
 
   it("runs on one thread where it isn't cross-origin isolated, and says so", async () => {
     const page = await openPage((page) =>
-      page.route(inject("pages").built, async (route) => {
-        const response = await route.fetch();
-        const headers = response.headers();
-        delete headers["cross-origin-opener-policy"];
-        delete headers["cross-origin-embedder-policy"];
-        await route.fulfill({ response, headers });
-      }),
+      page.route(
+        ({ origin, pathname }) => origin + pathname === inject("pages").built,
+        async (route) => {
+          const response = await route.fetch();
+          const headers = response.headers();
+          delete headers["cross-origin-opener-policy"];
+          delete headers["cross-origin-embedder-policy"];
+          await route.fulfill({ response, headers });
+        },
+      ),
     );
     await isState(page, "running");
     expect(await page.evaluate(() => crossOriginIsolated)).toBe(false);

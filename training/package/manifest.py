@@ -26,6 +26,7 @@ from ..stages.world_model import HISTORY_LEVEL, load_world_model
 from ..worlds.registry import find_world
 from ..worlds.world import World
 from .export import export_encoder, export_tick, in_rows, round_weights, tensors_of
+from .preview import FACTS, PICTURE
 from .weights import write_rest
 
 SCHEMA = 1
@@ -132,8 +133,8 @@ def starts_of(world: World, data: Path) -> tuple[Episodes, list[tuple[str, int]]
 
 
 def write_manifest(folder: Path, manifest: dict) -> None:
-    """Lists every file of the folder with size and hash, then writes world.json."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "world.json")
+    """Lists every file of the folder with size and hash, but not a preview, then writes world.json."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in ("world.json", PICTURE, FACTS))
     manifest["files"] = {
         p.relative_to(folder).as_posix(): {
             "bytes": p.stat().st_size,

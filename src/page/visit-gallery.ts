@@ -1,0 +1,15 @@
+/** A visit to the gallery, which loads when it is first shown: whoever opens a world directly doesn't fetch it. */
+import { announce } from "./notices";
+import type { Visit } from "./visit";
+
+/** @param cameFrom world that was just left: its card gets the focus */
+export function visitGallery({ cameFrom }: { readonly cameFrom: string | undefined }): Visit {
+  const visit = new AbortController();
+  document.body.dataset.view = "gallery";
+  document.body.dataset.worldloopState = "gallery";
+  document.title = "Worldloop";
+  import("./gallery")
+    .then(({ showGallery }) => showGallery(visit.signal, cameFrom))
+    .catch((error: Error) => visit.signal.aborted || announce(`The gallery can't be shown: ${error.message}`));
+  return { leave: () => visit.abort() };
+}
