@@ -61,7 +61,8 @@ export interface BranchTree {
    * returned with the last tick that it took over.
    */
   remove(id: number): Point | null;
-  records(): { readonly width: number; readonly branches: BranchRecord[]; indexOf(id: number): number };
+  /** Every branch behind the one it parts from, with the ids that they have here. */
+  records(): { readonly width: number; readonly branches: BranchRecord[]; readonly ids: number[] };
 }
 
 /** Branches that nobody named are called so. */
@@ -194,7 +195,7 @@ export function createBranchTree(
           actions: packed.slice(0, count * values),
         };
       };
-      return { width: values, branches: order.map(record), indexOf };
+      return { width: values, branches: order.map(record), ids: order };
     },
   };
 }

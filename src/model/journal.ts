@@ -65,7 +65,8 @@ export interface JournalView {
   rename(branch: number, name: string): void;
   /** Deletes a branch other than the one that is played; what others share with it stays. */
   remove(branch: number): void;
-  record(): SessionRecord;
+  /** With the ids that its branches have here. */
+  record(): SessionRecord & { readonly ids: readonly number[] };
   /** Changes with every action, branch and name: what a store compares to know whether to save. */
   readonly revision: number;
   /** Changes when another session begins. */
@@ -188,8 +189,8 @@ export function createJournal(
       take(branch);
     },
     record() {
-      const { width, branches, indexOf } = tree.records();
-      return { width, branches, at: { branch: indexOf(position.branch), tick: position.tick } };
+      const records = tree.records();
+      return { ...records, at: { branch: records.ids.indexOf(position.branch), tick: position.tick } };
     },
     began(origin, recorded, keyframe) {
       from = origin;

@@ -7,12 +7,14 @@ import type { Address } from "./address";
 import { connectControls } from "./controls";
 import { connectDisplay } from "./display";
 import { button, element } from "./elements";
+import { connectKeeping } from "./keeping";
 import { announce } from "./notices";
 import { askToPlayOn } from "./other-version";
 import { connectPlaces, followInAddress } from "./places";
 import { connectRecording } from "./recording";
 import { createSession, type Session } from "./session";
 import { loadSettings } from "./settings";
+import { connectTimelineBar } from "./timeline-bar";
 
 /** The view, which needs no world yet. */
 export function prepareView(): Promise<View> {
@@ -44,6 +46,9 @@ export async function play(world: WorkerWorld, view: View, { address, worlds, na
   connectDisplay(session);
   connectControls(session);
   const { finishClip } = connectRecording(session, name);
+  const { signal } = new AbortController(); // of a page that holds one world
+  connectTimelineBar(session, signal);
+  connectKeeping(session, name, signal);
   connectPlaces(session, { worlds, current: name, finishClip });
   connectSheet("settings", async () => (await import("./settings-sheet")).openSettings(session));
   connectSheet("about", async () => (await import("./world-card")).openCard(session));
