@@ -25,6 +25,7 @@ export async function openSessions(session: Session, { name, store, autosave }: 
   const note = make("p", { className: "note" });
   note.setAttribute("role", "status");
   const say = (...content: (Node | string)[]) => note.replaceChildren(...content);
+  const describe = (kept: KeptSession): string => describeKept(kept, world.manifest.frameRate);
   /** Closes the sheet, then does it: the sheet's own end would set the world running again. */
   const afterwards = (task: () => Promise<void>) => {
     dialog.addEventListener(
@@ -147,8 +148,6 @@ export async function openSessions(session: Session, { name, store, autosave }: 
       );
     shown.append(" ", open);
   }
-
-  const describe = (kept: KeptSession): string => describeKept(kept, world.manifest.frameRate);
 }
 
 /** Goes on with a session that the browser keeps; what is kept follows it from now on. */
