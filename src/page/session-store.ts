@@ -109,24 +109,31 @@ export async function openSessionStore(): Promise<SessionStore> {
         await all.done;
         return false;
       }
-      const work: Promise<unknown>[] = [sessions.put(session)];
-      for (const branch of gone) work.push(chunks.delete(chunksOf(session.id, branch)));
-      for (const { branch, from, values } of actions) {
-        const size = CHUNK * session.width;
-        const first = Math.floor(from / CHUNK);
-        const old = from % CHUNK === 0 ? undefined : await chunks.get([session.id, branch, first]);
-        const whole = new Float32Array((from % CHUNK) * session.width + values.length);
-        whole.set(old?.subarray(0, (from % CHUNK) * session.width) ?? []);
-        whole.set(values, (from % CHUNK) * session.width);
-        for (let i = 0; i * size < whole.length; i++) {
-          work.push(chunks.put(whole.slice(i * size, (i + 1) * size), [session.id, branch, first + i]));
+      const work: Promise<unknown>[] = [];
+      try {
+        work.push(sessions.put(session));
+        for (const branch of gone) work.push(chunks.delete(chunksOf(session.id, branch)));
+        for (const { branch, from, values } of actions) {
+          const size = CHUNK * session.width;
+          const first = Math.floor(from / CHUNK);
+          const old = from % CHUNK === 0 ? undefined : await chunks.get([session.id, branch, first]);
+          const whole = new Float32Array((from % CHUNK) * session.width + values.length);
+          whole.set(old?.subarray(0, (from % CHUNK) * session.width) ?? []);
+          whole.set(values, (from % CHUNK) * session.width);
+          for (let i = 0; i * size < whole.length; i++) {
+            work.push(chunks.put(whole.slice(i * size, (i + 1) * size), [session.id, branch, first + i]));
+          }
         }
+        if (keyframe) work.push(keyframes.put(keyframe, session.id));
+        if (replaces) {
+          work.push(sessions.delete(replaces), chunks.delete(chunksOf(replaces)), keyframes.delete(replaces));
+        }
+        await Promise.all([...work, all.done]);
+      } catch (error) {
+        if (!all.error) all.abort(); // or the part that went in would stay
+        await Promise.allSettled(work);
+        throw error;
       }
-      if (keyframe) work.push(keyframes.put(keyframe, session.id));
-      if (replaces) {
-        work.push(sessions.delete(replaces), chunks.delete(chunksOf(replaces)), keyframes.delete(replaces));
-      }
-      await Promise.all([...work, all.done]);
       return true;
     },
     async load(id) {
