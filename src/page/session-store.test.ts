@@ -112,6 +112,17 @@ it("asks for everything when the session has been forgotten meanwhile", async ()
   await expect(store.load("a")).rejects.toMatchObject({ name: "RecordingError", message: /is gone/ });
 });
 
+it("goes on after the storage was cleared in another tab", async () => {
+  const store = await fresh();
+  const whole = (goesOn: boolean) =>
+    change(kept("a", root(2), { branch: 0, tick: 2 }), [{ branch: 0, from: 0, values: values(0, 2, 1) }], goesOn);
+  await store.save(whole(false));
+  await forgetAll();
+  expect(await store.list()).toEqual([]);
+  expect(await store.save(whole(true))).toBe(false);
+  expect(await store.save(whole(false))).toBe(true);
+});
+
 it("lists the newest first, takes the place of the one it goes on from, and lets the oldest go", async () => {
   const store = await fresh();
   const save = (id: string, updated: number, replaces?: string) =>

@@ -70,24 +70,37 @@ interface Schema extends DBSchema {
 
 /** @throws DOMException where the browser keeps nothing (a private window, storage forbidden) */
 export async function openSessionStore(): Promise<SessionStore> {
-  const db: IDBPDatabase<Schema> = await openDB<Schema>(NAME, 1, {
-    upgrade(upgraded) {
-      upgraded.createObjectStore("sessions", { keyPath: "id" });
-      upgraded.createObjectStore("actions");
-      upgraded.createObjectStore("keyframes");
-    },
-    blocking: () => db.close(), // another tab has a newer release
-  });
+  let opening: Promise<IDBPDatabase<Schema>> | undefined;
+  /** Opened again after another tab has cleared the storage, or the browser has closed it. */
+  const open = () => {
+    opening ??= openDB<Schema>(NAME, 1, {
+      upgrade(upgraded) {
+        upgraded.createObjectStore("sessions", { keyPath: "id" });
+        upgraded.createObjectStore("actions");
+        upgraded.createObjectStore("keyframes");
+      },
+      blocking: close,
+      terminated: close,
+    });
+    opening.catch(close);
+    return opening;
+  };
+  const close = () => {
+    const closing = opening;
+    opening = undefined;
+    closing?.then((db) => db.close()).catch(() => undefined); // it never opened
+  };
+  await open();
   const chunksOf = (id: string, branch?: number) =>
     branch === undefined
       ? IDBKeyRange.bound([id], [id, []]) // an array sorts behind every number
       : IDBKeyRange.bound([id, branch], [id, branch, []]);
 
   async function list(): Promise<KeptSession[]> {
-    return (await db.getAll("sessions")).sort((a, b) => b.updated - a.updated);
+    return (await (await open()).getAll("sessions")).sort((a, b) => b.updated - a.updated);
   }
   async function forget(id: string): Promise<void> {
-    const all = db.transaction(["sessions", "actions", "keyframes"], "readwrite");
+    const all = (await open()).transaction(["sessions", "actions", "keyframes"], "readwrite");
     await Promise.all([
       all.objectStore("sessions").delete(id),
       all.objectStore("actions").delete(chunksOf(id)),
@@ -100,7 +113,7 @@ export async function openSessionStore(): Promise<SessionStore> {
     list,
     forget,
     async save({ session, actions, gone, keyframe, replaces, goesOn }) {
-      const all = db.transaction(["sessions", "actions", "keyframes"], "readwrite");
+      const all = (await open()).transaction(["sessions", "actions", "keyframes"], "readwrite");
       all.done.catch(() => undefined); // told below, or by the first request that fails
       const sessions = all.objectStore("sessions");
       const chunks = all.objectStore("actions");
@@ -137,7 +150,7 @@ export async function openSessionStore(): Promise<SessionStore> {
       return true;
     },
     async load(id) {
-      const all = db.transaction(["sessions", "actions", "keyframes"]);
+      const all = (await open()).transaction(["sessions", "actions", "keyframes"]);
       const session = await all.objectStore("sessions").get(id);
       if (!session) throw new RecordingError("session: expected one that is kept here, got one that is gone.");
       const { width, branches, at, id: _, title: __, updated: ___, thumbnail: ____, ...rest } = session;
@@ -166,7 +179,7 @@ export async function openSessionStore(): Promise<SessionStore> {
       for (const { id } of surplus) await forget(id);
       return surplus.length;
     },
-    close: () => db.close(),
+    close,
   };
 }
 

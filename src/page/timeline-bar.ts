@@ -111,7 +111,7 @@ export function connectTimelineBar(session: Session, signal: AbortSignal): void 
     if (near) pictureOf(bubblePicture, near);
     bubblePicture.hidden = !near;
     bubbleText.textContent = `${time(point.tick)} · ${point.tick}`;
-    bubble.style.left = `${100 * share(point.tick)}%`;
+    bubble.style.left = `clamp(3.4rem, ${100 * share(point.tick)}%, 100% - 3.4rem)`;
   };
 
   let dragging: number | undefined;
