@@ -35,7 +35,7 @@ export function connectAutosave(session: Session, store: SessionStore, name: str
   let saved = new Map<number, { readonly ticks: number; readonly parting: string }>(); // by branch
   let keyframeTick = -1;
   let keyframeAt = 0;
-  let replaces: string | undefined;
+  let goneOnFrom: { readonly id: string; readonly session: number } | undefined;
   let saving: Promise<void> | undefined;
   let told = false; // that the storage is full
 
@@ -72,6 +72,7 @@ export function connectAutosave(session: Session, store: SessionStore, name: str
       thumbnail: journal.thumbnails.before(journal.position)?.value ?? null,
     };
     const gone = [...saved.keys()].filter((branch) => !ids.includes(branch));
+    const replaces = goneOnFrom?.session === played ? goneOnFrom.id : undefined;
     const change = { session: kept, actions: changed, gone, replaces, goesOn };
     const done = await withRoom(
       () => store.save({ ...change, keyframe: withKeyframe ? keyframe : undefined }),
@@ -81,7 +82,7 @@ export function connectAutosave(session: Session, store: SessionStore, name: str
     saved = new Map(
       branches.map(({ id: branch, ticks, parting }) => [branch, { ticks, parting: JSON.stringify(parting) }]),
     );
-    replaces = undefined;
+    if (replaces) goneOnFrom = undefined;
     told = false;
     if (withKeyframe) {
       keyframeTick = keyframe.tick;
@@ -148,7 +149,7 @@ export function connectAutosave(session: Session, store: SessionStore, name: str
       return played === journal.session ? id : undefined;
     },
     replace(old) {
-      replaces = old;
+      goneOnFrom = { id: old, session: journal.session };
     },
     save,
   };

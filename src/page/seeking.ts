@@ -47,6 +47,7 @@ export function createSeeking(session: Omit<Session, "seeking">): Seeking {
         if (left % DRAW_EVERY === 0) view.draw(frame);
       });
       progress.next(null);
+      if (loop.state.value.name === "failed") wanted = undefined; // what to do now is on the screen
     }
     under = undefined;
   }
