@@ -238,7 +238,7 @@ test.each([
 
 const BAD: [string, Record<string, string>, string][] = [
   ["an unknown world", { "--world": "tiny" }, 'a folder with a world.json, got "tiny"'],
-  ["no world", { "--world": "" }, "required option '--world <name>'"],
+  ["no world", { "--world": "" }, "--world: expected a world, or --session, got neither"],
   ["a bad seed", { "--seed": "7.5" }, '--seed: expected an integer from 0 to 9007199254740991, got "7.5"'],
   ["a start out of range", { "--start": "2" }, '--start: expected an integer from 0 to 1, got "2"'],
   ["bad threads", { "--threads": "0" }, '--threads: expected an integer from 1 to 64, got "0"'],

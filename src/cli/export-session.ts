@@ -1,6 +1,6 @@
 /**
  * `worldloop export-session`: a session that a person played, as a dataset of one episode. The page's action log, its
- * share link with the drive in it, or a `rollout.json` is played again to get the pictures.
+ * share link with the drive in it, a saved session (the branch that it was left in), or a `rollout.json` is played again to get the pictures.
  */
 import { parseAction } from "../action/action";
 import { playEpisode } from "../collect/player";
@@ -14,10 +14,12 @@ import type { Manifest } from "../model/manifest";
 import { openWorldNode, placeOf } from "../model/node-runtime";
 import type { Action } from "../model/world";
 import { readLogProvenance } from "../record/action-log";
+import { checkSession, looksLikeSession, parseSession } from "../record/session-file";
 import { parseHash, unpackActions } from "../record/share-link";
 import { parseFormat } from "./collect";
-import { parseWhole, readActions, readInput } from "./input";
+import { about, parseWhole, readActions, readInput } from "./input";
 import type { ProgressBar } from "./progress-bar";
+import { branchActions } from "./session";
 
 /** As typed. World, seed and start are wanted for an action log without a record only: all else holds them. */
 export interface ExportOptions {
@@ -82,8 +84,10 @@ export async function exportSession(log: string, options: ExportOptions, signal:
 /** @throws RecordingError, ResetError */
 async function readSource(log: string, options: ExportOptions): Promise<Source> {
   if (log.includes("#")) return fromLink(log, options);
-  if (log.endsWith(".json")) return fromRollout(log, new TextDecoder().decode(await readInput(log)), options);
-  const record = readLogProvenance(new TextDecoder().decode(await readInput(log)));
+  const text = new TextDecoder().decode(await readInput(log));
+  if (log.endsWith(".json"))
+    return looksLikeSession(text) ? fromSession(log, text, options) : fromRollout(log, text, options);
+  const record = readLogProvenance(text);
   const shot = record?.shots[0];
   const world = options.world ?? record?.world;
   if (world === undefined) throw new ResetError("--world: expected the world that the log was played in, got none");
@@ -104,6 +108,18 @@ function fromLink(link: string, options: ExportOptions): Source {
   return {
     ...{ world: options.world ?? world, seed, start: start ?? 0, packageSha256 },
     actions: ({ actions }) => unpackActions(replay, actions),
+  };
+}
+
+function fromSession(path: string, text: string, options: ExportOptions): Source {
+  const session = about(path, () => parseSession(text));
+  const { seed, start, packageSha256 } = session;
+  return {
+    ...{ world: options.world ?? session.world, seed, start, packageSha256 },
+    actions(manifest) {
+      about(path, () => checkSession(session, manifest));
+      return branchActions(session);
+    },
   };
 }
 

@@ -57,7 +57,7 @@ export function parsePrecision(text: string, engine: EngineChoice): Precision {
 }
 
 /** Puts the file's name in front of what is wrong with it. */
-function about<T>(path: string, parse: () => T): T {
+export function about<T>(path: string, parse: () => T): T {
   try {
     return parse();
   } catch (error) {

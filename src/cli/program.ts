@@ -38,17 +38,24 @@ export async function run(parameters: readonly string[], { out, error, signal }:
 
   program
     .command("rollout")
-    .description("Drive a world by a file of actions; write its frames and their hashes.")
-    .requiredOption("--world <name>", "a world of assets/worlds, or the folder of a package")
-    .option("--seed <integer>", "seed of all random numbers", "0")
+    .description(
+      "Drive a world by a file of actions, or by a session saved in the page; write its frames and their hashes.",
+    )
+    .option("--world <name>", "a world of assets/worlds, or the folder of a package (default: the session's)")
+    .option("--session <file>", "a session saved in the page: seed, start and actions are its own")
+    .option("--branch <name>", "which branch of the session, by name or number (default: the one it was left in)")
+    .option("--seed <integer>", "seed of all random numbers (default: 0)")
     .option("--start <integer>", "which start of the world (default: 0)")
     .option("--context <frames.npy>", "begin after these pictures, uint8 [n, H, W, 3], instead of at a start")
     .option("--context-actions <actions.jsonl>", "the n - 1 actions between the pictures")
-    .requiredOption("--actions <actions.jsonl>", "one JSON object of named actions per line and tick")
+    .option("--actions <actions.jsonl>", "one JSON object of named actions per line and tick")
     .requiredOption("--out <folder>", "gets frames.npy and rollout.json")
     .option("--force", "write into a folder that holds something already")
-    .option("--engine <engine>", "what runs the network: ort (onnxruntime), own, or auto (the faster, measured)", "ort")
-    .option("--precision <precision>", "of our own engine: float32 or int8", "float32")
+    .option(
+      "--engine <engine>",
+      "what runs the network: ort (onnxruntime), own, or auto (default: ort, or the session's)",
+    )
+    .option("--precision <precision>", "of our own engine: float32 or int8 (default: float32, or the session's)")
     .option("--threads <integer>", "threads of the engine", "2")
     .action(async (options: RolloutOptions) => {
       out(`${await rollout(options, signal)}\n`);
@@ -159,7 +166,10 @@ export async function run(parameters: readonly string[], { out, error, signal }:
   program
     .command("export-session")
     .description("Make a dataset of a session that a person played.")
-    .argument("<log>", "actions.jsonl, a rollout.json, or a share link with the drive in it")
+    .argument(
+      "<log>",
+      "actions.jsonl, a rollout.json, a session saved in the page, or a share link with the drive in it",
+    )
     .option("--world <name>", "of an actions.jsonl: the world it was played in")
     .option("--seed <integer>", "of an actions.jsonl: the seed it was played with")
     .option("--start <integer>", "of an actions.jsonl: the start it began at (default: 0)")

@@ -1,4 +1,4 @@
-/** `worldloop rollout`: drives a world by an action log, without a page, and writes frames and hashes. */
+/** `worldloop rollout`: drives a world by an action log or a saved session, without a page, and writes frames and hashes. */
 import { open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type NamedAction, nameAction } from "../action/action";
@@ -13,54 +13,63 @@ import { openWorldNode, placeOf } from "../model/node-runtime";
 import type { Action, ResetOptions } from "../model/world";
 import { parseEngine, parsePictures, parsePrecision, parseWhole, readActions, readInput } from "./input";
 import { replay } from "./replay";
+import { branchActions, checkOrigin, compareShown, readSession } from "./session";
 
 /** As typed. */
 export interface RolloutOptions {
-  readonly world: string;
-  readonly seed: string;
+  readonly world?: string;
+  readonly session?: string;
+  readonly branch?: string;
+  readonly seed?: string;
   readonly start?: string;
   readonly context?: string;
   readonly contextActions?: string;
-  readonly actions: string;
+  readonly actions?: string;
   readonly out: string;
   readonly force?: boolean;
-  readonly engine: string;
-  readonly precision: string;
+  readonly engine?: string;
+  readonly precision?: string;
   readonly threads: string;
 }
 
 /** @returns the line to print. @throws a named error, having written nothing */
 export async function rollout(options: RolloutOptions, signal: AbortSignal): Promise<string> {
   const threads = parseWhole("--threads", options.threads, 1, 64);
-  const seed = parseWhole("--seed", options.seed, 0, Number.MAX_SAFE_INTEGER);
-  const choice = parseEngine(options.engine);
-  const precision = parsePrecision(options.precision, choice);
+  const session = await readSession(options);
+  const seed = session?.seed ?? parseWhole("--seed", options.seed ?? "0", 0, Number.MAX_SAFE_INTEGER);
+  const choice = parseEngine(options.engine ?? (session?.engine.name === "own" ? "own" : "ort"));
+  const precision = parsePrecision(
+    options.precision ?? (choice === "own" && session ? session.engine.precision : "float32"),
+    choice,
+  );
+  const place = options.world ?? session?.world ?? "";
   const {
     world,
     package: opened,
     engine,
-  } = await openWorldNode(options.world, {
-    engine: choice,
-    precision,
-    threads,
-    timelineCapacity: 0,
-  });
+  } = await openWorldNode(place, { engine: choice, precision, threads, timelineCapacity: 0 });
   try {
     const { manifest } = world;
-    const beginning = await readBeginning(options, manifest);
-    const actions = await readActions(options.actions, manifest);
+    if (session) checkOrigin(options.session ?? "", session, opened.sha256, manifest);
+    const beginning: RolloutBeginning = session
+      ? { reset: { start: session.start }, recorded: { start: session.start } }
+      : await readBeginning(options, manifest);
+    const actions = session ? branchActions(session) : await readActions(options.actions ?? "", manifest);
     if (actions.length === 0) {
       const rest = Float32Array.from(manifest.actions, (action) => action.rest);
       const example = JSON.stringify(nameAction(rest, manifest.actions));
-      throw new RecordingError(`${options.actions}: expected one line per tick such as ${example}, got an empty file`);
+      const got = session ? `${options.session}: expected a branch with a tick in it, got none` : undefined;
+      throw new RecordingError(
+        got ?? `${options.actions}: expected one line per tick such as ${example}, got an empty file`,
+      );
     }
-    const { p50, p95 } = await writeFolder(options.out, options.force ?? false, async (folder) => {
+    const { tickMs, frameHashes } = await writeFolder(options.out, options.force ?? false, async (folder) => {
       const played = replay(world, { seed, ...beginning.reset }, actions, signal);
       const { frameHashes, tickMs } = await writeFrames(join(folder, "frames.npy"), played, actions.length, manifest);
       if (beginning.contextFile) await writeFile(join(folder, CONTEXT_FILE), beginning.contextFile);
       const log: Rollout = {
         schema: 1,
-        ...placeOf(options.world, manifest),
+        ...placeOf(place, manifest),
         packageSha256: opened.sha256,
         seed,
         ...beginning.recorded,
@@ -74,9 +83,11 @@ export async function rollout(options: RolloutOptions, signal: AbortSignal): Pro
         ...(await markOf(actions)),
       };
       await writeFile(join(folder, "rollout.json"), `${JSON.stringify(log)}\n`);
-      return tickMs;
+      return { tickMs, frameHashes };
     });
-    return `${actions.length} frames of ${manifest.name} written to ${options.out} (tick p50 ${p50} ms, p95 ${p95} ms)`;
+    const { p50, p95 } = tickMs;
+    const line = `${actions.length} frames of ${manifest.name} written to ${options.out} (tick p50 ${p50} ms, p95 ${p95} ms)`;
+    return session ? `${line}${compareShown(session, frameHashes, engine.backend)}` : line;
   } finally {
     await world.close();
   }

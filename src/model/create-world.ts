@@ -14,17 +14,22 @@ import type { Frame, Snapshot, World } from "./world";
 import type { WorldModel } from "./world-model";
 
 export interface WorldOptions {
-  /** How many ticks `rewind` can go back; default: 60 seconds of them. */
+  /** How many ticks `rewind` can go back; default: as many as `REWIND_BUDGET` holds. */
   readonly timelineCapacity?: number;
 }
 
-const REWIND_SECONDS = 60;
+/** Bytes of states that are kept for rewinding: 366 of the shipped worlds, 274,432 bytes each, 15 s at 25 ticks/s. */
+export const REWIND_BUDGET = 96 * 2 ** 20;
+
+/** Bytes that a further state takes: its latent, its picture and the one slot that its neighbours don't share. */
+export const stateBytes = ({ latent, kv, picture }: Manifest): number =>
+  4 * (latent.tokens * latent.channels + kv.layers * 2 * kv.tokens * kv.width + picture.width * picture.height);
 
 /** A world with this model's dynamics; closing it closes the model. */
 export function createWorld(model: WorldModel, options: WorldOptions = {}): World {
   const { manifest, packageSha256 } = model;
   const timeline = createTimeline<Snapshot>(
-    options.timelineCapacity ?? Math.round(REWIND_SECONDS * manifest.frameRate),
+    options.timelineCapacity ?? Math.floor(REWIND_BUDGET / stateBytes(manifest)),
   );
   const inTurn = takeTurns();
   let closed = false;

@@ -125,8 +125,11 @@ function draw(latent: Float32Array, kv: KvState, width: number, height: number) 
       const at = 8 * x + column - width / 2;
       const ahead = 8 * y + height - row;
       const light = (Math.floor(at / 8) + Math.floor(ahead / 8)) % 2 === 0 ? 60 : 160;
-      const color = [light + 30 * heading, light + 60 * speed, light + 40 * memory, 255];
-      rgba.set(color, 4 * (row * width + column));
+      const pixel = 4 * (row * width + column);
+      rgba[pixel] = light + 30 * heading;
+      rgba[pixel + 1] = light + 60 * speed;
+      rgba[pixel + 2] = light + 40 * memory;
+      rgba[pixel + 3] = 255;
     }
   }
   return rgba;

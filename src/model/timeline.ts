@@ -1,6 +1,7 @@
 /**
  * The last states of a session, for running time backwards. A full timeline drops its oldest state. States are
- * immutable and share their slots with their neighbours, so keeping one costs a frame, a latent and one slot.
+ * immutable and share their slots with their neighbours, so keeping one costs a frame, a latent and one slot. Going
+ * further back is the page's: `recorded-world.ts`.
  */
 export interface Timeline<State> {
   /** The newest state, undefined when there is none. */

@@ -44,7 +44,8 @@ function sumWorld(): WorkerApi {
       return frame();
     },
     status: async () => ({ rewindable: tick, kvFilled: 0, kvSlots: 0 }),
-    snapshot: async () => ({ seed: sum, tick }) as Snapshot,
+    snapshot: async () =>
+      ({ seed: sum, tick, latent: new Float32Array(1), slots: [], frame: frame() }) as unknown as Snapshot,
     async restore(snapshot) {
       sum = snapshot.seed;
       tick = snapshot.tick;
@@ -220,6 +221,20 @@ describe("worker client", () => {
       expect(workers.started.map((worker) => worker.terminated)).toEqual([true, true]);
     },
   );
+
+  it("comes back to the branch that was played, and can still go to the other", async () => {
+    const world = await open();
+    await world.reset({ seed: 1 });
+    for (let i = 0; i < 60; i++) await world.step(push(1));
+    await world.rewind(20);
+    for (let i = 0; i < 5; i++) await world.step(push(2));
+    world.kill();
+    const back = await world.restart();
+    expect([back.tick, red(back)]).toEqual([45, 51]);
+    expect(world.journal.branches().map(({ end }) => end)).toEqual([60, 45]);
+    const old = await world.seek({ branch: 0, tick: 60 });
+    expect([old.tick, red(old)]).toEqual([60, 61]);
+  });
 
   it("has nothing to restart before the first reset", async () => {
     const world = await open();

@@ -1,13 +1,15 @@
 /**
  * A world that runs in a worker, as the page sees it: the one home of the worker's life cycle (start, abort, crash,
- * restart). The network is the worker's; what to remember for a restart is the journal's.
+ * restart). The network is the worker's; what to remember for a restart, and how to get to any tick, is
+ * `recorded-world.ts`'s.
  */
 import { proxy } from "comlink";
 import { AbortedError, ResetError, StateError, WorkerCrashError } from "../errors";
 import { createJournal } from "./journal";
+import { type RecordedWorld, recordCalls } from "./recorded-world";
 import type { OpenedWorld, OpenOptions, Progress, StartPicture } from "./worker-api";
 import { type Connection, connect, type WorkerLike } from "./worker-connection";
-import type { Frame, World } from "./world";
+import type { Frame } from "./world";
 
 /** ms. The slowest step of a usable machine takes under a second; a worker silent for this long won't come back. */
 const PATIENCE_MS = 20_000;
@@ -20,7 +22,7 @@ export interface OpenWorldOptions extends OpenOptions {
   readonly onCrash?: (error: WorkerCrashError) => void;
 }
 
-export interface WorkerWorld extends World {
+export interface WorkerWorld extends RecordedWorld {
   readonly packageSha256: string;
   readonly files: readonly string[];
   /**
@@ -60,7 +62,6 @@ export async function openWorld(options: OpenWorldOptions, source: WorkerSource 
     ...(options.backend === undefined ? {} : { backend: options.backend }),
     ...(options.threads === undefined ? {} : { threads: options.threads }),
   };
-  const journal = createJournal();
   let connection: Connection;
 
   /** A new worker, from now on the one that `close` ends, with the package open in it; none is left when that fails. */
@@ -86,10 +87,25 @@ export async function openWorld(options: OpenWorldOptions, source: WorkerSource 
   let restarting: Promise<Frame> | null = null;
   const call: Connection["call"] = (run) => connection.call(run, source.patienceMs);
 
+  const journal = createJournal();
+  const recorded = recordCalls(
+    {
+      reset: (from) => call((api) => api.reset(from)),
+      step: (action) => call((api) => api.step(action)),
+      rewind: (ticks) => call((api) => api.rewind(ticks)),
+      restore: (snapshot) => call((api) => api.restore(snapshot)),
+      snapshot: () => call((api) => api.snapshot()),
+    },
+    // A dead worker has been told by `onCrash`; any other failure only makes the replay after a crash longer.
+    (error) => error.name === "WorkerCrashError" || closed || console.warn("No snapshot:", error.message),
+    journal,
+  );
+
   async function restart(): Promise<Frame> {
     if (closed) throw new StateError("restart: this world was closed. Open it again.");
-    const recovery = journal.recovery();
-    if (!recovery) throw new StateError("restart: nothing to bring back before the first reset. Open the world again.");
+    if (!journal.from) {
+      throw new StateError("restart: nothing to bring back before the first reset. Open the world again.");
+    }
     connection.end(new AbortedError("The worker was restarted."));
     const reopened = await start();
     if (reopened.packageSha256 !== opened.packageSha256) {
@@ -98,21 +114,7 @@ export async function openWorld(options: OpenWorldOptions, source: WorkerSource 
       throw error;
     }
     opened = reopened;
-    const { from } = recovery;
-    let frame = await call((api) => ("reset" in from ? api.reset(from.reset) : api.restore(from.snapshot)));
-    for (const action of recovery.actions) frame = await call((api) => api.step(action));
-    return frame;
-  }
-
-  /** Asked for between two steps and not waited for: the worker answers while the page waits for the next tick. */
-  function takeSnapshotWhenDue(): void {
-    const token = journal.due();
-    if (token === null) return;
-    call((api) => api.snapshot()).then(
-      (snapshot) => journal.keep(token, snapshot),
-      // A dead worker has been told by `onCrash`; any other failure only makes the replay after a crash longer.
-      (error: Error) => error.name === "WorkerCrashError" || console.warn("No snapshot:", error.message),
-    );
+    return recorded.recover();
   }
 
   return {
@@ -128,30 +130,18 @@ export async function openWorld(options: OpenWorldOptions, source: WorkerSource 
     get files() {
       return opened.files;
     },
-    async reset(options) {
-      if (journal.recovery() === null) journal.began({ reset: options }); // so that a crash in here can be restarted
-      const frame = await call((api) => api.reset(options));
-      journal.began({ reset: options });
-      return frame;
+    journal,
+    reset: recorded.reset,
+    step: recorded.step,
+    rewind: recorded.rewind,
+    restore: recorded.restore,
+    seek: recorded.seek,
+    load: recorded.load,
+    async status() {
+      const status = await call((api) => api.status());
+      return { ...status, rewindable: journal.position.tick - journal.first };
     },
-    async step(action) {
-      const frame = await call((api) => api.step(action));
-      journal.acted(action);
-      takeSnapshotWhenDue();
-      return frame;
-    },
-    async rewind(ticks) {
-      const frame = await call((api) => api.rewind(ticks));
-      journal.rewound(frame.tick);
-      return frame;
-    },
-    status: () => call((api) => api.status()),
     snapshot: () => call((api) => api.snapshot()),
-    async restore(snapshot) {
-      const frame = await call((api) => api.restore(snapshot));
-      journal.began({ snapshot });
-      return frame;
-    },
     readStart: (index) => call((api) => api.readStart(index)),
     restart() {
       restarting ??= restart().finally(() => {

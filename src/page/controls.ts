@@ -5,15 +5,19 @@
 import { wantsKeys } from "../action/keyboard";
 import type { Speed } from "../loop/game-loop";
 import { button, element, giveKeysBack } from "./elements";
+import { keepingOf } from "./keeping";
 import { announce } from "./notices";
 import type { Session } from "./session";
+import { watchOrPause } from "./watch";
 
 export interface Command {
-  /** Id of its button. */
+  /** Id of its button, if the page has one. */
   readonly id: string;
   readonly label: string;
   /** `KeyboardEvent.code`. */
   readonly code: string;
+  /** On a pad of the standard layout, where the world doesn't use it. */
+  readonly pad?: string;
   readonly run: (session: Session) => void;
   /** Called when the key or button is let go. */
   readonly release?: (session: Session) => void;
@@ -50,6 +54,35 @@ export const COMMANDS: readonly Command[] = [
     run: ({ loop }) => (loop.state.value.name === "paused" ? loop.resume() : loop.pause("Paused.")),
   },
   { id: "step", label: "One step", code: "Period", run: ({ loop }) => loop.stepOnce() },
+  { id: "back", label: "One tick back", code: "Comma", run: (session) => scrub(session, -1) },
+  {
+    id: "second-back",
+    label: "One second back",
+    code: "BracketLeft",
+    pad: "left",
+    run: (session) => scrub(session, -session.world.manifest.frameRate),
+  },
+  {
+    id: "second-on",
+    label: "One second on, as recorded",
+    code: "BracketRight",
+    pad: "right",
+    run: (session) => scrub(session, session.world.manifest.frameRate),
+  },
+  { id: "watch", label: "Watch from here", code: "KeyV", pad: "x", run: watchOrPause },
+  {
+    id: "branches",
+    label: "Branches",
+    code: "KeyB",
+    run: (session) => openLate(async () => (await import("./branches-sheet")).openBranches(session)),
+  },
+  {
+    id: "sessions",
+    label: "Sessions",
+    code: "KeyO",
+    run: (session) =>
+      openLate(async () => (await import("./sessions-sheet")).openSessions(session, await keepingOf(session))),
+  },
   {
     id: "slow",
     label: "Slow motion",
@@ -90,6 +123,18 @@ export const COMMANDS: readonly Command[] = [
   },
 ];
 
+/** Some ticks along the branch that is played, forth no further than it is recorded. */
+function scrub({ world, seeking }: Session, ticks: number): void {
+  const { branch, tick } = seeking.goal();
+  const end = world.journal.branches().find(({ id }) => id === branch)?.end ?? tick;
+  seeking.to({ branch, tick: Math.min(end, Math.max(world.journal.first, tick + Math.round(ticks))) });
+}
+
+/** A sheet that loads when it is first opened. */
+function openLate(open: () => Promise<void>): void {
+  void open().catch((error: Error) => announce(`This sheet can't be opened: ${error.message}`));
+}
+
 /** Keys that never resume a pause: they belong to the browser, or to finding one's way around the page. */
 const QUIET = new Set(["Tab", "Escape", "Shift", "Control", "Alt", "Meta", "CapsLock"]);
 
@@ -97,7 +142,10 @@ const QUIET = new Set(["Tab", "Escape", "Shift", "Control", "Alt", "Meta", "Caps
 export function connectControls(session: Session): () => void {
   const closing = new AbortController();
   const { signal } = closing;
-  for (const command of COMMANDS) connectButton(session, command);
+  for (const command of COMMANDS) {
+    const control = document.getElementById(command.id);
+    if (control instanceof HTMLButtonElement) connectButton(session, command, control);
+  }
   let held: Command | undefined;
   const down = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.altKey || event.metaKey || wantsKeys(event.target, event.code)) return;
@@ -136,8 +184,7 @@ function resume({ loop }: Session): void {
   if (state.name === "paused" && state.resumable) loop.resume();
 }
 
-function connectButton(session: Session, command: Command): void {
-  const control = button(command.id);
+function connectButton(session: Session, command: Command, control: HTMLButtonElement): void {
   control.disabled = false;
   control.setAttribute("aria-keyshortcuts", command.code.replace("Key", ""));
   control.addEventListener("click", giveKeysBack);

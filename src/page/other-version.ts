@@ -1,23 +1,27 @@
 /**
- * A shared drive that was made with another version of the world: its actions can be taken, its pictures won't come.
- * Asks what to do with it.
+ * A shared drive or a saved session that was made with another version of the world: its actions can be taken, its
+ * pictures won't come. Asks what to do with it.
  */
 import type { GameLoop } from "../loop/game-loop";
 import { make } from "./elements";
 import { openSheet } from "./sheet";
 
 /** Whether to play its actions on all the same; closing the sheet means no. */
-export function askToPlayOn(loop: GameLoop): Promise<boolean> {
+export function askToPlayOn(loop: GameLoop, what: "link" | "session" = "link"): Promise<boolean> {
   return new Promise((resolve) => {
     const on = make("button", { type: "button", textContent: "Play on with its actions" });
-    const fresh = make("button", { type: "button", textContent: "Start fresh", className: "primary" });
+    const fresh = make("button", {
+      type: "button",
+      textContent: what === "link" ? "Start fresh" : "Leave it",
+      className: "primary",
+    });
     const dialog = openSheet(
       loop,
-      "Another drive than the one shared",
+      what === "link" ? "Another drive than the one shared" : "Another session than the one saved",
       make(
         "p",
         {},
-        "This link was made with another version of this world. The same actions give other pictures here.",
+        `This ${what} was made with another version of this world. The same actions give other pictures here.`,
       ),
       make("div", { className: "row" }, fresh, on),
     );

@@ -9,12 +9,14 @@ import { connectDisplay } from "./display";
 import { connectDrop } from "./drop";
 import { button, element } from "./elements";
 import { takeDestination } from "./go-on";
+import { connectKeeping } from "./keeping";
 import { announce, veil } from "./notices";
 import { askToPlayOn } from "./other-version";
 import { connectPlaces, followInAddress } from "./places";
 import { connectRecording } from "./recording";
 import { createSession, type Session } from "./session";
 import { loadSettings } from "./settings";
+import { connectTimelineBar } from "./timeline-bar";
 import { rememberVisit } from "./visited";
 
 /** The view, which needs no world yet. @param signal closes it */
@@ -60,6 +62,8 @@ export async function play(world: WorkerWorld, view: View, { address, name, sign
   signal.addEventListener("abort", connectControls(session));
   connectRecording(session, name);
   connectDrop({ session, name }, signal);
+  connectTimelineBar(session, signal);
+  connectKeeping(session, name, signal);
   connectPlaces(session);
   rememberVisit(session, name);
   connectSheet("settings", async () => (await import("./settings-sheet")).openSettings(session));

@@ -13,11 +13,14 @@ import { pageClock } from "../loop/clock";
 import { createGameLoop, type GameLoop } from "../loop/game-loop";
 import { createStats, type Stats } from "../loop/stats";
 import { checkReset, type StartBeginning } from "../model/beginning";
+import type { Point } from "../model/branch-tree";
+import type { SessionRecord } from "../model/journal";
+import type { SeekOptions } from "../model/recorded-world";
 import type { WorkerWorld } from "../model/worker-client";
-import type { Action, Frame } from "../model/world";
-import { createSessionLog } from "../record/session-log";
+import type { Action, Frame, Snapshot } from "../model/world";
 import type { View } from "../view/view";
 import { element } from "./elements";
+import { createSeeking, type Seeking } from "./seeking";
 import { keep, recall, type Settings } from "./settings";
 
 export interface Session {
@@ -42,6 +45,15 @@ export interface Session {
     actions: readonly Action[],
     options?: { readonly signal?: AbortSignal; readonly onTick?: (done: number, of: number) => void },
   ): Promise<void>;
+  /** Begins a recorded session, at its first frame, and stands still there. @param keyframe as `RecordedWorld.load` has it */
+  load(beginning: StartBeginning, recorded: SessionRecord, keyframe?: Snapshot): Promise<void>;
+  /** Goes to another tick and stands still there; called off by `stopSeeking`, or when the session begins anew. */
+  seek(to: Point, onStep?: SeekOptions["onStep"]): Promise<void>;
+  stopSeeking(): void;
+  /** What goes to ticks for the bar, the keys and the pad. */
+  readonly seeking: Seeking;
+  /** Runs, and plays what is recorded after the newest frame until that ends or somebody touches a control. */
+  watch(): void;
   replaying(): boolean;
   /** Actions that led to the newest frame. */
   actions(): readonly Action[];
@@ -49,6 +61,8 @@ export interface Session {
   frame(): Frame | undefined;
   stats(): Stats;
 }
+
+const STANDING = "Standing still on the timeline.";
 
 /** Wires a world; nothing moves until `begin`. */
 export function createSession(world: WorkerWorld, view: View, kept: Settings, signal: AbortSignal): Session {
@@ -64,13 +78,11 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
   let replay = createReplay([], live);
   const loop = createGameLoop({ world, clock: pageClock, sample: (tick) => replay.sample(tick) });
 
-  const log = createSessionLog();
   const stats = createStats();
   let newest: Frame | undefined;
   loop.frames.subscribe((made) => {
     newest = made.frame;
     view.draw(made.frame);
-    log.add(made.frame.tick, made.action);
     stats.add(made, loop.period());
     mark(made.frame.tick);
     document.body.dataset.tick = String(made.frame.tick);
@@ -96,7 +108,14 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
     for (const subject of [settings, bindings, beginning]) subject.complete();
   });
 
-  return {
+  let seeking: AbortController | undefined;
+  const stopSeeking = () => seeking?.abort();
+  /** Going elsewhere is also a way out of a failure; one that came on the way stays. */
+  const standStill = () => {
+    if (loop.state.value.name === "loading") loop.pause(STANDING);
+  };
+
+  const session: Omit<Session, "seeking"> = {
     signal,
     world,
     loop,
@@ -106,6 +125,7 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
     bindings,
     beginning,
     async begin(from, recorded = []) {
+      stopSeeking();
       const take = () => {
         replay = createReplay(recorded, live);
         beginning.next(from);
@@ -122,6 +142,7 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
       if (loop.state.value.name === "loading") loop.resume();
     },
     async goOn(from, actions, { signal, onTick } = {}) {
+      stopSeeking();
       checkReset(from, world.manifest); // or a file's mistake would end the session that runs
       await loop.exclusive(async () => {
         let frame = await world.reset(from);
@@ -131,17 +152,45 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
           onTick?.(frame.tick, actions.length);
         }
         replay = createReplay([], live);
-        log.begin(actions.slice(0, frame.tick));
         beginning.next(from);
         return frame;
       });
       if (loop.state.value.name === "loading") loop.pause(`Tick ${newest?.tick}, as the file has it.`, true);
     },
+    async load(from, recorded, keyframe) {
+      stopSeeking();
+      loop.pause(STANDING);
+      await loop.exclusive(async () => {
+        const frame = await world.load(from, recorded, keyframe);
+        replay = createReplay([], live);
+        beginning.next(from);
+        return frame;
+      });
+      standStill();
+    },
+    async seek(to, onStep) {
+      const stop = new AbortController();
+      seeking = stop;
+      loop.pause(STANDING);
+      await loop.exclusive(async () => {
+        replay.stop();
+        return world.seek(to, { signal: stop.signal, onStep });
+      });
+      standStill();
+    },
+    stopSeeking,
+    watch() {
+      const { branch } = world.journal.position;
+      const end = world.journal.branches().find(({ id }) => id === branch)?.end ?? 0;
+      replay = createReplay(world.journal.actions({ branch, tick: end }), live);
+      loop.resume();
+    },
     replaying: () => replay.playing(),
-    actions: () => log.read(),
+    actions: () => world.journal.actions().map((action) => action.slice()),
     frame: () => newest,
     stats: () => stats.read(),
   };
+  return Object.assign(session, { seeking: createSeeking(session) });
 }
 
 /** Marks for measurements: the picture is there; the network's first own frame has been drawn. */

@@ -1,0 +1,201 @@
+/**
+ * A session as a tree of branches. A branch holds the actions that are its own, packed; those before its parting belong
+ * to the branch it parts from. Only actions and names: states are the journal's, pictures too.
+ */
+import type { Action } from "./world";
+
+/** A frame of a session: every tick of a branch up to its end, ticks before its parting included. */
+export interface Point {
+  readonly branch: number;
+  readonly tick: number;
+}
+
+export interface Branch {
+  /** Never given twice in a session. */
+  readonly id: number;
+  readonly name: string;
+  /** The last frame that it shares with the branch it parts from; null of the first branch. */
+  readonly parting: Point | null;
+  /** Tick of its last frame. */
+  readonly end: number;
+}
+
+/** A branch as it is saved. */
+export interface BranchRecord {
+  readonly name: string;
+  /** Index of an earlier record, and the tick at which this one parts from it. */
+  readonly parting: Point | null;
+  /** float32 [ticks since the parting, actions]. */
+  readonly actions: Float32Array;
+}
+
+interface Own {
+  name: string;
+  parting: Point | null;
+  /** Actions, of which the first `count` · width numbers are in use. */
+  packed: Float32Array;
+  count: number;
+}
+
+export interface BranchTree {
+  /** In the order in which they began. */
+  all(): Branch[];
+  get(id: number): Branch | undefined;
+  readonly size: number;
+  /** The same frame, named by the branch that holds its action. */
+  owner(point: Point): Point;
+  /** Which branches the way to a point leads through, and the last tick of each that lies on it. */
+  way(point: Point): ReadonlyMap<number, number>;
+  /** The last tick that the ways to two points have in common. */
+  shared(a: Point, b: Point): number;
+  /** The action that leads from this point to the next tick of its branch; undefined at the branch's end. A view. */
+  action(point: Point): Action | undefined;
+  /** All actions from the beginning to a point. Views. */
+  actions(point: Point): Action[];
+  append(id: number, action: Action): void;
+  /** @returns the id of a new, empty branch that parts here */
+  fork(point: Point): number;
+  rename(id: number, name: string): void;
+  /**
+   * Takes a branch away. What others share with it stays: the one that parts from it last takes that over, and is
+   * returned with the last tick that it took over.
+   */
+  remove(id: number): Point | null;
+  /** Every branch behind the one it parts from, with the ids that they have here. */
+  records(): { readonly width: number; readonly branches: BranchRecord[]; readonly ids: number[] };
+}
+
+/** Branches that nobody named are called so. */
+const NUMBERED = /^Branch \d+$/;
+
+export const isNamed = ({ name }: Pick<Branch, "name">): boolean => !NUMBERED.test(name);
+
+/** @param first tick at which the session begins. @param saved branches, checked, and the numbers of an action; ids are their indices */
+export function createBranchTree(
+  first = 0,
+  saved: { readonly width: number; readonly branches: readonly BranchRecord[] } = { width: 0, branches: [] },
+): BranchTree {
+  const branches = new Map<number, Own>();
+  let next = 0;
+  let values = saved.width; // of an action; known from the first one on
+
+  const own = (id: number): Own => {
+    const found = branches.get(id);
+    if (found) return found;
+    throw new RangeError(`branch ${id}: no such branch`);
+  };
+  const begin = ({ parting }: Own) => parting?.tick ?? first;
+  const add = (branch: Own): number => {
+    branches.set(next, branch);
+    return next++;
+  };
+  const view = (id: number): Branch => {
+    const branch = own(id);
+    return { id, name: branch.name, parting: branch.parting, end: begin(branch) + branch.count };
+  };
+  const owner = ({ branch, tick }: Point): Point => {
+    let id = branch;
+    for (let { parting } = own(id); parting && tick <= parting.tick; { parting } = own(id)) id = parting.branch;
+    return { branch: id, tick };
+  };
+  const actionAfter = ({ branch, tick }: Point): Action | undefined => {
+    const at = own(owner({ branch, tick: tick + 1 }).branch);
+    const index = tick - begin(at);
+    return index >= 0 && index < at.count ? at.packed.subarray(index * values, (index + 1) * values) : undefined;
+  };
+
+  for (const { name, parting, actions } of saved.branches) {
+    add({ name, parting, packed: actions, count: values > 0 ? actions.length / values : 0 });
+  }
+  if (branches.size === 0) add({ name: "Branch 1", parting: null, packed: new Float32Array(0), count: 0 });
+  let named = branches.size; // numbers go on from here
+
+  const way = (point: Point) => {
+    const limits = new Map<number, number>();
+    for (let at: Point | null = owner(point); at; at = own(at.branch).parting) limits.set(at.branch, at.tick);
+    return limits;
+  };
+
+  return {
+    all: () => [...branches.keys()].map(view),
+    get: (id) => (branches.has(id) ? view(id) : undefined),
+    get size() {
+      return branches.size;
+    },
+    owner,
+    way,
+    shared(a, b) {
+      const other = way(b);
+      return Math.max(first, ...[...way(a)].map(([id, limit]) => Math.min(limit, other.get(id) ?? first)));
+    },
+    action: actionAfter,
+    actions({ branch, tick }) {
+      const found: Action[] = [];
+      for (let t = first; t < tick; t++) {
+        const action = actionAfter({ branch, tick: t });
+        if (action) found.push(action);
+      }
+      return found;
+    },
+    append(id, action) {
+      const branch = own(id);
+      values ||= action.length;
+      const at = branch.count * values;
+      if (at + values > branch.packed.length) {
+        const larger = new Float32Array(Math.max(64 * values, 2 * branch.packed.length));
+        larger.set(branch.packed.subarray(0, at));
+        branch.packed = larger;
+      }
+      branch.packed.set(action, at);
+      branch.count += 1;
+    },
+    fork(point) {
+      named += 1;
+      return add({ name: `Branch ${named}`, parting: owner(point), packed: new Float32Array(0), count: 0 });
+    },
+    rename(id, name) {
+      own(id).name = name;
+    },
+    remove(id) {
+      const gone = own(id);
+      branches.delete(id);
+      const children = [...branches.entries()].filter(([, { parting }]) => parting?.branch === id);
+      const [heirId, heir] = children.reduce<[number, Own] | []>(
+        (last, child) => (child[1].parting && child[1].parting.tick > (last[1]?.parting?.tick ?? -1) ? child : last),
+        [],
+      );
+      if (heirId === undefined || !heir?.parting) return null;
+      const shared = heir.parting.tick - begin(gone);
+      const packed = new Float32Array((shared + heir.count) * values);
+      packed.set(gone.packed.subarray(0, shared * values));
+      packed.set(heir.packed.subarray(0, heir.count * values), shared * values);
+      const taken = { branch: heirId, tick: heir.parting.tick };
+      Object.assign(heir, { parting: gone.parting, packed, count: shared + heir.count });
+      for (const [childId, child] of children) {
+        if (childId !== heirId && child.parting) child.parting = { branch: heirId, tick: child.parting.tick };
+      }
+      return taken;
+    },
+    records() {
+      const order: number[] = [];
+      const visit = (parent: number | null) => {
+        for (const [id, { parting }] of branches) {
+          if ((parting?.branch ?? null) !== parent) continue;
+          order.push(id);
+          visit(id);
+        }
+      };
+      visit(null);
+      const indexOf = (id: number) => order.indexOf(id);
+      const record = (id: number): BranchRecord => {
+        const { name, parting, packed, count } = own(id);
+        return {
+          name,
+          parting: parting && { branch: indexOf(parting.branch), tick: parting.tick },
+          actions: packed.slice(0, count * values),
+        };
+      };
+      return { width: values, branches: order.map(record), ids: order };
+    },
+  };
+}

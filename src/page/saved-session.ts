@@ -1,0 +1,28 @@
+/** The session that is played, as a file and the browser's storage keep it. */
+import { RecordingError } from "../errors";
+import { precisionOf, type SavedSession } from "../record/session-file";
+import type { Session } from "./session";
+
+/** @param name of the world, as links have it. @throws RecordingError when it didn't begin at a start of the world */
+export function savedSession(
+  { world, beginning }: Pick<Session, "world" | "beginning">,
+  name: string,
+): SavedSession & { readonly ids: readonly number[] } {
+  const { journal, manifest, backend, packageSha256 } = world;
+  if (!journal.from || "snapshot" in journal.from || journal.from.reset.context) {
+    throw new RecordingError("session: expected one that began at a start of the world. Reset, then play.");
+  }
+  const { ids, ...record } = journal.record();
+  return {
+    world: name,
+    packageSha256,
+    engine: {
+      ...{ name: backend.name, precision: precisionOf(backend) },
+      ...(backend.detail === undefined ? {} : { detail: backend.detail }),
+    },
+    ...beginning.value,
+    actionNames: manifest.actions.map((action) => action.name),
+    record: { ...record, width: manifest.actions.length },
+    ids,
+  };
+}

@@ -1,0 +1,167 @@
+import { describe, expect, it } from "vitest";
+import { FAKE_MANIFEST } from "../model/fake-world";
+import {
+  checkSession,
+  cleanName,
+  formatSession,
+  looksLikeSession,
+  parseSession,
+  type SavedSession,
+} from "./session-file";
+
+const f = Math.fround;
+const session: SavedSession = {
+  world: "fake",
+  packageSha256: "a".repeat(64),
+  engine: { name: "own", precision: "int8", detail: "relaxed-simd, int8" },
+  seed: 7,
+  start: 1,
+  actionNames: ["steer", "gas", "brake"],
+  record: {
+    width: 3,
+    branches: [
+      { name: "Branch 1", parting: null, actions: Float32Array.of(0.1, 1, 0, -1, 0, f(1 / 3), 0, 0, 0) },
+      { name: "über die Böschung 🏁", parting: { branch: 0, tick: 2 }, actions: Float32Array.of(1, 1, 1) },
+      { name: "Branch 3", parting: { branch: 1, tick: 3 }, actions: new Float32Array(0) },
+    ],
+    at: { branch: 1, tick: 3 },
+  },
+  frameSha256: "b".repeat(64),
+};
+
+/** The file, changed somewhere. */
+function edited(change: (file: { [key: string]: unknown; branches: Record<string, unknown>[] }) => void): string {
+  const file = JSON.parse(formatSession(session));
+  change(file);
+  return JSON.stringify(file);
+}
+
+describe("session file", () => {
+  it("comes back as it was, float32 to the bit", () => {
+    const text = formatSession(session);
+    expect(parseSession(text)).toEqual(session);
+    expect(parseSession(`\uFEFF${text.replace(/\n/g, "\r\n")}`)).toEqual(session);
+    expect(looksLikeSession(text)).toBe(true);
+    expect(looksLikeSession('{"steer": 1, "gas": 0, "brake": 0}\n')).toBe(false);
+    checkSession(parseSession(text), FAKE_MANIFEST);
+  });
+
+  it("holds long sessions", () => {
+    const actions = Float32Array.from({ length: 300_000 }, (_, i) => Math.sin(i));
+    const long = {
+      ...session,
+      record: { width: 3, branches: [{ name: "x", parting: null, actions }], at: { branch: 0, tick: 100_000 } },
+    };
+    const text = formatSession(long);
+    expect(text.length).toBeLessThan(1_700_000);
+    const again = parseSession(text).record.branches[0]?.actions ?? new Float32Array(0);
+    expect(Buffer.from(again.buffer).equals(Buffer.from(actions.buffer))).toBe(true); // toEqual takes a minute
+  });
+
+  it.each<[string, string, RegExp]>([
+    ["nothing", "", /expected a file that was saved as a session/],
+    ["half a file", formatSession(session).slice(0, 300), /expected a file that was saved as a session/],
+    ["a list", "[]", /top level/],
+    ["another format", edited((file) => Object.assign(file, { format: "zip" })), /session, format/],
+    [
+      "a later version",
+      edited((file) => Object.assign(file, { version: 2 })),
+      /version: expected 1, got 2\. .*newer release/,
+    ],
+    [
+      "a short hash",
+      edited((file) => Object.assign(file, { packageSha256: "abc" })),
+      /packageSha256: expected a sha256/,
+    ],
+    ["an unknown field", edited((file) => Object.assign(file, { evil: 1 })), /top level/],
+    ["a negative seed", edited((file) => Object.assign(file, { seed: -1 })), /session, seed/],
+    ["no branch", edited((file) => file.branches.splice(0)), /branches/],
+    [
+      "no base64",
+      edited((file) => Object.assign(file.branches[0] ?? {}, { actions: "%%%" })),
+      /branches\.0\.actions: expected base64/,
+    ],
+    [
+      "bytes missing",
+      edited((file) => Object.assign(file.branches[0] ?? {}, { actions: "AAAA" })),
+      /expected float32 values, got 3 bytes/,
+    ],
+    [
+      "ticks that aren't there",
+      edited((file) => Object.assign(file.branches[0] ?? {}, { ticks: 4 })),
+      /expected 4 ticks of 3 values, got 9/,
+    ],
+    [
+      "a first branch that parts",
+      edited((file) => Object.assign(file.branches[0] ?? {}, { parting: { branch: 0, tick: 0 } })),
+      /none of the first branch/,
+    ],
+    [
+      "a branch of a later one",
+      edited((file) => Object.assign(file.branches[1] ?? {}, { parting: { branch: 2, tick: 0 } })),
+      /branch from 0 to 0, got tick 0 of branch 2/,
+    ],
+    ["a second root", edited((file) => Object.assign(file.branches[1] ?? {}, { parting: null })), /got none/],
+    [
+      "a parting past the end",
+      edited((file) => Object.assign(file.branches[1] ?? {}, { parting: { branch: 0, tick: 4 } })),
+      /0 to 3, got tick 4/,
+    ],
+    [
+      "a parting before the branch's own",
+      edited((file) => Object.assign(file.branches[2] ?? {}, { parting: { branch: 1, tick: 1 } })),
+      /3 to 3, got tick 1/,
+    ],
+    [
+      "a place that isn't there",
+      edited((file) => Object.assign(file, { at: { branch: 9, tick: 0 } })),
+      /a branch from 0 to 2/,
+    ],
+    [
+      "a tick that isn't there",
+      edited((file) => Object.assign(file, { at: { branch: 0, tick: 99 } })),
+      /a tick from 0 to 3/,
+    ],
+  ])("refuses %s", (_, text, message) => {
+    expect(() => parseSession(text)).toThrow(message);
+    expect(() => parseSession(text)).toThrow(expect.objectContaining({ name: "RecordingError" }));
+  });
+
+  it.each<[string, Partial<SavedSession>, RegExp]>([
+    [
+      "another world's actions",
+      { actionNames: ["move", "turn", "jump"] },
+      /steer, gas, brake of fake, got move, turn, jump/,
+    ],
+    ["another order", { actionNames: ["gas", "steer", "brake"] }, /got gas, steer, brake/],
+    ["a start that isn't there", { start: 2 }, /start: expected an integer from 0 to 1/],
+    [
+      "an action out of range",
+      {
+        record: {
+          ...session.record,
+          branches: [{ name: "x", parting: null, actions: Float32Array.of(0, 0, 0, 0, 0, 1.5) }],
+        },
+      },
+      /x, tick 2: brake: expected a number in \[0, 1\], got 1\.5/,
+    ],
+    [
+      "NaN",
+      {
+        record: {
+          ...session.record,
+          branches: [{ name: "x", parting: null, actions: Float32Array.of(Number.NaN, 0, 0) }],
+        },
+      },
+      /tick 1: steer: .* got NaN/,
+    ],
+  ])("doesn't play %s", (_, change, message) => {
+    expect(() => checkSession({ ...session, ...change }, FAKE_MANIFEST)).toThrow(message);
+  });
+
+  it("makes names fit", () => {
+    expect(cleanName("  a\n b\t")).toBe("a b");
+    expect(cleanName("x".repeat(200))).toHaveLength(80);
+    expect(cleanName(" \n")).toBe("");
+  });
+});

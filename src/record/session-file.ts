@@ -1,0 +1,214 @@
+/**
+ * A session as one file, for another day or another machine: which world and package it was played in and by what, where
+ * it began, and every branch with its actions as exact float32. No pictures and no states: playing it again gives them,
+ * so a file can't claim a picture that doesn't follow from its actions.
+ */
+import { z } from "zod/mini"; // the page reads this, too
+import { checkAction } from "../action/action";
+import { ActionError, RecordingError, ResetError } from "../errors";
+import { checkReset } from "../model/beginning";
+import type { BranchRecord, Point } from "../model/branch-tree";
+import { PRECISIONS, type Precision } from "../model/engine-choice";
+import type { SessionRecord } from "../model/journal";
+import type { Manifest } from "../model/manifest";
+import type { World } from "../model/world";
+
+export interface SavedSession {
+  /** How links name the world. */
+  readonly world: string;
+  readonly packageSha256: string;
+  /** What computed it: the same on another machine gives the same pictures, another engine nearly the same. */
+  readonly engine: { readonly name: string; readonly precision: Precision; readonly detail?: string };
+  readonly seed: number;
+  readonly start: number;
+  /** Names of the action table, in the order of the vectors. */
+  readonly actionNames: readonly string[];
+  readonly record: SessionRecord;
+  /** sha256 of the RGB bytes of the frame that it was left at. */
+  readonly frameSha256?: string;
+}
+
+/** Characters: twelve million ticks of three actions would fit, were they one branch. */
+const LONGEST_FILE = 2 ** 26;
+const LONGEST_NAME = 80;
+
+const count = z.int().check(z.nonnegative());
+const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/, "expected a sha256 in hex"));
+const point = z.strictObject({ branch: count, tick: count });
+
+const fileSchema = z.strictObject({
+  format: z.literal("worldloop-session"),
+  version: z.literal(1),
+  world: z.string().check(z.minLength(1)),
+  packageSha256: sha256,
+  engine: z.strictObject({ name: z.string(), precision: z.enum(PRECISIONS), detail: z.optional(z.string()) }),
+  seed: count,
+  start: count,
+  actionNames: z.array(z.string()).check(z.minLength(1)),
+  branches: z
+    .array(
+      z.strictObject({
+        name: z.string().check(z.minLength(1), z.maxLength(LONGEST_NAME)),
+        /** Index of an earlier branch and the last tick shared with it; null of the first. */
+        parting: z.nullable(point),
+        /** Of its own. */
+        ticks: count,
+        /** base64 of float32 little-endian [ticks, actions]. */
+        actions: z.string(),
+      }),
+    )
+    .check(z.minLength(1)),
+  /** Where it was left. */
+  at: point,
+  frameSha256: z.optional(sha256),
+});
+
+/** The precision of our own engine as its backend tells it; onnxruntime has float32 alone. */
+export const precisionOf = ({ detail }: World["backend"]): Precision => (detail?.includes("int8") ? "int8" : "float32");
+
+/** A branch's name as it may be saved: one line, not empty, not too long. */
+export const cleanName = (text: string): string => text.replace(/\s+/g, " ").trim().slice(0, LONGEST_NAME);
+
+export function formatSession({ record, ...session }: SavedSession): string {
+  const width = session.actionNames.length;
+  const branches = record.branches.map(({ name, parting, actions }) => ({
+    ...{ name, parting, ticks: actions.length / width },
+    actions: toBase64(new Uint8Array(actions.buffer, actions.byteOffset, actions.byteLength)),
+  }));
+  return `${JSON.stringify({ format: "worldloop-session", version: 1, ...session, branches, at: record.at })}\n`;
+}
+
+/** Whether a text is meant to be a session and not an action log. */
+export const looksLikeSession = (text: string): boolean => /"format"\s*:\s*"worldloop-session"/.test(text);
+
+/** @throws RecordingError saying what is wrong with it; nothing of a damaged file is believed */
+export function parseSession(text: string): SavedSession {
+  if (text.length > LONGEST_FILE) {
+    throw new RecordingError(`session: expected at most ${LONGEST_FILE} characters, got ${text.length}.`);
+  }
+  const json = readJson(text.replace(/^\uFEFF/, ""));
+  const version = (json as { version?: unknown } | null)?.version;
+  if (typeof version === "number" && version > 1) {
+    throw new RecordingError(`session, version: expected 1, got ${version}. Open it with a newer release.`);
+  }
+  const { success, data, error } = fileSchema.safeParse(json);
+  if (!success) {
+    const issue = error.issues[0];
+    throw new RecordingError(`session, ${issue?.path.join(".") || "top level"}: ${issue?.message}. Save it again.`);
+  }
+  const { branches, at, format: _, version: __, ...session } = data;
+  const width = session.actionNames.length;
+  const records: BranchRecord[] = [];
+  const ends: number[] = [];
+  for (const [index, branch] of branches.entries()) {
+    const where = `session, branches.${index}`;
+    const actions = fromBase64(branch.actions, `${where}.actions`);
+    if (actions.length !== branch.ticks * width) {
+      throw new RecordingError(
+        `${where}.actions: expected ${branch.ticks} ticks of ${width} values, got ${actions.length} values. Save it again.`,
+      );
+    }
+    checkParting(where, index, branch.parting, branches, ends);
+    ends.push((branch.parting?.tick ?? 0) + branch.ticks);
+    records.push({ name: cleanName(branch.name) || `Branch ${index + 1}`, parting: branch.parting, actions });
+  }
+  const end = ends[at.branch];
+  if (end === undefined || at.tick > end) {
+    const expected = end === undefined ? `a branch from 0 to ${ends.length - 1}` : `a tick from 0 to ${end}`;
+    throw new RecordingError(`session, at: expected ${expected}, got tick ${at.tick} of branch ${at.branch}.`);
+  }
+  const { engine, frameSha256, ...rest } = session;
+  return {
+    ...rest,
+    engine: {
+      name: engine.name,
+      precision: engine.precision,
+      ...(engine.detail === undefined ? {} : { detail: engine.detail }),
+    },
+    record: { width, branches: records, at },
+    ...(frameSha256 ? { frameSha256 } : {}),
+  };
+}
+
+/** @throws RecordingError when the session can't be played in this world: other actions, out of range, no such start */
+export function checkSession({ actionNames, seed, start, record }: SavedSession, manifest: Manifest): void {
+  const names = manifest.actions.map(({ name }) => name).join(", ");
+  if (actionNames.join(", ") !== names) {
+    throw new RecordingError(
+      `session: expected the actions ${names} of ${manifest.name}, got ${actionNames.join(", ")}. Open the world that it was played in.`,
+    );
+  }
+  about("session", () => checkReset({ seed, start }, manifest));
+  const width = manifest.actions.length;
+  record.branches.forEach(({ name, parting, actions }) => {
+    for (let t = 0; t < actions.length / width; t++) {
+      about(`session, ${name}, tick ${(parting?.tick ?? 0) + t + 1}`, () =>
+        checkAction(actions.subarray(t * width, (t + 1) * width), manifest.actions),
+      );
+    }
+  });
+}
+
+function about(where: string, check: () => void): void {
+  try {
+    check();
+  } catch (error) {
+    if (!(error instanceof ActionError || error instanceof ResetError)) throw error;
+    throw new RecordingError(`${where}: ${error.message}`, { cause: error });
+  }
+}
+
+/** The first branch parts from none, each other one from a tick that an earlier one holds. */
+function checkParting(
+  where: string,
+  index: number,
+  parting: Point | null,
+  branches: readonly { readonly parting: Point | null }[],
+  ends: readonly number[],
+): void {
+  const wrong = (expected: string) => {
+    const got = parting ? `tick ${parting.tick} of branch ${parting.branch}` : "none";
+    return new RecordingError(`${where}.parting: expected ${expected}, got ${got}. Save it again.`);
+  };
+  if (index === 0 && parting) throw wrong("none of the first branch");
+  if (index === 0) return;
+  const end = parting ? ends[parting.branch] : undefined;
+  if (!parting || end === undefined) throw wrong(`a tick of a branch from 0 to ${index - 1}`);
+  const parent = branches[parting.branch]?.parting;
+  const first = parent ? parent.tick + 1 : 0;
+  if (parting.tick < first || parting.tick > end) {
+    throw wrong(`a tick of its own of branch ${parting.branch}, ${first} to ${end}`);
+  }
+}
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new RecordingError(
+      `session: expected a file that was saved as a session, got something else (${(error as Error).message}).`,
+      { cause: error },
+    );
+  }
+}
+
+const CHUNK = 2 ** 13; // characters; String.fromCharCode takes so many arguments
+
+function toBase64(bytes: Uint8Array): string {
+  let text = "";
+  for (let i = 0; i < bytes.length; i += CHUNK) text += String.fromCharCode(...bytes.subarray(i, i + CHUNK));
+  return btoa(text);
+}
+
+function fromBase64(text: string, where: string): Float32Array {
+  let binary: string;
+  try {
+    binary = atob(text);
+  } catch (error) {
+    throw new RecordingError(`${where}: expected base64, got something else. Save it again.`, { cause: error });
+  }
+  if (binary.length % 4 !== 0) {
+    throw new RecordingError(`${where}: expected float32 values, got ${binary.length} bytes. Save it again.`);
+  }
+  return new Float32Array(Uint8Array.from(binary, (char) => char.charCodeAt(0)).buffer);
+}
