@@ -52,9 +52,11 @@ export function createKeyboard(target: EventTarget, initial: KeyboardOptions): K
     current.set(atRest(actions));
     since = undefined;
   };
-  target.addEventListener("keydown", down);
-  target.addEventListener("keyup", up);
-  target.addEventListener("blur", clear);
+  const closing = new AbortController();
+  const { signal } = closing;
+  target.addEventListener("keydown", down, { signal });
+  target.addEventListener("keyup", up, { signal });
+  target.addEventListener("blur", clear, { signal });
 
   return {
     sample() {
@@ -74,6 +76,7 @@ export function createKeyboard(target: EventTarget, initial: KeyboardOptions): K
       options = { ...options, ...change };
       clear();
     },
+    close: () => closing.abort(),
   };
 }
 

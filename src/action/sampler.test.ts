@@ -7,6 +7,7 @@ import type { InputSource } from "./source";
 const source = (values: number[], since?: number): InputSource => ({
   sample: () => ({ action: Float32Array.from(values), since }),
   clear: () => undefined,
+  close: () => undefined,
 });
 
 it("takes the value furthest from rest per action, in table order", () => {

@@ -16,6 +16,8 @@ export interface InputSource {
   sample(): Sample;
   /** Lets go of everything, as when the window loses focus. */
   clear(): void;
+  /** Stops listening, for good. */
+  close(): void;
 }
 
 /** Maps a control's deflection, [-1, 1], onto an action: 0 is rest, 1 is max, -1 is min. */

@@ -7,7 +7,9 @@ import type { Address } from "./address";
 import { connectControls } from "./controls";
 import { connectDisplay } from "./display";
 import { button, element } from "./elements";
-import { announce } from "./notices";
+import { connectFirstRun } from "./first-run";
+import { connectFullScreen } from "./full-screen";
+import { complain } from "./notices";
 import { askToPlayOn } from "./other-version";
 import { connectPlaces, followInAddress } from "./places";
 import { connectRecording } from "./recording";
@@ -43,6 +45,8 @@ export async function play(world: WorkerWorld, view: View, { address, worlds, na
   canvas.setAttribute("aria-label", `${world.manifest.title}, as the network dreams it. The keys drive it.`);
   connectDisplay(session);
   connectControls(session);
+  connectFullScreen(session);
+  connectFirstRun(session);
   const { finishClip } = connectRecording(session, name);
   connectPlaces(session, { worlds, current: name, finishClip });
   connectSheet("settings", async () => (await import("./settings-sheet")).openSettings(session));
@@ -61,5 +65,5 @@ export async function play(world: WorkerWorld, view: View, { address, worlds, na
 function connectSheet(id: string, open: () => Promise<void>): void {
   const control = button(id);
   control.disabled = false;
-  control.onclick = () => void open().catch((error: Error) => announce(`This sheet can't be opened: ${error.message}`));
+  control.onclick = () => void open().catch((error: Error) => complain("This sheet can't be opened", error));
 }

@@ -18,6 +18,7 @@ import type { Action, Frame } from "../model/world";
 import { createSessionLog } from "../record/session-log";
 import type { View } from "../view/view";
 import { element } from "./elements";
+import { pagePads } from "./pad-navigation";
 import { keep, recall, type Settings } from "./settings";
 
 export interface Session {
@@ -47,7 +48,7 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings): S
   const beginning = new BehaviorSubject<StartBeginning>({ seed: 1, start: 0 });
 
   const keyboard = createKeyboard(window, { actions, bindings: bindings.value, frameRate, smooth: kept.smoothKeys });
-  const gamepad = createGamepad({ actions, deadZone: kept.deadZone, now: pageClock.now });
+  const gamepad = createGamepad({ actions, pads: pagePads().pads, deadZone: kept.deadZone, now: pageClock.now });
   const sources = [keyboard, gamepad, createTouch(element("touch", HTMLElement), actions)];
   const live = () => sampleSources(actions, sources);
   let replay = createReplay([], live);

@@ -1,5 +1,6 @@
 /** What a person chose, kept across visits in localStorage; where that is forbidden or full, for this visit only. */
 import { z } from "zod/mini"; // the small zod: the page waits for this file
+import { PAD_BUTTONS } from "../action/pad-layout";
 import { ENGINE_CHOICES } from "../model/engine-choice";
 
 const settingsSchema = z.object({
@@ -11,6 +12,8 @@ const settingsSchema = z.object({
   deadZone: z.number().check(z.gte(0), z.lte(0.5)),
   /** What runs the network, from the next world that is opened on. */
   engine: z.enum(ENGINE_CHOICES),
+  /** Command → the pad's button that was chosen for it in place of its own; null for none. */
+  padButtons: z.record(z.string(), z.nullable(z.enum(PAD_BUTTONS))),
 });
 
 export type Settings = z.infer<typeof settingsSchema>;
@@ -18,7 +21,14 @@ export type Settings = z.infer<typeof settingsSchema>;
 /** The kept settings; the defaults for whatever is missing or damaged. */
 export function loadSettings(): Settings {
   const wide = matchMedia("(min-width: 900px)").matches; // on a phone the figures would cover the picture
-  const defaults: Settings = { filter: "smooth", hud: wide, smoothKeys: true, deadZone: 0.12, engine: "auto" };
+  const defaults: Settings = {
+    filter: "smooth",
+    hud: wide,
+    smoothKeys: true,
+    deadZone: 0.12,
+    engine: "auto",
+    padButtons: {},
+  };
   const parsed = settingsSchema.safeParse({ ...defaults, ...(recall("settings") as object | undefined) });
   return parsed.success ? parsed.data : defaults;
 }
