@@ -66,13 +66,9 @@ export const COMMANDS: readonly Command[] = [
     label: "Slow motion",
     code: "KeyM",
     pad: "down",
-    run({ loop }) {
-      const now = SPEEDS.findIndex(({ speed }) => speed === loop.speed.value);
-      const next = SPEEDS[(now + 1) % SPEEDS.length] ?? { speed: 1, label: "Speed 1×" };
-      loop.speed.next(next.speed);
-      const label = button("slow").querySelector("span");
-      if (label) label.textContent = next.label;
-      announce(next.label);
+    run(session) {
+      const now = SPEEDS.findIndex(({ speed }) => speed === session.loop.speed.value);
+      setSpeed(session, SPEEDS[(now + 1) % SPEEDS.length]?.speed ?? 1);
     },
   },
   {
@@ -115,6 +111,14 @@ export const COMMANDS: readonly Command[] = [
     run: (session) => openLate(async () => (await import("./menu-sheet")).openMenu(session)),
   },
 ];
+
+export function setSpeed({ loop }: Session, speed: Speed): void {
+  loop.speed.next(speed);
+  const text = SPEEDS.find((candidate) => candidate.speed === speed)?.label ?? "";
+  const label = button("slow").querySelector("span");
+  if (label) label.textContent = text;
+  announce(text);
+}
 
 /** A sheet that loads when it is first opened; what keeps it from opening is shown over the view. */
 function openLate(open: () => Promise<void>): void {

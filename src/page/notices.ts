@@ -53,6 +53,8 @@ export interface Notice {
   readonly content: readonly (Node | string)[];
   readonly remedies?: readonly Remedy[];
   readonly isError?: boolean;
+  /** Pads walk in it as in a sheet: for notices that the world waits for. */
+  readonly takesPad?: boolean;
   /** Called once, however it is closed. */
   readonly onClose?: () => void;
 }
@@ -60,10 +62,18 @@ export interface Notice {
 const MOST_NOTICES = 3;
 
 /** Shows a notice over the view until somebody closes it, or a newer one of the same title comes. @returns closes it */
-export function notify({ title, content, remedies = [], isError = false, onClose }: Notice): () => void {
+export function notify({
+  title,
+  content,
+  remedies = [],
+  isError = false,
+  takesPad = false,
+  onClose,
+}: Notice): () => void {
   const list = element("notices", HTMLElement);
   const box = make("section", { className: isError ? "notice error" : "notice" });
   box.dataset.title = title;
+  if (takesPad) box.dataset.padScope = "";
   box.ariaLabel = title;
   let isOpen = true;
   const close = () => {
@@ -93,6 +103,7 @@ export function notify({ title, content, remedies = [], isError = false, onClose
   const kept = others.filter((other) => !replaced.includes(other));
   const crowded = kept.slice(0, Math.max(0, kept.length - MOST_NOTICES + 1));
   list.append(box);
+  if (takesPad) buttons[0]?.focus();
   for (const old of [...replaced, ...crowded]) old.dispatchEvent(new Event("worldloop:close"));
   return close;
 }

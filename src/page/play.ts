@@ -7,6 +7,7 @@ import type { Address } from "./address";
 import { connectControls } from "./controls";
 import { connectDisplay } from "./display";
 import { button, element } from "./elements";
+import { connectEpisode } from "./episode";
 import { connectFirstRun } from "./first-run";
 import { connectFullScreen } from "./full-screen";
 import { complain } from "./notices";
@@ -15,6 +16,7 @@ import { connectPlaces, followInAddress } from "./places";
 import { connectRecording } from "./recording";
 import { createSession, type Session } from "./session";
 import { loadSettings } from "./settings";
+import { connectSlowNotice } from "./slow-notice";
 
 /** The view, which needs no world yet. */
 export function prepareView(): Promise<View> {
@@ -46,6 +48,8 @@ export async function play(world: WorkerWorld, view: View, { address, worlds, na
   connectDisplay(session);
   connectControls(session);
   connectFullScreen(session);
+  connectEpisode(session);
+  connectSlowNotice(session);
   connectFirstRun(session);
   const { finishClip } = connectRecording(session, name);
   connectPlaces(session, { worlds, current: name, finishClip });

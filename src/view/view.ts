@@ -14,6 +14,7 @@ export interface Picture extends Size {
 
 /** One way to draw. */
 export interface Surface {
+  readonly kind: View["kind"];
   /** Called with every new picture; the surface may keep it until the next one. */
   show(picture: Picture, filter: Filter): void;
   /** The canvas now has another size, in CSS pixels. */
@@ -22,7 +23,7 @@ export interface Surface {
 
 export interface View {
   /** What draws, in words for the HUD. */
-  readonly kind: "WebGL" | "2D canvas";
+  readonly kind: "WebGL" | "WebGL in software" | "2D canvas";
   draw(picture: Picture): void;
   setFilter(filter: Filter): void;
 }
@@ -48,7 +49,7 @@ export async function createView(canvas: HTMLCanvasElement, box: HTMLElement, in
   new ResizeObserver(arrange).observe(box); // also fires on full screen and on a turned phone
 
   return {
-    kind: context ? "WebGL" : "2D canvas",
+    kind: surface.kind,
     draw(picture) {
       const same = newest?.width === picture.width && newest.height === picture.height;
       newest = picture;
