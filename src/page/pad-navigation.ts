@@ -63,7 +63,7 @@ export function createPadNavigation(pads: Pads): PadNavigation {
       if (!claimed.delete(press.button)) unclaimed.next(press);
       return;
     }
-    if (!document.hasFocus()) return; // another window is being played
+    if (!document.hasFocus() && document.body.dataset.headset === undefined) return; // another window is played
     if (capturing) {
       claimed.add(press.button);
       const take = capturing;

@@ -14,12 +14,18 @@ import { createGameLoop, type GameLoop } from "../loop/game-loop";
 import { createStats, type Stats } from "../loop/stats";
 import type { StartBeginning } from "../model/beginning";
 import type { WorkerWorld } from "../model/worker-client";
-import type { Action, Frame } from "../model/world";
+import type { Action, Frame, ResetOptions } from "../model/world";
 import { createSessionLog } from "../record/session-log";
 import type { View } from "../view/view";
 import { element } from "./elements";
 import { pagePads } from "./pad-navigation";
 import { keep, recall, type Settings } from "./settings";
+
+/** Where a session begins: at a start of the world, or at a person's own picture; which start they were at stays known. */
+export interface SessionBeginning extends StartBeginning {
+  /** uint8 RGB [height, width, 3] of the world's size, in place of the start. */
+  readonly picture?: Uint8Array;
+}
 
 export interface Session {
   readonly world: WorkerWorld;
@@ -29,9 +35,12 @@ export interface Session {
   readonly settings: BehaviorSubject<Settings>;
   readonly bindings: BehaviorSubject<readonly Binding[]>;
   /** Where it began; before the first frame, where it is to begin. */
-  readonly beginning: BehaviorSubject<StartBeginning>;
-  /** Begins anew and runs; with a replay its actions come first. */
-  begin(beginning: StartBeginning, replay?: readonly Action[]): Promise<void>;
+  readonly beginning: BehaviorSubject<SessionBeginning>;
+  /**
+   * Begins anew and runs; with a replay its actions come first. A picture that the world can't begin at changes nothing.
+   * @throws ResetError and what loading the encoder throws, for a picture alone; other failures are the loop's state
+   */
+  begin(beginning: SessionBeginning, replay?: readonly Action[]): Promise<void>;
   replaying(): boolean;
   /** Actions that led to the newest frame. */
   actions(): readonly Action[];
@@ -45,7 +54,7 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings): S
   const { actions, frameRate, name } = world.manifest;
   const settings = new BehaviorSubject(kept);
   const bindings = new BehaviorSubject<readonly Binding[]>(restoreBindings(actions, recall(`keys:${name}`)));
-  const beginning = new BehaviorSubject<StartBeginning>({ seed: 1, start: 0 });
+  const beginning = new BehaviorSubject<SessionBeginning>({ seed: 1, start: 0 });
 
   const keyboard = createKeyboard(window, { actions, bindings: bindings.value, frameRate, smooth: kept.smoothKeys });
   const gamepad = createGamepad({ actions, pads: pagePads().pads, deadZone: kept.deadZone, now: pageClock.now });
@@ -94,21 +103,33 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings): S
         beginning.next(from);
       };
       if (!newest) take(); // a crash before the first frame is restarted from here
+      let refusal: unknown;
       const begun = loop.exclusive(async () => {
-        const frame = await world.reset(from);
-        take();
-        return frame;
+        try {
+          const frame = await world.reset(resetOf(from));
+          take();
+          return frame;
+        } catch (error) {
+          if (!from.picture || !newest) throw error;
+          refusal = error;
+          return world.rewind(0); // where it was
+        }
       });
       // A pause from before ends now; one that comes while the world is being reset (a sheet opened) stays.
       if (loop.state.value.name !== "loading") loop.resume();
       await begun;
       if (loop.state.value.name === "loading") loop.resume();
+      if (refusal) throw refusal;
     },
     replaying: () => replay.playing(),
     actions: () => log.read(),
     frame: () => newest,
     stats: () => stats.read(),
   };
+}
+
+function resetOf({ seed, start, picture }: SessionBeginning): ResetOptions {
+  return picture ? { seed, context: { frames: picture, actions: new Float32Array(0) } } : { seed, start };
 }
 
 /** Marks for measurements: the picture is there; the network's first own frame has been drawn. */
