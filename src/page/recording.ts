@@ -6,7 +6,7 @@ import { download } from "../record/download";
 import { screenshot } from "../record/screenshot";
 import { formatHash, packActions, packageMark } from "../record/share-link";
 import { button, giveKeysBack, make } from "./elements";
-import { announce } from "./notices";
+import { announce, complain } from "./notices";
 import type { Session } from "./session";
 import { openSheet } from "./sheet";
 
@@ -74,7 +74,7 @@ function onClick(id: string, task: () => Promise<void>): void {
     try {
       await task();
     } catch (error) {
-      announce((error as Error).message);
+      complain(`${control.textContent.trim()}: that failed`, error as Error);
     } finally {
       control.disabled = false;
       giveKeysBack();
