@@ -3,6 +3,7 @@
  * drive it, lit as they are used. The first action puts it away for good; `help-sheet.ts` has it all again.
  */
 import type { Subscription } from "rxjs";
+import { pageClock } from "../loop/clock";
 import { element, make } from "./elements";
 import { type Device, inWords, likelyDevice, rowList, rowsFor } from "./how-to-play";
 import { keyLabels, loadKeyLabels } from "./key-labels";
@@ -24,21 +25,25 @@ export function connectFirstRun(session: Session): () => void {
   const name = `helped:${world.manifest.name}`;
   const kept = recall(name);
   const helped = new Set<unknown>(Array.isArray(kept) ? kept : []);
-  let close: (() => void) | undefined;
+  let shown: { readonly since: number; readonly device: Device; remove(): void } | undefined;
 
+  const putAway = () => {
+    if (!shown) return;
+    helped.add(shown.device);
+    keep(name, [...helped]);
+    shown.remove();
+    shown = undefined;
+  };
   const open = (device: Device) => {
-    close?.();
-    close = show(session, device, () => {
-      close = undefined;
-      helped.add(device);
-      keep(name, [...helped]);
-    });
+    shown?.remove();
+    shown = { since: pageClock.now(), device, remove: show(session, device, putAway) };
   };
   void loadKeyLabels();
   const watching: Subscription[] = [
     loop.frames.subscribe(({ frame, inputToFrameMs }) => {
-      if (inputToFrameMs !== undefined) close?.();
-      else if (frame.tick === 0 && !session.replaying() && !helped.has(likelyDevice())) open(likelyDevice());
+      if (shown) {
+        if (inputToFrameMs !== undefined && pageClock.now() - shown.since > LEAST_MS) putAway();
+      } else if (frame.tick === 0 && !session.replaying() && !helped.has(likelyDevice())) open(likelyDevice());
     }),
     pads.changes.subscribe(() => {
       if (session.frame() && !session.replaying() && pads.states().length > 0 && !helped.has("pad")) {
@@ -51,7 +56,7 @@ export function connectFirstRun(session: Session): () => void {
   ];
   return () => {
     for (const subscription of watching) subscription.unsubscribe();
-    element("first-run", HTMLElement).replaceChildren();
+    shown?.remove();
   };
 }
 
@@ -60,19 +65,11 @@ function describeView(session: Session): void {
   element("view", HTMLElement).setAttribute("aria-description", inWords(rowsFor("keyboard", session)));
 }
 
-/** @returns closes it, unless it has just come */
-function show(session: Session, device: Device, onClose: () => void): () => void {
-  const opened = performance.now();
-  const stop = new AbortController();
+/** @param putAway called by its own button and by Escape. @returns takes it off the page */
+function show(session: Session, device: Device, putAway: () => void): () => void {
   const { picture, rows, end } = picturesOf(session, device);
-  const put = () => {
-    if (stop.signal.aborted) return;
-    stop.abort();
-    end();
-    element("first-run", HTMLElement).replaceChildren();
-    onClose();
-  };
-  const shut = make("button", { type: "button", textContent: "✕", ariaLabel: "Put this help away", onclick: put });
+  const stop = new AbortController();
+  const shut = make("button", { type: "button", textContent: "✕", ariaLabel: "Put this help away", onclick: putAway });
   const again =
     device === "keyboard"
       ? "The first key puts this away; ? brings it back."
@@ -88,9 +85,12 @@ function show(session: Session, device: Device, onClose: () => void): () => void
       make("p", { className: "note" }, again),
     ),
   );
-  window.addEventListener("keydown", ({ key }) => key === "Escape" && put(), { signal: stop.signal });
+  window.addEventListener("keydown", ({ key }) => key === "Escape" && putAway(), { signal: stop.signal });
   return () => {
-    if (performance.now() - opened > LEAST_MS) put();
+    stop.abort();
+    end();
+    if (document.activeElement === shut) element("view", HTMLElement).focus();
+    element("first-run", HTMLElement).replaceChildren();
   };
 }
 

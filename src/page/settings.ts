@@ -13,7 +13,7 @@ const settingsSchema = z.object({
   /** What runs the network, from the next world that is opened on. */
   engine: z.enum(ENGINE_CHOICES),
   /** Command → the pad's button that was chosen for it in place of its own; null for none. */
-  padButtons: z.record(z.string(), z.nullable(z.enum(PAD_BUTTONS))),
+  padButtons: z.catch(z.record(z.string(), z.nullable(z.enum(PAD_BUTTONS))), {}),
 });
 
 export type Settings = z.infer<typeof settingsSchema>;

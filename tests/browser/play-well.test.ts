@@ -118,14 +118,12 @@ describe("playing well", () => {
     await page.mouse.move(600, 300);
     await page.keyboard.down("ArrowUp");
     await page.waitForSelector("body[data-idle]");
-    const opacity = () => page.evaluate(() => getComputedStyle(document.getElementById("controls") as Element).opacity);
     await page.waitForFunction(() => getComputedStyle(document.getElementById("controls") as Element).opacity === "0");
     await page.keyboard.up("ArrowUp");
-    await page.keyboard.press("Tab");
+    await page.keyboard.press("Shift+Tab"); // backwards from the button that was clicked
     await page.waitForSelector("body:not([data-idle])");
-    expect(await page.evaluate(() => document.activeElement?.closest("header, #controls, main") !== null)).toBe(true);
+    expect(await page.evaluate(() => document.activeElement?.parentElement?.id)).toBe("controls");
     await page.waitForFunction(() => getComputedStyle(document.getElementById("controls") as Element).opacity === "1");
-    expect(Number(await opacity())).toBe(1);
     await page.locator("#fullscreen").click();
     await page.waitForSelector("body:not([data-full-screen])");
   });
