@@ -4,7 +4,7 @@
  */
 import { make } from "./elements";
 import { announce, complain } from "./notices";
-import { type OwnPicture, openPicture } from "./picture-file";
+import { cropOf, type OwnPicture, openPicture } from "./picture-file";
 import type { Session } from "./session";
 import { openSheet } from "./sheet";
 
@@ -71,7 +71,8 @@ function openOffer(session: Session, picture: OwnPicture): void {
   const canvas = make("canvas", { ...size, className: "offer" });
   canvas.role = "img";
   canvas.ariaLabel = `Your picture at the world's ${size.width} × ${size.height} pixels`;
-  const fills = Math.abs(picture.width * size.height - picture.height * size.width) < size.width * size.height;
+  const crop = cropOf(picture, size);
+  const isWhole = picture.width - crop.width < 1 && picture.height - crop.height < 1; // px of it
   const part = make("input", { type: "range", min: "0", max: "1", step: "0.01", value: "0.5" });
   const see = () => picture.rgb(size, Number(part.value));
   const draw = () => {
@@ -90,7 +91,7 @@ function openOffer(session: Session, picture: OwnPicture): void {
     "Your picture as the beginning",
     make("p", {}, "This is all that the world sees of it. It never leaves your machine."),
     canvas,
-    ...(fills ? [] : [make("label", { className: "row" }, "Which part", part)]),
+    ...(isWhole ? [] : [make("label", { className: "row" }, "Which part", part)]),
     make(
       "p",
       { className: "note" },
