@@ -116,8 +116,12 @@ async function beginAt(session: Session, rgb: Uint8Array): Promise<void> {
     announce("Begun from your picture.");
   } catch (error) {
     const { name, message } = error as Error;
-    const said =
-      name === "ResetError" ? "The world's encoder can't read it: it is too unlike this world's own." : message;
-    complain(REFUSED, new Error(said), [{ label: "Choose another", run: () => choosePicture(session) }]);
+    if (name === "ResetError") {
+      const said = new Error("The world's encoder can't read it: it is too unlike this world's own.");
+      complain(REFUSED, said, [{ label: "Choose another", run: () => choosePicture(session) }]);
+      return;
+    }
+    // The encoder itself, fetched with the first picture: another picture would meet the same.
+    complain(REFUSED, new Error(message), [{ label: "Try again", run: () => void beginAt(session, rgb) }]);
   }
 }
