@@ -70,6 +70,10 @@ export class AbortedError extends WorldloopError {
 export class RecordingError extends WorldloopError {
   override readonly name = "RecordingError";
 }
+/** A file can't be taken as a picture: it isn't one, it is damaged, too large or too small. */
+export class PictureError extends WorldloopError {
+  override readonly name = "PictureError";
+}
 /** A policy isn't there, doesn't fit the world, or gave something else than an action. */
 export class PolicyError extends WorldloopError {
   override readonly name = "PolicyError";

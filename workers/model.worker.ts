@@ -10,6 +10,7 @@ import { httpSource } from "../src/model/http-source";
 import { createNetworkModel } from "../src/model/network-model";
 import { ownEngine } from "../src/model/own-engine";
 import { openPackage, type WorldPackage } from "../src/model/package";
+import { withOutcomes } from "../src/model/reward-head";
 import { checkThreads } from "../src/model/thread-count";
 import { webHelper } from "../src/model/web-helper";
 import type { Progress, WorkerApi } from "../src/model/worker-api";
@@ -49,7 +50,7 @@ const api: WorkerApi = {
       own: async () => ownEngine({ precision, threads: checkThreads(threads) ?? 1, startHelper: webHelper }),
       ort: () => ort ?? loadOrt(),
     });
-    const world = createWorld(await createNetworkModel(contents, chosen));
+    const world = createWorld(withOutcomes(await createNetworkModel(contents, chosen), contents, chosen));
     opened = { world, read };
     (onProgress as Partial<Remote<typeof onProgress>>)[releaseProxy]?.(); // closes its port
     return { manifest, backend: world.backend, packageSha256: sha256, files: Object.keys(manifest.files) };

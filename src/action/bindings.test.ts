@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { defaultBindings, isReserved, keyName, rebind, restoreBindings } from "./bindings";
+import { defaultBindings, isReserved, keyName, keyWords, rebind, restoreBindings } from "./bindings";
 import { carActions } from "./car.fixture";
 
 const defaults = defaultBindings(carActions);
@@ -39,5 +39,9 @@ it("reserves the keys that belong to the browser", () => {
 });
 
 it("names keys for people", () => {
-  expect(["KeyA", "Digit1", "ArrowLeft", "Space"].map(keyName)).toEqual(["A", "1", "←", "Space"]);
+  expect(["KeyA", "Digit1", "ArrowLeft", "Space", "Numpad8", "ShiftLeft"].map(keyName)).toEqual([
+    ...["A", "1", "←", "Space", "Numpad 8", "Left Shift"],
+  ]);
+  const french = (code: string) => (code === "KeyQ" ? "A" : keyName(code));
+  expect(["ArrowLeft", "KeyQ"].map((code) => keyWords(code, french))).toEqual(["left arrow", "A"]);
 });

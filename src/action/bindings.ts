@@ -55,8 +55,33 @@ export function restoreBindings(actions: readonly ActionSpec[], kept: unknown): 
   return fits ? parsed.data : defaults;
 }
 
-/** A key's name for people: "KeyA" → "A", "ArrowLeft" → "←". */
+/** Where keys have no letter of their own. */
+const NAMES: Readonly<Record<string, string>> = {
+  ArrowLeft: "←",
+  ArrowRight: "→",
+  ArrowUp: "↑",
+  ArrowDown: "↓",
+  Period: ".",
+  Comma: ",",
+  Slash: "/",
+  Semicolon: ";",
+  Quote: "'",
+  Minus: "-",
+  Equal: "=",
+  Backquote: "`",
+  Backslash: "\\",
+  BracketLeft: "[",
+  BracketRight: "]",
+  ShiftLeft: "Left Shift",
+  ShiftRight: "Right Shift",
+};
+
+/** A key's name for people, as on a US keyboard: "KeyA" → "A", "ArrowLeft" → "←". */
 export function keyName(code: string): string {
-  const arrows: Record<string, string> = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Period: "." };
-  return arrows[code] ?? code.replace(/^(Key|Digit)(?=.$)/, "");
+  return NAMES[code] ?? code.replace(/^(Key|Digit)(?=.$)/, "").replace(/^Numpad(?=.)/, "Numpad ");
+}
+
+/** The same for reading aloud: "ArrowLeft" → "left arrow". @param label what is printed on the other keys */
+export function keyWords(code: string, label: (code: string) => string): string {
+  return /^Arrow/.test(code) ? `${code.slice(5).toLowerCase()} arrow` : label(code);
 }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { carActions } from "./car.fixture";
 import { createGamepad } from "./gamepad";
+import { createPads, type PadPress } from "./pads";
 
 let pads: (Gamepad | null)[];
 let onFrame: (() => void) | undefined; // what the library asked to be called back on the next animation frame
@@ -36,7 +37,7 @@ function pad(axes: number[], buttons: Record<number, number> = {}, mapping = "st
   } as unknown as Gamepad;
 }
 
-const make = () => createGamepad({ actions: carActions, deadZone: 0.2, now: () => 123 });
+const make = (actions = carActions) => createGamepad({ actions, pads: createPads(), deadZone: 0.2, now: () => 123 });
 
 it("feeds sticks and triggers through their dead zones", () => {
   const source = make();
@@ -50,7 +51,7 @@ it("feeds sticks and triggers through their dead zones", () => {
 
 it("turns an axis round whose action is positive upwards", () => {
   const walk = { ...carActions[0], name: "walk", gamepad: "leftYUp" } as (typeof carActions)[number];
-  const source = createGamepad({ actions: [walk], deadZone: 0.2, now: () => 123 });
+  const source = make([walk]);
   pads[0] = pad([0, -0.6, 0, 0]);
   expect([...source.sample().action]).toEqual([0.5]);
   pads[0] = pad([0, 0, 0, 0]);
@@ -114,16 +115,80 @@ it("goes on polling after an uncaught error of the page", () => {
 
 it("doesn't guess at unknown layouts, and says what it sees", () => {
   const source = make();
-  expect(source.describe()).toMatch(/None seen/);
+  expect(source.pads.describe()).toMatch(/None seen/);
   pads[0] = pad([1, 0, 0, 0], {}, "");
   expect([...source.sample().action]).toEqual([0, 0, 0]);
-  expect(source.describe()).toMatch(/layout is unknown/);
+  expect(source.pads.describe()).toMatch(/layout is unknown/);
   pads[1] = pad([1, 0, 0, 0]);
   source.sample();
-  expect(source.describe()).toBe("Connected: Test pad");
+  expect(source.pads.describe()).toBe("Connected: Test pad");
 });
 
 it("works without the gamepad interface", () => {
   vi.stubGlobal("navigator", {});
   expect([...make().sample().action]).toEqual([0, 0, 0]);
+});
+
+it("doesn't go on with what was held when it was told to let go", () => {
+  const source = make();
+  pads[0] = pad([0, 0, 0, 0], { 7: 1 });
+  source.sample();
+  source.clear();
+  expect([...source.sample().action]).toEqual([0, 0, 0]);
+  pads[0] = pad([0, 0, 0, 0]);
+  source.sample();
+  pads[0] = pad([0, 0, 0, 0], { 7: 1 });
+  expect([...source.sample().action]).toEqual([0, 1, 0]);
+});
+
+it("stops listening when it is closed", () => {
+  const source = make();
+  source.close();
+  pads[0] = pad([0, 0, 0, 0], { 7: 1 });
+  source.pads.update();
+  expect(source.sample().since).toBeUndefined();
+  source.pads.close();
+  page.dispatchEvent(new Event("error"));
+  expect(onFrame).toBeUndefined();
+});
+
+function pressesOf(): { seen: string[]; update(...now: (Gamepad | null)[]): void } {
+  const all = createPads();
+  const seen: string[] = [];
+  all.presses.subscribe(({ button, isDown }: PadPress) => seen.push(`${button} ${isDown ? "down" : "up"}`));
+  return {
+    seen,
+    update(...now) {
+      pads = [...now, null, null, null, null].slice(0, 4);
+      all.update();
+    },
+  };
+}
+const still = [0, 0, 0, 0];
+
+it("tells each press once, however the value trembles, and its release", () => {
+  const { seen, update } = pressesOf();
+  update(pad(still));
+  for (const value of [0.2, 0.6, 0.45, 0.55, 1, 0.4, 0.3, 0.45]) update(pad(still, { 9: value }));
+  expect(seen).toEqual(["menu down", "menu up"]);
+});
+
+it("takes the press that makes the browser show a pad for no command", () => {
+  const { seen, update } = pressesOf();
+  update(pad(still, { 3: 1 }));
+  update(pad(still));
+  expect(seen).toEqual([]);
+  update(pad(still, { 3: 1 }));
+  expect(seen).toEqual(["y down"]);
+});
+
+it("counts a button that two pads hold as one, and lets go of what an unplugged pad held", () => {
+  const { seen, update } = pressesOf();
+  update(pad(still), pad(still));
+  update(pad(still, { 4: 1 }), pad(still));
+  update(pad(still, { 4: 1 }), pad(still, { 4: 1 }));
+  update(pad(still), pad(still, { 4: 1 }));
+  expect(seen).toEqual(["leftBumper down"]);
+  update(pad(still), null);
+  expect(seen).toEqual(["leftBumper down", "leftBumper up"]);
 });

@@ -72,11 +72,11 @@ export function createKeyboard(target: EventTarget, initial: KeyboardOptions): K
       return sample;
     },
     clear,
-    close: () => closing.abort(),
     configure(change) {
       options = { ...options, ...change };
       clear();
     },
+    close: () => closing.abort(),
   };
 }
 

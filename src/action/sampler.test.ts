@@ -6,8 +6,8 @@ import type { InputSource } from "./source";
 
 const source = (values: number[], since?: number): InputSource => ({
   sample: () => ({ action: Float32Array.from(values), since }),
-  close: () => undefined,
   clear: () => undefined,
+  close: () => undefined,
 });
 
 it("takes the value furthest from rest per action, in table order", () => {

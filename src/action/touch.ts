@@ -5,6 +5,35 @@
 import type { ActionSpec } from "../model/manifest";
 import { atRest, deflect, type InputSource } from "./source";
 
+/** One on-screen control and what it does. */
+export interface TouchZone {
+  /** Names of its actions, with the stick's directions where it has two: "walk ↕ strafe ↔". */
+  readonly label: string;
+  readonly kind: "Left stick" | "Right stick" | "Button";
+  /** Index of the action that it moves sideways, up and down, or by being touched; −1 for none. */
+  readonly x: number;
+  readonly y: number;
+  readonly touched: number;
+}
+
+/** The controls that a world gets, from left to right. */
+export function touchZones(actions: readonly ActionSpec[]): TouchZone[] {
+  const sticks = (["left", "right"] as const).flatMap((side): TouchZone[] => {
+    const x = actions.findIndex((spec) => spec.gamepad === `${side}X`);
+    const y = actions.findIndex((spec) => spec.gamepad === `${side}Y` || spec.gamepad === `${side}YUp`);
+    if (x < 0 && y < 0) return [];
+    const label = [y < 0 ? "" : `${actions[y]?.name} ↕`, x < 0 ? "" : `${actions[x]?.name} ↔`]
+      .filter(Boolean)
+      .join(" ");
+    return [{ label, kind: side === "left" ? "Left stick" : "Right stick", x, y, touched: -1 }];
+  });
+  const buttons = actions.flatMap((spec, index): TouchZone[] => {
+    if (/(X|Y|YUp)$/.test(spec.gamepad)) return [];
+    return [{ label: spec.name, kind: "Button", x: -1, y: -1, touched: index }];
+  });
+  return [...sticks, ...buttons];
+}
+
 /** Fills `container` with the controls. */
 export function createTouch(container: HTMLElement, actions: readonly ActionSpec[]): InputSource {
   const deflection = new Float32Array(actions.length); // now, [-1, 1]
@@ -17,13 +46,28 @@ export function createTouch(container: HTMLElement, actions: readonly ActionSpec
     since ??= time;
   };
 
-  for (const side of ["left", "right"] as const) {
-    const x = actions.findIndex((spec) => spec.gamepad === `${side}X`);
-    const y = actions.findIndex((spec) => spec.gamepad === `${side}Y` || spec.gamepad === `${side}YUp`);
-    const down = actions[y]?.gamepad === `${side}YUp` ? -1 : 1; // what down gives
-    if (x < 0 && y < 0) continue;
-    const stick = addControl(container, "stick", [x, y].flatMap((i) => actions[i]?.name ?? []).join(" and "));
+  for (const { label, kind, x, y, touched } of touchZones(actions)) {
+    if (kind === "Button") {
+      const pedal = addControl(container, "pedal", label);
+      pedal.textContent = label;
+      const release = followPointer(pedal, {
+        move: (event) => {
+          tapped.add(touched);
+          pedal.classList.add("pressed");
+          set(touched, 1, event.timeStamp);
+        },
+        end: (event) => {
+          pedal.classList.remove("pressed");
+          set(touched, 0, event.timeStamp);
+        },
+      });
+      releases.push(release);
+      continue;
+    }
+    const down = actions[y]?.gamepad.endsWith("YUp") ? -1 : 1; // what down gives
+    const stick = addControl(container, "stick", label);
     const knob = stick.appendChild(document.createElement("span"));
+    stick.appendChild(document.createElement("small")).textContent = label;
     const move = (dx: number, dy: number, time: number) => {
       set(x, dx, time);
       set(y, down * dy, time);
@@ -32,23 +76,6 @@ export function createTouch(container: HTMLElement, actions: readonly ActionSpec
     const release = followPointer(stick, {
       move: (event) => move(...offset(stick, event), event.timeStamp),
       end: (event) => move(0, 0, event.timeStamp),
-    });
-    releases.push(release);
-  }
-  const pedals = actions.flatMap((spec, index) => (/(X|Y|YUp)$/.test(spec.gamepad) ? [] : [{ spec, index }]));
-  for (const { spec, index } of pedals) {
-    const pedal = addControl(container, "pedal", spec.name);
-    pedal.textContent = spec.name;
-    const release = followPointer(pedal, {
-      move: (event) => {
-        tapped.add(index);
-        pedal.classList.add("pressed");
-        set(index, 1, event.timeStamp);
-      },
-      end: (event) => {
-        pedal.classList.remove("pressed");
-        set(index, 0, event.timeStamp);
-      },
     });
     releases.push(release);
   }

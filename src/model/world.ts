@@ -12,6 +12,20 @@ export interface Frame {
   readonly height: number;
   /** Steps since reset: 0 is the start picture, t is what followed the t-th action. */
   readonly tick: number;
+  /** What the step was worth, where the world has a reward head and the caller asked for it; never at tick 0. */
+  readonly outcome?: Outcome;
+}
+
+/** What a reward head says of a step; or why it says nothing, in words. */
+export type Outcome = Judgement | { readonly error: string };
+
+export interface Judgement {
+  /** Of this step, in the units of the recorded environment. */
+  readonly reward: number;
+  /** Of all steps since reset, this one included. */
+  readonly total: number;
+  /** The episode is over. */
+  readonly done: boolean;
 }
 
 /** The action vector: one value per entry of `manifest.actions`, in that order, in the environment's units. */

@@ -1,12 +1,17 @@
 /**
- * The page's own controls: one table of commands with their keys and buttons. The world's keys come first: a command's
- * key that the world uses works the world, and the command's button remains.
+ * The page's own controls: one table of commands with their keys, their pad's buttons and their buttons on the page. The
+ * world's controls come first: a command's key that the world uses works the world, and the button on the page remains.
  */
 import { wantsKeys } from "../action/keyboard";
+import type { PadButton } from "../action/pad-layout";
+import type { PadPress } from "../action/pads";
 import type { Speed } from "../loop/game-loop";
 import { button, element, giveKeysBack } from "./elements";
+import { toggleFullScreen } from "./full-screen";
 import { keepingOf } from "./keeping";
-import { announce } from "./notices";
+import { announce, complain } from "./notices";
+import { pagePads } from "./pad-navigation";
+import { padTable } from "./pad-table";
 import type { Session } from "./session";
 import { watchOrPause } from "./watch";
 
@@ -14,10 +19,12 @@ export interface Command {
   /** Id of its button, if the page has one. */
   readonly id: string;
   readonly label: string;
-  /** `KeyboardEvent.code`. */
+  /** `KeyboardEvent.code`; empty for none. */
   readonly code: string;
-  /** On a pad of the standard layout, where the world doesn't use it. */
-  readonly pad?: string;
+  /** The character, where it is one that lies elsewhere on each keyboard; the code is then not looked at. */
+  readonly key?: string;
+  /** On a pad, unless the world needs it or a person chose another: see `pad-table.ts`. */
+  readonly pad?: PadButton;
   readonly run: (session: Session) => void;
   /** Called when the key or button is let go. */
   readonly release?: (session: Session) => void;
@@ -36,6 +43,7 @@ export const COMMANDS: readonly Command[] = [
     id: "rewind",
     label: "Rewind while held",
     code: "Backspace",
+    pad: "leftBumper",
     run({ loop }) {
       const state = loop.state.value;
       pausedBeforeRewind = state.name === "paused" && !state.resumable;
@@ -51,9 +59,10 @@ export const COMMANDS: readonly Command[] = [
     id: "pause",
     label: "Pause and go on",
     code: "KeyP",
+    pad: "menu",
     run: ({ loop }) => (loop.state.value.name === "paused" ? loop.resume() : loop.pause("Paused.")),
   },
-  { id: "step", label: "One step", code: "Period", run: ({ loop }) => loop.stepOnce() },
+  { id: "step", label: "One step", code: "Period", pad: "rightBumper", run: ({ loop }) => loop.stepOnce() },
   { id: "back", label: "One tick back", code: "Comma", run: (session) => scrub(session, -1) },
   {
     id: "second-back",
@@ -87,39 +96,50 @@ export const COMMANDS: readonly Command[] = [
     id: "slow",
     label: "Slow motion",
     code: "KeyM",
-    run({ loop }) {
-      const now = SPEEDS.findIndex(({ speed }) => speed === loop.speed.value);
-      const next = SPEEDS[(now + 1) % SPEEDS.length] ?? { speed: 1, label: "Speed 1×" };
-      loop.speed.next(next.speed);
-      const label = button("slow").querySelector("span");
-      if (label) label.textContent = next.label;
-      announce(next.label);
+    pad: "down",
+    run(session) {
+      const now = SPEEDS.findIndex(({ speed }) => speed === session.loop.speed.value);
+      setSpeed(session, SPEEDS[(now + 1) % SPEEDS.length]?.speed ?? 1);
     },
   },
   {
     id: "reset",
     label: "Reset",
     code: "KeyR",
+    pad: "y",
     run(session) {
-      const { seed, start } = session.beginning.value;
-      session.begin({ seed, start }).then(() => announce(`Reset to the start. Seed ${seed}.`));
+      const from = session.beginning.value;
+      session.begin(from).then(() => announce(`Reset to the start. Seed ${from.seed}.`));
     },
   },
   {
     id: "toggle-hud",
     label: "Show or hide the figures",
     code: "KeyH",
+    pad: "leftStick",
     run: ({ settings }) => settings.next({ ...settings.value, hud: !settings.value.hud }),
   },
   {
     id: "fullscreen",
     label: "Full screen",
     code: "KeyF",
-    run() {
-      const refused = (error: Error) => announce(`No full screen: ${error.message}`);
-      if (document.fullscreenElement) document.exitFullscreen().catch(refused);
-      else document.documentElement.requestFullscreen().catch(refused);
-    },
+    pad: "rightStick",
+    run: () => toggleFullScreen(),
+  },
+  {
+    id: "help",
+    label: "Help",
+    code: "",
+    key: "?",
+    pad: "up",
+    run: (session) => openLate(async () => (await import("./help-sheet")).openHelp(session)),
+  },
+  {
+    id: "menu",
+    label: "Menu",
+    code: "",
+    pad: "view",
+    run: (session) => openLate(async () => (await import("./menu-sheet")).openMenu(session)),
   },
 ];
 
@@ -130,27 +150,35 @@ function scrub({ world, seeking }: Session, ticks: number): void {
   seeking.to({ branch, tick: Math.min(end, Math.max(world.journal.first, tick + Math.round(ticks))) });
 }
 
-/** A sheet that loads when it is first opened. */
+export function setSpeed({ loop }: Session, speed: Speed): void {
+  loop.speed.next(speed);
+  const text = SPEEDS.find((candidate) => candidate.speed === speed)?.label ?? "";
+  const label = button("slow").querySelector("span");
+  if (label) label.textContent = text;
+  announce(text);
+}
+
+/** A sheet that loads when it is first opened; what keeps it from opening is shown over the view. */
 function openLate(open: () => Promise<void>): void {
-  void open().catch((error: Error) => announce(`This sheet can't be opened: ${error.message}`));
+  void open().catch((error: Error) => complain("This sheet can't be opened", error));
 }
 
 /** Keys that never resume a pause: they belong to the browser, or to finding one's way around the page. */
 const QUIET = new Set(["Tab", "Escape", "Shift", "Control", "Alt", "Meta", "CapsLock"]);
 
-/** Connects keys and buttons. @returns lets go of them */
+/** Connects keys, buttons and pads. @returns a way to disconnect them, when another world is opened */
 export function connectControls(session: Session): () => void {
   const closing = new AbortController();
   const { signal } = closing;
   for (const command of COMMANDS) {
     const control = document.getElementById(command.id);
-    if (control instanceof HTMLButtonElement) connectButton(session, command, control);
+    if (control instanceof HTMLButtonElement) connectButton(session, command, control, signal);
   }
   let held: Command | undefined;
   const down = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.altKey || event.metaKey || wantsKeys(event.target, event.code)) return;
     const isWorlds = session.bindings.value.some(({ code }) => code === event.code);
-    const command = isWorlds ? undefined : COMMANDS.find(({ code }) => code === event.code);
+    const command = isWorlds ? undefined : COMMANDS.find((candidate) => isKeyOf(candidate, event));
     if (command) {
       event.preventDefault();
       if (event.repeat) return;
@@ -165,17 +193,43 @@ export function connectControls(session: Session): () => void {
   };
   window.addEventListener("keydown", down, { signal });
   window.addEventListener("keyup", up, { signal });
-  element("stage", HTMLElement).addEventListener("pointerdown", () => resume(session));
-  element("touch", HTMLElement).addEventListener("pointerdown", () => resume(session));
+  element("stage", HTMLElement).addEventListener("pointerdown", () => resume(session), { signal });
+  element("touch", HTMLElement).addEventListener("pointerdown", () => resume(session), { signal });
+  const pressing = pagePads().unclaimed.subscribe(connectPad(session));
 
   const leave = () => {
     held = undefined;
     const { name } = session.loop.state.value;
+    if (document.body.dataset.headset !== undefined) return; // the page loses the focus to the headset's view of it
     if (name === "running" || name === "rewinding") session.loop.pause("Paused: the page lost the focus.", true);
   };
   window.addEventListener("blur", leave, { signal });
   document.addEventListener("visibilitychange", () => document.hidden && leave(), { signal });
-  return () => closing.abort();
+  return () => {
+    closing.abort();
+    pressing.unsubscribe();
+  };
+}
+
+/** Whether this key works the command. */
+const isKeyOf = ({ code, key }: Command, event: KeyboardEvent) =>
+  key === undefined ? code === event.code : key === event.key;
+
+/** Takes the presses that nothing on the page wanted: a command's button runs it, any other ends a pause that the page asked for. */
+function connectPad(session: Session): (press: PadPress) => void {
+  const held = new Map<PadButton, Command>(); // what is to be released, by the button that it was pressed with
+  return ({ button, isDown }) => {
+    if (!isDown) {
+      held.get(button)?.release?.(session);
+      held.delete(button);
+      return;
+    }
+    const table = padTable(COMMANDS, session.world.manifest.actions, session.settings.value.padButtons);
+    const command = table.find((row) => row.button === button)?.command;
+    if (!command) return resume(session);
+    if (command.release) held.set(button, command);
+    command.run(session);
+  };
 }
 
 /** Goes on from a pause that the page, not the person, asked for. */
@@ -184,13 +238,13 @@ function resume({ loop }: Session): void {
   if (state.name === "paused" && state.resumable) loop.resume();
 }
 
-function connectButton(session: Session, command: Command, control: HTMLButtonElement): void {
+function connectButton(session: Session, command: Command, control: HTMLButtonElement, signal: AbortSignal): void {
   control.disabled = false;
-  control.setAttribute("aria-keyshortcuts", command.code.replace("Key", ""));
-  control.addEventListener("click", giveKeysBack);
+  control.setAttribute("aria-keyshortcuts", command.key ?? command.code.replace("Key", ""));
+  control.addEventListener("click", giveKeysBack, { signal });
   const { release } = command;
   if (!release) {
-    control.addEventListener("click", () => command.run(session));
+    control.addEventListener("click", () => command.run(session), { signal });
     return;
   }
   let pressed = false;
@@ -202,9 +256,9 @@ function connectButton(session: Session, command: Command, control: HTMLButtonEl
   const byKey = (event: KeyboardEvent) => {
     if (event.code === "Space" || event.code === "Enter") press(event.type === "keydown");
   };
-  for (const type of ["keydown", "keyup"] as const) control.addEventListener(type, byKey);
-  control.addEventListener("pointerdown", () => press(true));
+  for (const type of ["keydown", "keyup"] as const) control.addEventListener(type, byKey, { signal });
+  control.addEventListener("pointerdown", () => press(true), { signal });
   for (const type of ["pointerup", "pointercancel", "pointerleave", "blur"]) {
-    control.addEventListener(type, () => press(false));
+    control.addEventListener(type, () => press(false), { signal });
   }
 }

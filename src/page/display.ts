@@ -1,31 +1,39 @@
 /** Shows the session's state: body attributes, veil, alerts, figures and the legend of keys. A sink: it only reads. */
-import { distinctUntilChanged, map, skip, throttleTime } from "rxjs";
-import { keyName } from "../action/bindings";
+import { distinctUntilChanged, map, Subscription, skip, throttleTime } from "rxjs";
 import type { LoopState } from "../loop/game-loop";
 import { percentile } from "../loop/stats";
 import { createHud } from "../view/hud";
 import { COMMANDS } from "./controls";
 import { button, element, make } from "./elements";
-import { announce, hideAlert, showAlert, veil } from "./notices";
+import { keyLabels } from "./key-labels";
+import { announce, hideAlert, showAlert, veil, watchUncaught } from "./notices";
 import type { Session } from "./session";
 
 const HUD_PERIOD_MS = 300;
 
-export function connectDisplay(session: Session): void {
+/** @returns a way to disconnect it, when another world is opened */
+export function connectDisplay(session: Session): () => void {
+  const watching = new Subscription();
   let crashed = false; // the worker is gone; stays so through restarts that fail
-  session.loop.state.subscribe((state) => {
+  const states = session.loop.state.subscribe((state) => {
     if (state.name === "failed") crashed ||= state.error.name === "WorkerCrashError";
     else if (state.name !== "loading") crashed = false;
     showState(session, state, crashed);
   });
-  session.bindings.subscribe(() => showLegend(session));
-  session.settings.subscribe(({ hud }) => {
-    element("hud", HTMLElement).hidden = !hud;
-    button("toggle-hud").setAttribute("aria-pressed", String(hud));
-  });
+  watching.add(states);
+  watching.add(session.bindings.subscribe(() => showLegend(session)));
+  watching.add(keyLabels.subscribe(() => showLegend(session)));
+  watching.add(
+    session.settings.subscribe(({ hud }) => {
+      element("hud", HTMLElement).hidden = !hud;
+      button("toggle-hud").setAttribute("aria-pressed", String(hud));
+    }),
+  );
   const replaying = session.loop.frames.pipe(map(session.replaying), distinctUntilChanged(), skip(1));
-  replaying.subscribe((is) => is || announce("The replay is over: you are driving."));
-  connectHud(session);
+  watching.add(replaying.subscribe((is) => is || announce("The replay is over: you are driving.")));
+  watching.add(connectHud(session));
+  watching.add(watchUncaught());
+  return () => watching.unsubscribe();
 }
 
 function showState(session: Session, state: LoopState, crashed: boolean): void {
@@ -56,7 +64,7 @@ function showState(session: Session, state: LoopState, crashed: boolean): void {
   }
 }
 
-function connectHud(session: Session): void {
+function connectHud(session: Session): Subscription {
   const { loop, signal, world, view, settings, beginning } = session;
   const show = createHud(element("hud", HTMLElement).querySelector("dl") ?? element("hud", HTMLElement));
   const sparkline = element("sparkline", HTMLElement);
@@ -90,22 +98,28 @@ function connectHud(session: Session): void {
   };
   // A dead worker answers no status either; that is already on the screen.
   const tolerant = () => update().catch((error: Error) => console.info(`No figures: ${error.message}`));
-  loop.frames.pipe(throttleTime(HUD_PERIOD_MS, undefined, { leading: true, trailing: true })).subscribe(tolerant);
-  settings.subscribe(tolerant);
+  const showing = loop.frames
+    .pipe(throttleTime(HUD_PERIOD_MS, undefined, { leading: true, trailing: true }))
+    .subscribe(tolerant);
+  showing.add(settings.subscribe(tolerant));
+  return showing;
 }
 
 function showLegend({ world, bindings }: Session): void {
   const row = (keys: string[], text: string) =>
-    make("div", {}, make("dt", {}, ...keys.map((key) => make("kbd", {}, keyName(key)))), make("dd", {}, text));
+    make("div", {}, make("dt", {}, ...keys.map((key) => make("kbd", {}, key))), make("dd", {}, text));
   const actions = world.manifest.actions.map((spec) => {
     const keys = bindings.value.filter(({ action }) => action === spec.name);
     const ordered = [...keys].sort((a, b) => a.value - b.value);
     return row(
-      ordered.map(({ code }) => code),
+      ordered.map(({ code }) => keyLabels.value(code)),
       spec.name,
     );
   });
   const taken = new Set(bindings.value.map(({ code }) => code));
-  const page = COMMANDS.filter(({ code }) => !taken.has(code)).map(({ code, label }) => row([code], label));
+  const page = COMMANDS.flatMap(({ code, key, label }) => {
+    const shown = key ?? (code && !taken.has(code) ? keyLabels.value(code) : "");
+    return shown ? [row([shown], label)] : [];
+  });
   element("legend", HTMLElement).replaceChildren(make("dl", {}, ...actions), make("dl", {}, ...page));
 }

@@ -22,6 +22,11 @@ interface FileKind {
 
 const KINDS: readonly FileKind[] = [
   {
+    accept: "image/*",
+    takes: ({ type }) => type.startsWith("image/") && type !== "image/png", // what this page saves are PNGs
+    open: async (file, { session }) => (await import("./own-picture")).offerPicture(session, file),
+  },
+  {
     accept: ".png,.mp4,.webm,.jsonl",
     takes: () => true,
     open: async (file, place) => (await import("./provenance-sheet")).openProvenance(file, place),

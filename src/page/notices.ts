@@ -1,4 +1,7 @@
-/** What the page says besides the picture: the veil over it (loading, paused), alerts, and a line for screen readers. */
+/**
+ * What the page says besides the picture, over the view, where one looks: the veil (loading, paused), alerts that stop the
+ * world, notices that don't, and a line for screen readers.
+ */
 import type { Progress } from "../model/worker-api";
 import { element, make } from "./elements";
 
@@ -43,4 +46,84 @@ export function showAlert(error: Error, remedies: readonly Remedy[]): void {
 
 export function hideAlert(): void {
   element("alert", HTMLElement).hidden = true;
+}
+
+export interface Notice {
+  readonly title: string;
+  readonly content: readonly (Node | string)[];
+  readonly remedies?: readonly Remedy[];
+  readonly isError?: boolean;
+  /** Pads walk in it as in a sheet: for notices that the world waits for. */
+  readonly takesPad?: boolean;
+  /** Called once, however it is closed. */
+  readonly onClose?: () => void;
+}
+
+const MOST_NOTICES = 3;
+
+/** Shows a notice over the view until somebody closes it, or a newer one of the same title comes. @returns closes it */
+export function notify({
+  title,
+  content,
+  remedies = [],
+  isError = false,
+  takesPad = false,
+  onClose,
+}: Notice): () => void {
+  const list = element("notices", HTMLElement);
+  const box = make("section", { className: isError ? "notice error" : "notice" });
+  box.dataset.title = title;
+  if (takesPad) box.dataset.padScope = "";
+  box.ariaLabel = title;
+  let isOpen = true;
+  const close = () => {
+    if (!isOpen) return;
+    isOpen = false;
+    const hadFocus = box.contains(document.activeElement);
+    box.remove();
+    if (hadFocus) element("view", HTMLElement).focus();
+    onClose?.();
+  };
+  const shut = make("button", { type: "button", textContent: "✕", ariaLabel: `Close: ${title}`, onclick: close });
+  const buttons = remedies.map(({ label, run }) =>
+    make("button", {
+      type: "button",
+      textContent: label,
+      onclick() {
+        close();
+        run();
+      },
+    }),
+  );
+  box.append(make("strong", {}, title), shut, ...content);
+  if (buttons.length > 0) box.append(make("div", { className: "choices" }, ...buttons));
+  box.addEventListener("worldloop:close", close);
+  const others = [...list.children] as HTMLElement[];
+  const replaced = others.filter(({ dataset }) => dataset.title === title);
+  const kept = others.filter((other) => !replaced.includes(other));
+  const crowded = kept.slice(0, Math.max(0, kept.length - MOST_NOTICES + 1));
+  list.append(box);
+  if (takesPad) buttons[0]?.focus();
+  for (const old of [...replaced, ...crowded]) old.dispatchEvent(new Event("worldloop:close"));
+  return close;
+}
+
+/** An error that left the world as it was: what was to be done, why it wasn't, and what can be. */
+export function complain(what: string, error: Error, remedies: readonly Remedy[] = []): void {
+  notify({ title: what, content: [make("p", {}, error.message)], remedies, isError: true });
+}
+
+/** Shows what nobody caught. @returns a way to stop */
+export function watchUncaught(): () => void {
+  const stop = new AbortController();
+  const { signal } = stop;
+  const tell = (reason: unknown) => {
+    const error = reason instanceof Error ? reason : new Error(String(reason));
+    if (error.name === "AbortedError" || error.name === "AbortError") return;
+    complain("Something on this page failed", error, [{ label: "Reload the page", run: () => location.reload() }]);
+  };
+  window.addEventListener("unhandledrejection", ({ reason }) => tell(reason), { signal });
+  // Without an error it is a remark of the browser's own, such as that a resize was told a frame late.
+  window.addEventListener("error", ({ error }) => error && tell(error), { signal });
+  return () => stop.abort();
 }

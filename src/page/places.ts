@@ -4,6 +4,7 @@ import { enlarge } from "../record/enlarge";
 import { writeAddress } from "./address";
 import { button, element, giveKeysBack, make } from "./elements";
 import { announce } from "./notices";
+import { choosePicture } from "./own-picture";
 import { rgbaOf } from "./rgba";
 import type { Session } from "./session";
 import { openSheet } from "./sheet";
@@ -13,8 +14,10 @@ export function connectPlaces(session: Session): void {
   element("world-title", HTMLElement).textContent = world.manifest.title;
 
   const seed = element("seed", HTMLInputElement);
-  const go = (to: { seed?: number; start?: number }) => {
-    const next = { ...beginning.value, ...to };
+  const go = (to: { seed: number } | { start: number }) => {
+    const { seed, start } = { ...beginning.value, ...to };
+    const { picture } = beginning.value; // another seed dreams on from the same picture
+    const next = "seed" in to && picture ? { seed, start, picture } : { seed, start };
     session.begin(next).then(() => announce(`Start ${next.start + 1}, seed ${next.seed}.`));
   };
   const sow = () => {
@@ -40,7 +43,8 @@ export function connectPlaces(session: Session): void {
 
   beginning.subscribe((now) => {
     seed.value = String(now.seed);
-    button("starts").textContent = `Start: ${world.manifest.starts[now.start]?.title ?? now.start + 1}`;
+    const title = now.picture ? "Your picture" : (world.manifest.starts[now.start]?.title ?? now.start + 1);
+    button("starts").textContent = `Start: ${title}`;
   });
 }
 
@@ -49,13 +53,14 @@ export function followInAddress({ beginning }: Session, world: string, now: bool
   beginning.pipe(skip(now ? 0 : 1)).subscribe(({ seed, start }) => writeAddress({ world, seed, start }));
 }
 
-function openStarts({ world, loop, beginning }: Session, choose: (start: number) => void): void {
+function openStarts(session: Session, choose: (start: number) => void): void {
+  const { world, loop, beginning } = session;
   const grid = make("div", { className: "starts" });
   const dialog = openSheet(loop, "Where to begin", grid);
   world.manifest.starts.forEach(({ title }, index) => {
     const canvas = make("canvas", {});
     const pick = make("button", { type: "button" }, canvas, title);
-    pick.setAttribute("aria-pressed", String(index === beginning.value.start));
+    pick.setAttribute("aria-pressed", String(!beginning.value.picture && index === beginning.value.start));
     pick.onclick = () => {
       dialog.close();
       choose(index);
@@ -70,4 +75,11 @@ function openStarts({ world, loop, beginning }: Session, choose: (start: number)
       (error: Error) => pick.append(` (no picture: ${error.message})`),
     );
   });
+  const own = make("button", { type: "button" }, "A picture of your own …");
+  own.setAttribute("aria-pressed", String(beginning.value.picture !== undefined));
+  own.onclick = () => {
+    dialog.close();
+    choosePicture(session);
+  };
+  grid.append(own);
 }

@@ -8,14 +8,20 @@ import { connectControls } from "./controls";
 import { connectDisplay } from "./display";
 import { connectDrop } from "./drop";
 import { button, element } from "./elements";
+import { connectEpisode } from "./episode";
+import { connectFirstRun } from "./first-run";
+import { connectFullScreen } from "./full-screen";
 import { takeDestination } from "./go-on";
+import { connectHeadset } from "./headset";
 import { connectKeeping } from "./keeping";
-import { announce, veil } from "./notices";
+import { complain, veil } from "./notices";
 import { askToPlayOn } from "./other-version";
+import { connectOwnPicture } from "./own-picture";
 import { connectPlaces, followInAddress } from "./places";
 import { connectRecording } from "./recording";
 import { createSession, type Session } from "./session";
 import { loadSettings } from "./settings";
+import { connectSlowNotice } from "./slow-notice";
 import { connectTimelineBar } from "./timeline-bar";
 import { rememberVisit } from "./visited";
 
@@ -34,6 +40,18 @@ export async function prepareView(signal: AbortSignal): Promise<View> {
 
 /** Where the page begins when the address doesn't say. */
 const FIRST = { seed: 1, start: 0 };
+
+/** What lives as long as the session; each gives a way to let go. */
+const CONNECTED = [
+  connectDisplay,
+  connectControls,
+  connectFullScreen,
+  connectEpisode,
+  connectSlowNotice,
+  connectOwnPicture,
+  connectHeadset,
+  connectFirstRun,
+];
 
 export interface PlayOptions {
   readonly address: Address;
@@ -58,8 +76,7 @@ export async function play(world: WorkerWorld, view: View, { address, name, sign
   const canvas = element("view", HTMLCanvasElement);
   document.title = `${world.manifest.title} · Worldloop`;
   canvas.setAttribute("aria-label", `${world.manifest.title}, as the network dreams it. The keys drive it.`);
-  connectDisplay(session);
-  signal.addEventListener("abort", connectControls(session));
+  for (const connect of CONNECTED) signal.addEventListener("abort", connect(session));
   connectRecording(session, name);
   connectDrop({ session, name }, signal);
   connectTimelineBar(session, signal);
@@ -88,5 +105,5 @@ export async function play(world: WorkerWorld, view: View, { address, name, sign
 function connectSheet(id: string, open: () => Promise<void>): void {
   const control = button(id);
   control.disabled = false;
-  control.onclick = () => void open().catch((error: Error) => announce(`This sheet can't be opened: ${error.message}`));
+  control.onclick = () => void open().catch((error: Error) => complain("This sheet can't be opened", error));
 }

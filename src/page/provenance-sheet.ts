@@ -20,6 +20,7 @@ import type { DropPlace } from "./drop";
 import { make } from "./elements";
 import { handOver } from "./go-on";
 import { announce } from "./notices";
+import { offerPicture } from "./own-picture";
 import { openSheet } from "./sheet";
 
 export async function openProvenance(file: File, place: DropPlace): Promise<void> {
@@ -27,7 +28,13 @@ export async function openProvenance(file: File, place: DropPlace): Promise<void
   try {
     found = await readMarkedFile(file);
   } catch (error) {
-    openSheet(place.session.loop, file.name, make("p", { role: "alert" }, (error as Error).message));
+    const says = make("p", { role: "alert" }, (error as Error).message);
+    const begin = make("button", { type: "button", textContent: "Begin from this picture" });
+    const dialog = openSheet(place.session.loop, file.name, says, file.type.startsWith("image/") ? begin : "");
+    begin.onclick = () => {
+      dialog.addEventListener("close", () => void offerPicture(place.session, file), { once: true });
+      dialog.close();
+    };
     return;
   }
   if (found.kind === "plain log") openPlainLog(file.name, found, place);

@@ -6,7 +6,7 @@ import { download } from "../record/download";
 import { formatHash, packActions, packageMark } from "../record/share-link";
 import type { Drive, Shots } from "../record/shots";
 import { button, giveKeysBack, make } from "./elements";
-import { announce } from "./notices";
+import { announce, complain } from "./notices";
 import type { Session } from "./session";
 import { openSheet } from "./sheet";
 
@@ -92,7 +92,7 @@ function onClick(id: string, task: () => Promise<void>): void {
     try {
       await task();
     } catch (error) {
-      announce((error as Error).message);
+      complain(`${control.textContent.trim()}: that failed`, error as Error);
     } finally {
       control.disabled = false;
       giveKeysBack();
@@ -108,7 +108,8 @@ function showRecording(text: string, on: boolean): void {
 
 async function openShare(session: Session, folder: string): Promise<void> {
   const { world, beginning, loop } = session;
-  const here = { world: folder, ...beginning.value };
+  const { seed, start, picture } = beginning.value;
+  const here = { world: folder, seed, start };
   const link = (replay?: string) => {
     const drive = replay === undefined ? {} : { package: packageMark(world.packageSha256), replay };
     return new URL(formatHash({ ...here, ...drive }), location.href).href;
@@ -142,12 +143,18 @@ async function openShare(session: Session, folder: string): Promise<void> {
     loop,
     "Share",
     make("p", {}, "The link holds the world, the seed and the start. Whoever opens it dreams on their own machine."),
-    make(
-      "label",
-      { className: "check" },
-      include,
-      `With my drive: ${ticks} ticks are replayed, then the world is theirs.`,
-    ),
+    picture
+      ? make(
+          "p",
+          {},
+          "You began with a picture of your own, which no link can carry: this one begins at the world's start.",
+        )
+      : make(
+          "label",
+          { className: "check" },
+          include,
+          `With my drive: ${ticks} ticks are replayed, then the world is theirs.`,
+        ),
     make("div", { className: "row" }, make("label", { htmlFor: "link", textContent: "Link" }), field, copy),
     note,
   );

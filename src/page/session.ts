@@ -17,11 +17,18 @@ import type { Point } from "../model/branch-tree";
 import type { SessionRecord } from "../model/journal";
 import type { SeekOptions } from "../model/recorded-world";
 import type { WorkerWorld } from "../model/worker-client";
-import type { Action, Frame, Snapshot } from "../model/world";
+import type { Action, Frame, ResetOptions, Snapshot } from "../model/world";
 import type { View } from "../view/view";
 import { element } from "./elements";
+import { pagePads } from "./pad-navigation";
 import { createSeeking, type Seeking } from "./seeking";
 import { keep, recall, type Settings } from "./settings";
+
+/** Where a session begins: at a start of the world, or at a person's own picture; which start they were at stays known. */
+export interface SessionBeginning extends StartBeginning {
+  /** uint8 RGB [height, width, 3] of the world's size, in place of the start. */
+  readonly picture?: Uint8Array;
+}
 
 export interface Session {
   /** Aborted when the world is left: then everything here has ended, and so must what others connected to it. */
@@ -33,9 +40,12 @@ export interface Session {
   readonly settings: BehaviorSubject<Settings>;
   readonly bindings: BehaviorSubject<readonly Binding[]>;
   /** Where it began; before the first frame, where it is to begin. */
-  readonly beginning: BehaviorSubject<StartBeginning>;
-  /** Begins anew and runs; with a replay its actions come first. */
-  begin(beginning: StartBeginning, replay?: readonly Action[]): Promise<void>;
+  readonly beginning: BehaviorSubject<SessionBeginning>;
+  /**
+   * Begins anew and runs; with a replay its actions come first. A picture that the world can't begin at changes nothing.
+   * @throws ResetError and what loading the encoder throws, for a picture alone; other failures are the loop's state
+   */
+  begin(beginning: SessionBeginning, replay?: readonly Action[]): Promise<void>;
   /**
    * Goes at once to where these actions lead, or, called off, to where it has come by then. Stands still there if nothing
    * ran before. @throws ResetError, the session being as it was
@@ -69,10 +79,10 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
   const { actions, frameRate, name } = world.manifest;
   const settings = new BehaviorSubject(kept);
   const bindings = new BehaviorSubject<readonly Binding[]>(restoreBindings(actions, recall(`keys:${name}`)));
-  const beginning = new BehaviorSubject<StartBeginning>({ seed: 1, start: 0 });
+  const beginning = new BehaviorSubject<SessionBeginning>({ seed: 1, start: 0 });
 
   const keyboard = createKeyboard(window, { actions, bindings: bindings.value, frameRate, smooth: kept.smoothKeys });
-  const gamepad = createGamepad({ actions, deadZone: kept.deadZone, now: pageClock.now });
+  const gamepad = createGamepad({ actions, pads: pagePads().pads, deadZone: kept.deadZone, now: pageClock.now });
   const sources = [keyboard, gamepad, createTouch(element("touch", HTMLElement), actions)];
   const live = () => sampleSources(actions, sources);
   let replay = createReplay([], live);
@@ -131,15 +141,23 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
         beginning.next(from);
       };
       if (!newest) take(); // a crash before the first frame is restarted from here
+      let refusal: unknown;
       const begun = loop.exclusive(async () => {
-        const frame = await world.reset(from);
-        take();
-        return frame;
+        try {
+          const frame = await world.reset(resetOf(from));
+          take();
+          return frame;
+        } catch (error) {
+          if (!from.picture || !newest) throw error;
+          refusal = error;
+          return world.rewind(0); // where it was
+        }
       });
       // A pause from before ends now; one that comes while the world is being reset (a sheet opened) stays.
       if (loop.state.value.name !== "loading") loop.resume();
       await begun;
       if (loop.state.value.name === "loading") loop.resume();
+      if (refusal) throw refusal;
     },
     async goOn(from, actions, { signal, onTick } = {}) {
       stopSeeking();
@@ -191,6 +209,10 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
     stats: () => stats.read(),
   };
   return Object.assign(session, { seeking: createSeeking(session) });
+}
+
+function resetOf({ seed, start, picture }: SessionBeginning): ResetOptions {
+  return picture ? { seed, context: { frames: picture, actions: new Float32Array(0) } } : { seed, start };
 }
 
 /** Marks for measurements: the picture is there; the network's first own frame has been drawn. */

@@ -1,14 +1,19 @@
 /** The settings sheet: picture, figures, keys and gamepad. Changes apply at once. Loaded when first opened. */
-import { defaultBindings, isReserved, keyName, rebind } from "../action/bindings";
+import { defaultBindings, isReserved, rebind } from "../action/bindings";
+import { type PadButton, padButtonName, padControlName } from "../action/pad-layout";
 import { ENGINE_CHOICES, type EngineChoice } from "../model/engine-choice";
 import { COMMANDS } from "./controls";
 import { make } from "./elements";
+import { keyLabels } from "./key-labels";
+import { captureNextPress } from "./pad-navigation";
+import { padTable } from "./pad-table";
 import type { Session } from "./session";
 import type { Settings } from "./settings";
 import { openSheet } from "./sheet";
 
 export function openSettings(session: Session): void {
-  const { settings, gamepad, loop } = session;
+  const { settings, loop } = session;
+  const { pads } = session.gamepad;
   const set = (change: Partial<Settings>) => settings.next({ ...settings.value, ...change });
   const now = settings.value;
 
@@ -42,9 +47,9 @@ export function openSettings(session: Session): void {
     zoneValue.textContent = zone.value;
     set({ deadZone: Number(zone.value) });
   };
-  const pad = make("p", { className: "note", textContent: gamepad.describe() });
+  const pad = make("p", { className: "note", textContent: pads.describe() });
   const watch = setInterval(() => {
-    pad.textContent = gamepad.describe();
+    pad.textContent = pads.describe();
   }, 500);
 
   const dialog = openSheet(
@@ -63,6 +68,7 @@ export function openSettings(session: Session): void {
     make("h3", { textContent: "Gamepad" }),
     pad,
     make("label", { className: "row" }, "Dead zone of the sticks", zone, zoneValue),
+    padButtonTable(session),
   );
   dialog.addEventListener("close", () => clearInterval(watch), { once: true });
 }
@@ -88,8 +94,11 @@ function keyTable(session: Session): HTMLElement {
   note.setAttribute("role", "status");
   const fill = (focused?: number) => {
     const rows = bindings.value.map((binding, index) => {
-      const change = make("button", { type: "button", textContent: keyName(binding.code) });
-      change.setAttribute("aria-label", `${binding.action} ${binding.value}: ${keyName(binding.code)}. Change the key`);
+      const change = make("button", { type: "button", textContent: keyLabels.value(binding.code) });
+      change.setAttribute(
+        "aria-label",
+        `${binding.action} ${binding.value}: ${keyLabels.value(binding.code)}. Change the key`,
+      );
       change.onclick = () => listen(index, change);
       return make(
         "tr",
@@ -129,7 +138,7 @@ function keyTable(session: Session): HTMLElement {
       "blur",
       () => {
         stop.abort();
-        change.textContent = keyName(bindings.value[row]?.code ?? "");
+        change.textContent = keyLabels.value(bindings.value[row]?.code ?? "");
       },
       { signal: stop.signal },
     );
@@ -138,18 +147,95 @@ function keyTable(session: Session): HTMLElement {
   return box;
 }
 
+/** One row per command of the page; a button in it waits for another button of the pad. The world's controls are told, not changed. */
+function padButtonTable(session: Session): HTMLElement {
+  const { settings, world } = session;
+  const { actions } = world.manifest;
+  const { pads } = session.gamepad;
+  const box = make("div", {});
+  const note = make("p", { className: "note" });
+  note.setAttribute("role", "status");
+  const id = () => pads.states()[0]?.id;
+  const change = (command: string, button: PadButton | null) =>
+    settings.next({ ...settings.value, padButtons: { ...settings.value.padButtons, [command]: button } });
+
+  const fill = (focused?: number) => {
+    const table = padTable(COMMANDS, actions, settings.value.padButtons);
+    const worlds = actions.map(({ name, gamepad }) =>
+      make("tr", {}, make("td", {}, name), make("td", {}, padControlName(gamepad, id()))),
+    );
+    const rows = COMMANDS.map((command, index) => {
+      const button = table.find((row) => row.command === command)?.button;
+      const name = button ? padButtonName(button, id()) : "none";
+      const choose = make("button", { type: "button", textContent: name });
+      choose.ariaLabel = `${command.label}: ${name}. Change the button`;
+      choose.onclick = () => listen(index, choose);
+      return make("tr", {}, make("td", {}, command.label), make("td", {}, choose));
+    });
+    const head = ["Action", "Button"].map((text) => make("th", { scope: "col", textContent: text }));
+    const restore = make("button", { type: "button", textContent: "Restore the buttons" });
+    restore.onclick = () => {
+      settings.next({ ...settings.value, padButtons: {} });
+      note.textContent = "The page's own buttons are back.";
+      fill();
+    };
+    box.replaceChildren(
+      make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...worlds, ...rows)),
+      note,
+      restore,
+    );
+    if (focused !== undefined) box.querySelectorAll<HTMLElement>("td button")[focused]?.focus();
+  };
+  const listen = (index: number, choose: HTMLButtonElement) => {
+    const command = COMMANDS[index];
+    if (!command) return;
+    choose.textContent = "Press a button …";
+    note.textContent = "Press the new button on the pad. Delete: none. Escape: as it was.";
+    const stop = new AbortController();
+    const end = (said: string) => {
+      stop.abort();
+      release();
+      note.textContent = said;
+      fill(index);
+    };
+    const release = captureNextPress((button) => {
+      const name = padButtonName(button, id());
+      const action = actions.find(({ gamepad }) => gamepad === button);
+      const other = padTable(COMMANDS, actions, settings.value.padButtons).find(
+        (row) => row.button === button,
+      )?.command;
+      if (action) return end(`${name} already does ${action.name} in this world. Choose another button.`);
+      if (other && other !== command) return end(`${name} already does “${other.label}”. Change that one first.`);
+      change(command.id, button);
+      end(`${name} it is.`);
+    });
+    const byKey = (event: KeyboardEvent) => {
+      if (event.key !== "Escape" && event.key !== "Delete" && event.key !== "Backspace") return;
+      event.preventDefault();
+      event.stopPropagation();
+      if (event.key !== "Escape") change(command.id, null);
+      end(event.key === "Escape" ? "Nothing changed." : `“${command.label}” has no button now.`);
+    };
+    window.addEventListener("keydown", byKey, { capture: true, signal: stop.signal });
+    choose.addEventListener("blur", () => stop.signal.aborted || end(""), { signal: stop.signal });
+  };
+  fill();
+  return box;
+}
+
 /** Gives a row another key and says in words what happened. */
 function assign({ bindings }: Session, row: number, code: string): string {
-  if (isReserved(code)) return `${code ? keyName(code) : "This key"} belongs to the browser. Choose another key.`;
+  if (isReserved(code))
+    return `${code ? keyLabels.value(code) : "This key"} belongs to the browser. Choose another key.`;
   const command = COMMANDS.find((candidate) => candidate.code === code);
-  if (command) return `${keyName(code)} works the page (${command.label}). Choose another key.`;
+  if (command) return `${keyLabels.value(code)} works the page (${command.label}). Choose another key.`;
   const result = rebind(bindings.value, row, code);
   if ("conflict" in result) {
     const { action, value } = result.conflict;
-    return `${keyName(code)} already does ${action} ${signed(value)}. Choose another key, or change that one first.`;
+    return `${keyLabels.value(code)} already does ${action} ${signed(value)}. Choose another key, or change that one first.`;
   }
   bindings.next(result.bindings);
-  return `${keyName(code)} it is.`;
+  return `${keyLabels.value(code)} it is.`;
 }
 
 const signed = (value: number) => (value > 0 ? `+${value}` : String(value).replace("-", "−"));

@@ -1,5 +1,6 @@
 /** What a person chose, kept across visits in localStorage; where that is forbidden or full, for this visit only. */
 import { z } from "zod/mini"; // the small zod: the page waits for this file
+import { PAD_BUTTONS } from "../action/pad-layout";
 import { ENGINE_CHOICES } from "../model/engine-choice";
 
 const settingsSchema = z.object({
@@ -13,6 +14,8 @@ const settingsSchema = z.object({
   engine: z.enum(ENGINE_CHOICES),
   /** Put what was pressed into pictures and clips, so that they can be replayed. */
   shareActions: z.boolean(),
+  /** Command → the pad's button that was chosen for it in place of its own; null for none. */
+  padButtons: z.catch(z.record(z.string(), z.nullable(z.enum(PAD_BUTTONS))), {}),
 });
 
 export type Settings = z.infer<typeof settingsSchema>;
@@ -27,6 +30,7 @@ export function loadSettings(): Settings {
     deadZone: 0.12,
     engine: "auto",
     shareActions: true,
+    padButtons: {},
   };
   const parsed = settingsSchema.safeParse({ ...defaults, ...(recall("settings") as object | undefined) });
   return parsed.success ? parsed.data : defaults;

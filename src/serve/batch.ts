@@ -5,11 +5,11 @@
 import { checkAction } from "../action/action";
 import { ProtocolError, StateError } from "../errors";
 import { checkReset } from "../model/beginning";
-import type { Action, Frame, ResetOptions, Snapshot } from "../model/world";
-import type { Judgement, Offer } from "./offer";
+import type { Action, Frame, Judgement, ResetOptions, Snapshot } from "../model/world";
+import type { Offer } from "./offer";
 
 /** What a client is told of one world after a reset or a step. */
-export interface Observation extends Partial<Judgement> {
+export interface Observation extends Partial<Pick<Judgement, "reward" | "done">> {
   readonly index: number;
   readonly tick: number;
   /** How long the step took, waiting for others included; 0 after a reset. */

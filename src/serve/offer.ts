@@ -5,20 +5,13 @@ import { folderSource } from "../model/folder-source";
 import { createNetworkModel } from "../model/network-model";
 import { type EngineOptions, findWorld, openNodeEngine } from "../model/node-runtime";
 import { openPackage } from "../model/package";
+import { openRewardHead, type RewardHead } from "../model/reward-head";
 import { takeTurns } from "../model/turns";
-import type { Action, Snapshot } from "../model/world";
 import type { WorldModel } from "../model/world-model";
-
-/** What a reward head says of a step. */
-export interface Judgement {
-  readonly reward: number;
-  /** The episode is over. */
-  readonly done: boolean;
-}
 
 export interface Offer extends WorldModel {
   /** Null when the world has no reward head. */
-  readonly judge: ((before: Snapshot, action: Action, after: Snapshot) => Promise<Judgement>) | null;
+  readonly judge: RewardHead["judge"] | null;
 }
 
 export type OfferSettings = Pick<EngineOptions, "engine" | "precision" | "threads">;
@@ -44,20 +37,13 @@ async function openOffer(folder: string, settings: OfferSettings): Promise<Offer
   const opened = await openPackage(folderSource(folder));
   const engine = await openNodeEngine(opened, settings);
   const model = await createNetworkModel(opened, engine);
-  const { reward } = opened.manifest;
-  const head = reward ? await engine.createSession(await opened.read(reward.file), reward) : null;
+  const head = await openRewardHead(opened, engine);
   const inTurn = takeTurns(); // a turn is one tick or one beginning, so that many sessions share the network fairly
   return {
     ...model,
     begin: (beginning) => inTurn(() => model.begin(beginning)),
     advance: (state, action) => inTurn(() => model.advance(state, action)),
-    judge: head
-      ? (before, action, after) =>
-          inTurn(async () => {
-            const { reward, done } = await head.run({ latent: before.latent, action, latent_next: after.latent });
-            return { reward: reward?.[0] ?? 0, done: (done?.[0] ?? 0) > 0.5 };
-          })
-      : null,
+    judge: head ? (before, action, after) => inTurn(() => head.judge(before, action, after)) : null,
     async close() {
       await inTurn(async () => {
         await model.close();

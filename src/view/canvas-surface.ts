@@ -5,6 +5,7 @@ export function createCanvasSurface(canvas: HTMLCanvasElement): Surface {
   const context = canvas.getContext("2d", { alpha: false });
   if (!context) throw new TypeError("This canvas already draws in another way; a view needs one of its own.");
   return {
+    kind: "2D canvas",
     show({ rgba, width, height }, filter) {
       if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
       canvas.style.imageRendering = filter === "smooth" ? "auto" : "pixelated";

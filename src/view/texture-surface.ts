@@ -44,6 +44,7 @@ export function createTextureSurface(
   canvas.addEventListener("webglcontextrestored", onRestored);
 
   return {
+    kind: software ? "WebGL in software" : "WebGL",
     show(picture, filter) {
       const shown = textureFor(picture);
       if (software && (canvas.width !== picture.width || canvas.height !== picture.height)) {

@@ -14,6 +14,7 @@ export interface Picture extends Size {
 
 /** One way to draw. */
 export interface Surface {
+  readonly kind: View["kind"];
   /** Called with every new picture; the surface may keep it until the next one. */
   show(picture: Picture, filter: Filter): void;
   /** The canvas now has another size, in CSS pixels. */
@@ -24,7 +25,7 @@ export interface Surface {
 
 export interface View {
   /** What draws, in words for the HUD. */
-  readonly kind: "WebGL" | "2D canvas";
+  readonly kind: "WebGL" | "WebGL in software" | "2D canvas";
   draw(picture: Picture): void;
   setFilter(filter: Filter): void;
   /** Nothing is drawn any more, and the GPU's memory is given back. The canvas can't be used again. */
@@ -53,7 +54,7 @@ export async function createView(canvas: HTMLCanvasElement, box: HTMLElement, in
   observer.observe(box);
 
   return {
-    kind: context ? "WebGL" : "2D canvas",
+    kind: surface.kind,
     draw(picture) {
       const same = newest?.width === picture.width && newest.height === picture.height;
       newest = picture;

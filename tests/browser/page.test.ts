@@ -133,6 +133,7 @@ describe("the page", () => {
 
   it("draws the newest frame on its canvas", async () => {
     const page = await openPaused();
+    await page.keyboard.press("Escape"); // puts the help away that lies over the picture
     const before = await page.locator("#view").screenshot();
     const { down } = await steering(page);
     await page.keyboard.down(down);

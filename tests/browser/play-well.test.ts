@@ -1,0 +1,197 @@
+/** What helps a person to play: the first help, pads, full screen, the end of an episode, pictures of their own. */
+import { readFileSync } from "node:fs";
+import { encode } from "fast-png";
+import type { BrowserContext, Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import { parseManifest } from "../../src/model/manifest";
+import { rewardGraph, withReward } from "../../src/model/reward.fixture";
+import { consoleOf, launchBrowser } from "../setup/browser";
+
+let browser: BrowserContext;
+let said: string[] = [];
+
+beforeAll(async () => {
+  browser = await launchBrowser();
+});
+afterAll(() => browser.close());
+afterEach(async ({ task }) => {
+  if (task.result?.state === "fail") console.log(said.join("\n"));
+  for (const page of browser.pages()) await page.close();
+});
+
+const isState = (page: Page, state: string) => page.waitForSelector(`[data-worldloop-state="${state}"]`);
+const tick = (page: Page) => page.evaluate(() => Number(document.body.dataset.tick));
+const passes = (page: Page, least: number) =>
+  page.waitForFunction((least) => Number(document.body.dataset.tick) >= least, least);
+
+async function open(prepare: (page: Page) => Promise<unknown> = async () => undefined, hash = ""): Promise<Page> {
+  const page = await browser.newPage();
+  said = consoleOf(page);
+  await prepare(page);
+  await page.goto(inject("pages").built + hash);
+  await isState(page, "running");
+  await passes(page, 3);
+  return page;
+}
+
+/** A pad of the standard layout that a test works with `pad(button, value)`; plugged in from the beginning. */
+const plugPad = (page: Page) =>
+  page.addInitScript(() => {
+    const buttons = Array.from({ length: 17 }, () => ({ value: 0, pressed: false, touched: false }));
+    const pad = { id: "Test pad", index: 0, mapping: "standard", connected: true, axes: [0, 0, 0, 0], buttons };
+    navigator.getGamepads = () => [pad as unknown as Gamepad, null, null, null];
+    const set = (button: number, value: number) =>
+      buttons.splice(button, 1, { value, pressed: value > 0, touched: value > 0 });
+    Object.assign(window, { pad: set });
+  });
+const [A, B, LEFT_BUMPER, VIEW, MENU, DOWN] = [0, 1, 4, 8, 9, 13];
+
+/** Presses a button for long enough to be seen by the page, which looks once a frame. */
+async function press(page: Page, button: number, whileHeld: () => Promise<unknown> = async () => undefined) {
+  const nextFrames = () =>
+    page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  await page.evaluate(`pad(${button}, 1)`);
+  await nextFrames();
+  await whileHeld();
+  await page.evaluate(`pad(${button}, 0)`);
+  await nextFrames();
+}
+
+describe("playing well", () => {
+  it("draws the world's own keys on the first visit, until one is pressed, and again when asked", async () => {
+    const page = await open();
+    const help = page.locator("#first-run section");
+    await help.waitFor();
+    const bound = await page.evaluate(() => window.worldloop?.session.bindings.value.map(({ code }) => code) ?? []);
+    expect(await help.locator(".key.lit").count()).toBe(bound.length);
+    expect(await help.innerText()).toContain("steer");
+    const described = await page.locator("#view").getAttribute("aria-description");
+    expect(described).toMatch(/steer: left arrow, .*gas: up arrow/);
+    await page.waitForTimeout(800); // it can't be put away at once
+    await page.keyboard.down(bound[0] ?? "");
+    await help.waitFor({ state: "detached" });
+    await page.keyboard.up(bound[0] ?? "");
+    await page.reload();
+    await isState(page, "running");
+    await passes(page, 3);
+    expect(await help.count()).toBe(0);
+    await page.keyboard.press("?");
+    const sheet = page.locator("dialog[open]");
+    await sheet.locator(".pad-picture").waitFor();
+    expect(await sheet.locator(".keyboard-picture .key.lit").count()).toBe(bound.length);
+    await page.keyboard.down(bound[0] ?? "");
+    expect(await sheet.locator(".keyboard-picture .key.down").count()).toBe(1);
+  });
+
+  it("is worked by a pad: pause, rewind, a menu that the d-pad walks in", async () => {
+    const page = await open(plugPad);
+    await press(page, MENU);
+    await isState(page, "paused");
+    await press(page, MENU);
+    await isState(page, "running");
+    await passes(page, (await tick(page)) + 10);
+    const before = await tick(page);
+    await press(page, LEFT_BUMPER, () =>
+      page.waitForFunction((before) => Number(document.body.dataset.tick) < before - 3, before),
+    );
+    await isState(page, "running");
+    await press(page, VIEW);
+    const menu = page.locator("dialog[open]");
+    await menu.waitFor();
+    const focused = () => page.evaluate(() => document.activeElement?.textContent);
+    expect(await focused()).toBe("Go on");
+    await press(page, DOWN);
+    expect(await focused()).not.toBe("Go on");
+    await press(page, B);
+    await menu.waitFor({ state: "hidden" });
+    await press(page, VIEW);
+    await menu.waitFor();
+    await press(page, A);
+    await menu.waitFor({ state: "hidden" });
+    await isState(page, "running");
+  });
+
+  it("hides its controls in full screen while somebody drives, and gives them to the Tab key", async () => {
+    const page = await open();
+    await page.locator("#fullscreen").click();
+    await page.waitForSelector("body[data-full-screen]");
+    await page.mouse.move(600, 300);
+    await page.keyboard.down("ArrowUp");
+    await page.waitForSelector("body[data-idle]");
+    await page.waitForFunction(() => getComputedStyle(document.getElementById("controls") as Element).opacity === "0");
+    await page.keyboard.up("ArrowUp");
+    await page.keyboard.press("Shift+Tab"); // backwards from the button that was clicked
+    await page.waitForSelector("body:not([data-idle])");
+    expect(await page.evaluate(() => document.activeElement?.parentElement?.id)).toBe("controls");
+    await page.waitForFunction(() => getComputedStyle(document.getElementById("controls") as Element).opacity === "1");
+    await page.locator("#fullscreen").click();
+    await page.waitForSelector("body:not([data-full-screen])");
+  });
+
+  it("counts the reward of a world that has one, and offers a new episode at its end", async () => {
+    const text = readFileSync("tests/goldens/tiny-world/world.json", "utf8");
+    const graph = rewardGraph(parseManifest(text));
+    const json = await withReward(text, graph);
+    const tiny = async (page: Page) => {
+      await page.route("**/worlds/index.json", (route) => route.fulfill({ json: ["tiny-world"] }));
+      await page.route("**/worlds/tiny-world/**", (route) => {
+        const file = new URL(route.request().url()).pathname.split("/tiny-world/")[1] ?? "";
+        if (file === "world.json") return route.fulfill({ body: json });
+        if (file === "reward.onnx") return route.fulfill({ body: Buffer.from(graph) });
+        return route.fulfill({ path: `tests/goldens/tiny-world/${file}` });
+      });
+    };
+    const page = await open(tiny, "#world=tiny-world&seed=7");
+    const score = page.locator("#score");
+    expect(await score.textContent()).toBe("Reward 0");
+    await page.keyboard.down("ArrowUp");
+    await page.waitForFunction(() => /Reward [1-9]/.test(document.getElementById("score")?.textContent ?? ""));
+    await page.keyboard.down("ArrowRight");
+    const end = page.locator(".notice", { hasText: "The episode is over" });
+    await end.waitFor();
+    await page.keyboard.up("ArrowRight");
+    await page.keyboard.up("ArrowUp");
+    await isState(page, "paused");
+    await end.getByRole("button", { name: "New episode" }).click();
+    await isState(page, "running");
+    expect(await page.evaluate(() => window.worldloop?.session.beginning.value)).toEqual({ seed: 8, start: 0 });
+    expect(await end.count()).toBe(0);
+    expect(await score.textContent()).toBe("Reward 0");
+  });
+
+  it("begins at a picture of one's own, and keeps the world when it can't", async () => {
+    const page = await open();
+    const choose = async (buffer: Buffer) => {
+      await page.locator("#starts").click();
+      const chooser = page.waitForEvent("filechooser");
+      await page.getByRole("button", { name: "A picture of your own" }).click();
+      await (await chooser).setFiles({ name: "mine.png", mimeType: "image/png", buffer });
+    };
+    const before = await tick(page);
+    await choose(Buffer.from("no picture at all"));
+    await page.locator(".notice.error", { hasText: "can't read the file as a picture" }).waitFor();
+    await passes(page, before + 2);
+    await page.locator(".notice.error > button").click();
+    const half = Uint8Array.from({ length: 40 * 20 * 3 }, (_, i) => (i % 120 < 60 ? 200 : 30)); // light left, dark right
+    await choose(Buffer.from(encode({ width: 40, height: 20, data: half, channels: 3 })));
+    await page.getByLabel("Which part").fill("0");
+    const seen = await page.evaluate(() => {
+      const first = new Promise<number[]>((resolve) => {
+        const listen = () => {
+          const frame = window.worldloop?.frame();
+          if (frame?.tick === 0) resolve([...frame.rgba.slice(0, 4)]);
+          else document.addEventListener("worldloop:frame", listen, { once: true });
+        };
+        document.addEventListener("worldloop:frame", listen, { once: true });
+      });
+      const begin = [...document.querySelectorAll("button")].find(({ textContent }) => textContent === "Begin here");
+      begin?.click();
+      return first;
+    });
+    expect(seen).toEqual([200, 200, 200, 255]);
+    await page.getByText("Start: Your picture").waitFor();
+    await passes(page, 3);
+    await page.locator("#share").click();
+    await page.getByText("which no link can carry").waitFor();
+  });
+});
