@@ -2,15 +2,16 @@
  * The page's entry: opens the world that the address names and puts it in play. The worker starts before anything else
  * loads; what the first frames don't need (sheets, video encoder, sparkline) loads when it is asked for.
  */
-import { UnknownWorldError } from "./errors";
 import type { Stats } from "./loop/stats";
 import { openWorld, type WorkerWorld } from "./model/worker-client";
 import type { Frame } from "./model/world";
 import { listWorlds, readAddress } from "./page/address";
+import { connectDrop } from "./page/drop";
 import { showAlert, veil, veilProgress } from "./page/notices";
 import { waysOut } from "./page/remedies";
 import type { Session } from "./page/session";
 import { loadSettings } from "./page/settings";
+import { findSource } from "./page/world-source";
 
 declare global {
   interface Window {
@@ -24,17 +25,15 @@ declare global {
   }
 }
 
+let session: Session | undefined;
+
 async function main(): Promise<void> {
   const address = readAddress(location);
   const worlds = await listWorlds();
-  const name = address.world ?? worlds[0] ?? "";
-  if (!worlds.includes(name)) {
-    throw new UnknownWorldError(`World: expected one of ${worlds.join(", ")}, got "${name}". Correct the address.`);
-  }
-  let session: Session | undefined;
+  const { url, place } = await findSource(address, worlds, veilProgress);
   const engine = address.engine ?? (address.backend ? "ort" : loadSettings().engine);
   const opening = openWorld({
-    url: `worlds/${name}/`,
+    url,
     engine,
     ...(address.start === undefined ? {} : { start: address.start }),
     ...(address.precision ? { precision: address.precision } : {}),
@@ -45,10 +44,11 @@ async function main(): Promise<void> {
   });
   const page = import("./page/play");
   const [world, { play }, view] = await Promise.all([opening, page, page.then(({ prepareView }) => prepareView())]);
-  session = await play(world, view, { address, worlds, name });
+  session = await play(world, view, { address, worlds, place });
   window.worldloop = { world, session, frame: session.frame, stats: session.stats };
 }
 
+connectDrop(() => session?.loop);
 main().catch((error: Error) => {
   document.body.dataset.worldloopState = "error";
   veil("");

@@ -14,6 +14,7 @@ import { checkThreads } from "../src/model/thread-count";
 import { webHelper } from "../src/model/web-helper";
 import type { Progress, WorkerApi } from "../src/model/worker-api";
 import type { Frame, World } from "../src/model/world";
+import { zipSource } from "../src/model/zip-source";
 
 let opened: { readonly world: World; readonly read: WorldPackage["read"] } | null = null;
 
@@ -38,7 +39,8 @@ const api: WorkerApi = {
       total = progress.total;
       onProgress(progress);
     });
-    const contents = await openPackage(httpSource(url), { start: start ?? 0, onProgress: report });
+    const source = url instanceof Blob ? await zipSource(url, "the world's zip") : httpSource(url);
+    const contents = await openPackage(source, { start: start ?? 0, onProgress: report });
     const { manifest, sha256, read } = contents;
     onProgress({ loaded: total, total, phase: "session" });
     const chosen = await chooseEngine(choice, contents, {

@@ -47,13 +47,13 @@ const modelWorker: WorkerSource = {
 };
 
 /**
- * Opens the package at `url` (relative to the page) in a new worker.
+ * Opens the package at `url` (relative to the page), or in a zip, in a new worker.
  * @throws WorkerCrashError, AbortedError, BackendError and the named errors of a package
  */
 export async function openWorld(options: OpenWorldOptions, source: WorkerSource = modelWorker): Promise<WorkerWorld> {
   const { signal, onProgress, onCrash } = options;
   const request: OpenOptions = {
-    url: new URL(options.url, globalThis.document?.baseURI).href,
+    url: options.url instanceof Blob ? options.url : new URL(options.url, globalThis.document?.baseURI).href,
     ...(options.start === undefined ? {} : { start: options.start }),
     ...(options.precision === undefined ? {} : { precision: options.precision }),
     ...(options.engine === undefined ? {} : { engine: options.engine }),

@@ -8,17 +8,20 @@ import { announce } from "./notices";
 import type { Recording } from "./recording";
 import type { Session } from "./session";
 import { openSheet } from "./sheet";
+import type { Place } from "./world-source";
 
-/** @param current folder of the open world. @param finishClip called before another one is opened in its place */
+/** @param place of the open world. @param finishClip called before another one is opened in its place */
 export function connectPlaces(
   session: Session,
-  { worlds, current, finishClip }: { worlds: readonly string[]; current: string } & Recording,
+  { worlds, place, finishClip }: { worlds: readonly string[]; place: Place } & Recording,
 ): void {
   const { world, beginning } = session;
+  const current = place.world ?? "";
   const choice = element("world", HTMLSelectElement);
   choice.replaceChildren(
     ...worlds.map((name) => make("option", { value: name, textContent: name, selected: name === current })),
   );
+  if (place.foreign) choice.prepend(make("option", { value: "", textContent: world.manifest.title, selected: true }));
   choice.disabled = false;
   choice.onchange = () =>
     finishClip().then(
@@ -64,8 +67,8 @@ export function connectPlaces(
 }
 
 /** Keeps the address at what is played. @param now false when the address should stay until the next beginning */
-export function followInAddress({ beginning }: Session, world: string, now: boolean): void {
-  beginning.pipe(skip(now ? 0 : 1)).subscribe(({ seed, start }) => writeAddress({ world, seed, start }));
+export function followInAddress({ beginning }: Session, place: Place, now: boolean): void {
+  beginning.pipe(skip(now ? 0 : 1)).subscribe(({ seed, start }) => writeAddress({ ...place, seed, start }));
 }
 
 function openStarts({ world, loop, beginning }: Session, choose: (start: number) => void): void {

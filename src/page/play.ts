@@ -13,6 +13,7 @@ import { connectPlaces, followInAddress } from "./places";
 import { connectRecording } from "./recording";
 import { createSession, type Session } from "./session";
 import { loadSettings } from "./settings";
+import type { Place } from "./world-source";
 
 /** The view, which needs no world yet. */
 export function prepareView(): Promise<View> {
@@ -24,16 +25,16 @@ const FIRST = { seed: 1, start: 0 };
 
 export interface PlayOptions {
   readonly address: Address;
-  /** Names of all worlds, and of the open one. */
+  /** Names of this site's worlds, and how links name the open one. */
   readonly worlds: readonly string[];
-  readonly name: string;
+  readonly place: Place;
 }
 
 /**
  * Connects the page to the world and begins at once: with the address's replay, if it has one, else in the person's hands.
  * @throws RecordingError, ResetError when the world can't begin as the address says
  */
-export async function play(world: WorkerWorld, view: View, { address, worlds, name }: PlayOptions): Promise<Session> {
+export async function play(world: WorkerWorld, view: View, { address, worlds, place }: PlayOptions): Promise<Session> {
   const { seed = FIRST.seed, start = FIRST.start } = address;
   checkReset({ seed, start }, world.manifest);
   const replay = address.replay ? await unpackActions(address.replay, world.manifest.actions) : [];
@@ -43,15 +44,15 @@ export async function play(world: WorkerWorld, view: View, { address, worlds, na
   canvas.setAttribute("aria-label", `${world.manifest.title}, as the network dreams it. The keys drive it.`);
   connectDisplay(session);
   connectControls(session);
-  const { finishClip } = connectRecording(session, name);
-  connectPlaces(session, { worlds, current: name, finishClip });
+  const { finishClip } = connectRecording(session, place);
+  connectPlaces(session, { worlds, place, finishClip });
   connectSheet("settings", async () => (await import("./settings-sheet")).openSettings(session));
-  connectSheet("about", async () => (await import("./world-card")).openCard(session));
+  connectSheet("about", async () => (await import("./world-card")).openCard(session, place));
   const otherVersion = address.package !== undefined && address.package !== packageMark(world.packageSha256);
   const begin = async () => {
     const replays = replay.length > 0 && (!otherVersion || (await askToPlayOn(session.loop)));
     await session.begin({ seed, start }, replays ? replay : []);
-    followInAddress(session, name, !replays); // a link with a replay stays, to be passed on
+    followInAddress(session, place, !replays); // a link with a replay stays, to be passed on
     if (document.hidden) session.loop.pause("Paused: the page isn't shown.", true);
   };
   void begin(); // whoever opened the page gets hold of the session before its first frame

@@ -9,14 +9,15 @@ import { button, giveKeysBack, make } from "./elements";
 import { announce } from "./notices";
 import type { Session } from "./session";
 import { openSheet } from "./sheet";
+import type { Place } from "./world-source";
 
 export interface Recording {
   /** Saves the clip that is being recorded, if one is. @throws RecordingError when there is nothing to save */
   finishClip(): Promise<void>;
 }
 
-/** @param folder of the world, which links name it by */
-export function connectRecording(session: Session, folder: string): Recording {
+/** @param place of the world, as links have it */
+export function connectRecording(session: Session, place: Place): Recording {
   const { world } = session;
   const name = (what: string, extension: string) =>
     `${world.manifest.name}-seed${session.beginning.value.seed}-${what}.${extension}`;
@@ -30,7 +31,7 @@ export function connectRecording(session: Session, folder: string): Recording {
     download(new Blob([text], { type: "application/jsonl" }), name("actions", "jsonl"));
     announce(`Saved ${session.actions().length} actions.`);
   });
-  onClick("share", () => openShare(session, folder));
+  onClick("share", () => openShare(session, place));
 
   let recording: { clip: Clip; frames: Subscription } | undefined;
   const finishClip = async () => {
@@ -88,9 +89,9 @@ function showRecording(text: string, on: boolean): void {
   button("clip").setAttribute("aria-pressed", String(on));
 }
 
-async function openShare(session: Session, folder: string): Promise<void> {
+async function openShare(session: Session, place: Place): Promise<void> {
   const { world, beginning, loop } = session;
-  const here = { world: folder, ...beginning.value };
+  const here = { ...place, ...beginning.value };
   const link = (replay?: string) => {
     const drive = replay === undefined ? {} : { package: packageMark(world.packageSha256), replay };
     return new URL(formatHash({ ...here, ...drive }), location.href).href;

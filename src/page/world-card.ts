@@ -2,8 +2,9 @@
 import { make } from "./elements";
 import type { Session } from "./session";
 import { openSheet } from "./sheet";
+import type { Place } from "./world-source";
 
-export function openCard({ world, loop }: Session): void {
+export function openCard({ world, loop }: Session, { foreign }: Place): void {
   const { title, description, recordedFrom, metrics, files, picture, frameRate, evaluations } = world.manifest;
   const bytes = Object.values(files).reduce((sum, file) => sum + file.bytes, 0);
   const size = (count: number) => (count < 1e5 ? `${(count / 1e3).toFixed(1)} kB` : `${(count / 1e6).toFixed(1)} MB`);
@@ -30,6 +31,7 @@ export function openCard({ world, loop }: Session): void {
       ["Network", `${evaluations} evaluation${evaluations === 1 ? "" : "s"} per frame`],
       ["Package", `${size(bytes)} in ${Object.keys(files).length} files`],
       ["sha256", code(world.packageSha256)],
+      ...(foreign ? [["From elsewhere", code(foreign.address)] as const] : []),
     ]),
     ...(Object.keys(metrics).length > 0 ? [make("h3", {}, "Measured")] : []),
     list(

@@ -1,0 +1,87 @@
+/**
+ * Files that come to the page: dropped on it, or chosen. What each kind of file is for stands in one table; the work is
+ * done by whoever the table names, loaded when there is some.
+ */
+import "./drop.css";
+import { AbortedError } from "../errors";
+import type { GameLoop } from "../loop/game-loop";
+import { button, make } from "./elements";
+import { announce } from "./notices";
+
+export interface Dropped {
+  readonly name: string;
+  readonly file?: File;
+  readonly folder?: FileSystemDirectoryEntry;
+}
+
+interface Kind {
+  readonly what: string;
+  /** Of file names, small letters. */
+  readonly extensions: readonly string[];
+  readonly folders: boolean;
+  /** @param loop of the open world, if one is. @throws AbortedError when the person thinks better of it */
+  open(dropped: Dropped, loop: GameLoop | undefined): Promise<void>;
+}
+
+const KINDS: readonly Kind[] = [
+  {
+    what: "a world (its folder, or a zip of it)",
+    extensions: [".zip"],
+    folders: true,
+    open: async (dropped, loop) => (await import("./foreign-world")).openDropped(dropped, loop),
+  },
+];
+
+/** @param currentLoop of the open world, which waits while something is asked */
+export function connectDrop(currentLoop: () => GameLoop | undefined): void {
+  const open = (dropped: readonly Dropped[]) => void take(dropped, currentLoop());
+  const chooser = make("input", { type: "file", accept: KINDS.flatMap(({ extensions }) => extensions).join() });
+  chooser.onchange = () => {
+    open([...(chooser.files ?? [])].map((file) => ({ name: file.name, file })));
+    chooser.value = ""; // so that the same file can be chosen again
+  };
+  button("open-file").onclick = () => chooser.click();
+
+  const carriesFiles = ({ dataTransfer }: DragEvent) => dataTransfer?.types.includes("Files") ?? false;
+  let depth = 0; // of entered elements: each child is entered before its parent is left
+  const hint = (by: number) => {
+    depth = Math.max(0, by === 0 ? 0 : depth + by);
+    document.body.classList.toggle("dropping", depth > 0);
+  };
+  document.addEventListener("dragenter", (event) => carriesFiles(event) && hint(1));
+  document.addEventListener("dragleave", (event) => carriesFiles(event) && hint(-1));
+  document.addEventListener("dragover", (event) => carriesFiles(event) && event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    if (!carriesFiles(event)) return;
+    event.preventDefault();
+    hint(0);
+    open([...(event.dataTransfer?.items ?? [])].flatMap(read));
+  });
+}
+
+/** Has to happen before the drop's event is over. */
+function read(item: DataTransferItem): Dropped[] {
+  const entry = item.webkitGetAsEntry();
+  if (entry?.isDirectory) return [{ name: entry.name, folder: entry as FileSystemDirectoryEntry }];
+  const file = item.getAsFile();
+  return file ? [{ name: file.name, file }] : [];
+}
+
+async function take(dropped: readonly Dropped[], loop: GameLoop | undefined): Promise<void> {
+  const [one, ...more] = dropped;
+  if (!one) return;
+  const { tellRefusal } = await import("./foreign-dialog");
+  const wanted = KINDS.map(({ what }) => what).join(", or ");
+  if (more.length > 0) return tellRefusal(one.name, new Error(`Expected one thing at a time: ${wanted}.`), loop);
+  const kind = KINDS.find(({ extensions, folders }) =>
+    one.folder ? folders : extensions.some((extension) => one.name.toLowerCase().endsWith(extension)),
+  );
+  if (!kind) return tellRefusal(one.name, new Error(`Expected ${wanted}.`), loop);
+  announce(`Reading “${one.name}” …`);
+  try {
+    await kind.open(one, loop);
+  } catch (error) {
+    if (error instanceof AbortedError) announce(error.message);
+    else await tellRefusal(one.name, error as Error, loop);
+  }
+}
