@@ -11,6 +11,8 @@ import type { Frame, World } from "./world";
 
 /** ms. The slowest step of a usable machine takes under a second; a worker silent for this long won't come back. */
 const PATIENCE_MS = 20_000;
+/** In patiences: a package that is here already needs no download, only the network made ready and measured. */
+const OPENING = 6;
 
 export interface OpenWorldOptions extends OpenOptions {
   /** Aborting ends the worker at any time: what is pending, and all that follows, rejects with AbortedError. */
@@ -70,7 +72,8 @@ export async function openWorld(options: OpenWorldOptions, source: WorkerSource 
     const started = connect(source.start(), { signal, onCrash: (error) => isOpen && onCrash?.(error) });
     connection = started;
     try {
-      const opened = await started.call((api) => api.open(request, proxy(report)));
+      const limit = request.url instanceof Blob ? OPENING * source.patienceMs : undefined;
+      const opened = await started.call((api) => api.open(request, proxy(report)), limit);
       isOpen = true;
       return opened;
     } catch (error) {
