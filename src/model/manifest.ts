@@ -65,11 +65,11 @@ export const manifestSchema = z
   .object({
     schema: z.literal(SCHEMA_VERSION),
     name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/),
-    title: z.string().min(1),
+    title: z.string().min(1).max(200),
     description: z.string(),
     picture: z.strictObject({ width: positive, height: positive }),
     /** Ticks per second. */
-    frameRate: z.number().positive(),
+    frameRate: z.number().positive().max(1000),
     /** The one action table, in the order of the action vector. */
     actions: z.array(actionSchema).min(1),
     latent: z.strictObject({ tokens: positive, channels: positive }),
@@ -103,7 +103,7 @@ export const manifestSchema = z
     starts: z
       .array(
         z.strictObject({
-          title: z.string().min(1),
+          title: z.string().min(1).max(200),
           frames: positive,
           latents: path, // float32 little-endian
           actions: path, // float32 little-endian [frames - 1, actions]; may be an empty file

@@ -11,7 +11,7 @@ import { zipSource } from "./zip-source";
 /** One file from elsewhere. @throws AddressError, MissingFileError, FileMismatchError */
 export type FetchFile = (url: URL, options: ReadOptions) => Promise<Bytes>;
 
-const LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
+const LOCAL_HOSTS = ["localhost", "127.0.0.1"];
 
 /** Plain http reaches this machine only. @throws AddressError */
 export function checkAddress(text: string): URL {

@@ -3,7 +3,7 @@
  * memory, checked from end to end and pinned by its sha256, before the worker gets it; the worker itself fetches nothing
  * from anywhere else. What may be asked: `model/package-address.ts`. What is remembered: `foreign-store.ts`.
  */
-import { AddressError, FileMismatchError, MissingFileError, WorldloopError } from "../errors";
+import { FileMismatchError, MissingFileError, WorldloopError } from "../errors";
 import type { GameLoop } from "../loop/game-loop";
 import { readBody } from "../model/http-source";
 import { packZip } from "../model/pack";
@@ -154,7 +154,7 @@ function createFetch(onProgress: (loaded: number, total: number) => void): Fetch
       cache: "no-cache",
     }).catch((error: Error) => {
       if (signal?.aborted) throw error;
-      throw new AddressError(
+      throw new MissingFileError(
         `${url.href}: expected an answer that this page may read, got none. Either ${url.host} can't be reached, or it doesn't let other pages read its files: it has to send the header Access-Control-Allow-Origin: *. You can also download it yourself and drop it on this page.`,
       );
     });

@@ -21,7 +21,8 @@ export function connectPlaces(
   choice.replaceChildren(
     ...worlds.map((name) => make("option", { value: name, textContent: name, selected: name === current })),
   );
-  if (place.foreign) choice.prepend(make("option", { value: "", textContent: world.manifest.title, selected: true }));
+  if (place.foreign)
+    choice.prepend(make("option", { value: "", textContent: world.manifest.title.slice(0, 40), selected: true }));
   choice.disabled = false;
   choice.onchange = () =>
     finishClip().then(

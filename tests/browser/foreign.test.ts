@@ -48,6 +48,7 @@ async function openPage(hash: string): Promise<Page> {
   asked.length = 0;
   const page = await browser.newPage();
   said = consoleOf(page);
+  page.on("filechooser", () => undefined); // from now on a chooser is the test's, however soon it comes
   await page.goto(inject("pages").built + hash);
   return page;
 }
