@@ -126,10 +126,10 @@ async function placeFiles(folder: string, files: PackageFiles, signal: AbortSign
   }
 }
 
-/** What a killed `add` left behind. */
+/** What a killed `add` left behind; but for a world that it had taken away and not yet replaced. */
 async function sweep(worlds: string): Promise<void> {
   for (const name of await readdir(worlds)) {
-    if (!name.startsWith(".adding-")) continue;
+    if (!name.startsWith(".adding-") || existsSync(join(worlds, name, "old"))) continue;
     const { mtimeMs } = await stat(join(worlds, name));
     if (Date.now() - mtimeMs > FORGOTTEN_MS) await rm(join(worlds, name), { recursive: true, force: true });
   }

@@ -213,6 +213,12 @@ const cases: [string, Contents, string, string][] = [
     "tick.onnx: expected at most 20000 operators",
   ],
   [
+    "a file that is a folder as well",
+    changed((m, c, vouch) => vouch(m, c, "tick.onnx/weights.bin", new Uint8Array(1))),
+    "PathError",
+    "expected tick.onnx to be a file or a folder, got both",
+  ],
+  [
     "world.json in its own list",
     changed((m) => Object.assign(m.files, { "world.json": { bytes: 1, sha256: "0".repeat(64) } })),
     "ManifestError",

@@ -133,7 +133,12 @@ const firstFiles = ({ tick, starts }: Manifest, start: number): string[] => [
 
 /** Every path is a plain one, and every file that the manifest speaks of is in its list. */
 function checkFileList(manifest: Manifest): void {
-  for (const path of Object.keys(manifest.files)) checkPath(path);
+  for (const path of Object.keys(manifest.files)) {
+    checkPath(path);
+    const inside = [...path.matchAll(/\//g)].map(({ index }) => path.slice(0, index));
+    const both = inside.find((folder) => Object.hasOwn(manifest.files, folder));
+    if (both) throw new PathError(`world.json, files: expected ${both} to be a file or a folder, got both.`);
+  }
   if (Object.hasOwn(manifest.files, "world.json")) {
     throw new ManifestError("world.json, files: expected every file but world.json itself, got it too.");
   }

@@ -90,6 +90,9 @@ test("a folder on a host plays as well; what is remembered opens without asking 
   const another = await openPage(address);
   await plays(another);
   expect(asked).toEqual([]);
+  await another.click("#about");
+  await another.click("#sheet button:text('Forget it')");
+  await asks(await openPage(address));
 });
 
 test("another package than the link's, a host that lets nobody read, plain http, and a no: refused, each in words", async () => {
