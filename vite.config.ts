@@ -13,19 +13,25 @@ const isolation = {
 };
 
 /**
- * What the page and its workers may do: run our own scripts and WASM, and talk to where they came from. Blobs are the
+ * What the page and its workers may do: run our own scripts and WASM, and talk to `connect`. Blobs are the
  * threads of our own engine, which inherit this, and clips and pictures on their way to a download.
  */
-const policy = [
-  "default-src 'none'",
-  "script-src 'self' 'wasm-unsafe-eval'",
-  "worker-src 'self' blob:",
-  "style-src 'self'",
-  "img-src 'self' blob: data:",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-].join("; ");
+const policyFor = (connect: string) =>
+  [
+    "default-src 'none'",
+    "script-src 'self' 'wasm-unsafe-eval'",
+    "worker-src 'self' blob:",
+    "style-src 'self'",
+    "img-src 'self' blob: data:",
+    `connect-src ${connect}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join("; ");
+
+/** The page fetches worlds from elsewhere, when a person agrees to it; what it fetches is data, whatever it says it is. */
+const policy = policyFor("'self' https: http://localhost:* http://127.0.0.1:*");
+/** The worker that runs their graphs has no need to. */
+const workerPolicy = policyFor("'self'");
 
 /** In the built page, for any static host; a worker obeys the headers of its own script, so a host had better send it too. */
 function contentSecurityPolicy(): Plugin {
@@ -79,14 +85,16 @@ function worldLists(): Plugin {
   };
 }
 
-/** Built files carry a hash of their content in their name: a browser may keep them for ever. */
-function cacheHashedFiles(): Plugin {
+/** Built files carry a hash of their content in their name: a browser may keep them for ever. Each gets its policy. */
+function serveBuiltFiles(): Plugin {
   const handler: Connect.NextHandleFunction = (request, response, next) => {
-    if (request.url?.startsWith("/assets/")) response.setHeader("Cache-Control", "public, max-age=31536000, immutable");
+    const url = request.url ?? "";
+    if (url.startsWith("/assets/")) response.setHeader("Cache-Control", "public, max-age=31536000, immutable");
+    response.setHeader("Content-Security-Policy", url.startsWith("/assets/model.worker-") ? workerPolicy : policy);
     next();
   };
   return {
-    name: "worldloop:cache-hashed-files",
+    name: "worldloop:serve-built-files",
     configurePreviewServer(server) {
       server.middlewares.use(handler);
     },
@@ -100,7 +108,7 @@ export default defineConfig({
   // onnxruntime-web without its WASM glue inlined: threads then start from the glue's own file, never from our worker's.
   resolve: { conditions: ["onnxruntime-web-use-extern-wasm", ...defaultClientConditions] },
   optimizeDeps: { exclude: ["onnxruntime-web"] },
-  plugins: [contentSecurityPolicy(), worldLists(), cacheHashedFiles()],
+  plugins: [contentSecurityPolicy(), worldLists(), serveBuiltFiles()],
   worker: { format: "es" },
   build: { target: "es2022", reportCompressedSize: false, chunkSizeWarningLimit: 1500 },
   server: { host: "127.0.0.1", headers: isolation },
@@ -108,6 +116,6 @@ export default defineConfig({
     host: "127.0.0.1",
     port: 4173,
     strictPort: false,
-    headers: { ...isolation, "Content-Security-Policy": policy },
+    headers: isolation,
   },
 });

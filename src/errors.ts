@@ -26,6 +26,14 @@ export class FileMismatchError extends WorldloopError {
 export class PathError extends WorldloopError {
   override readonly name = "PathError";
 }
+/** A zip can't be read as a package: no zip, cut off, damaged, encrypted, or built to fill the memory. */
+export class ArchiveError extends WorldloopError {
+  override readonly name = "ArchiveError";
+}
+/** A package can't be fetched from this address: not https, not readable from here, or it led elsewhere. */
+export class AddressError extends WorldloopError {
+  override readonly name = "AddressError";
+}
 /** A graph asks for weights outside itself, or for operators of an unknown domain. */
 export class UnsafeGraphError extends WorldloopError {
   override readonly name = "UnsafeGraphError";

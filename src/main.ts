@@ -6,8 +6,9 @@ import type { Stats } from "./loop/stats";
 import type { WorkerWorld } from "./model/worker-client";
 import type { Frame } from "./model/world";
 import { worldIn } from "./page/address";
+import { connectDrop } from "./page/drop";
 import type { Session } from "./page/session";
-import { type Visit, visitWorld } from "./page/visit";
+import { openPlace, type Visit, visitWorld } from "./page/visit";
 import { visitGallery } from "./page/visit-gallery";
 
 declare global {
@@ -36,5 +37,6 @@ function follow(): void {
   world = named;
 }
 
+connectDrop(openPlace);
 window.addEventListener("hashchange", follow);
 follow();

@@ -15,6 +15,7 @@ import { checkThreads } from "../src/model/thread-count";
 import { webHelper } from "../src/model/web-helper";
 import type { Progress, WorkerApi } from "../src/model/worker-api";
 import type { Frame, World } from "../src/model/world";
+import { zipSource } from "../src/model/zip-source";
 
 let opened: { readonly world: World; readonly read: WorldPackage["read"] } | null = null;
 
@@ -39,11 +40,14 @@ const api: WorkerApi = {
       newest = progress;
       onProgress(progress);
     };
-    const contents = await openPackage(httpSource(url), {
-      start: start ?? 0,
-      onProgress: everyPercent(tell),
-      onStartPicture: ({ picture }, rgb) => onProgress({ ...newest, picture: { ...picture, rgb } }),
-    });
+    const contents = await openPackage(
+      url instanceof Blob ? await zipSource(url, "the world's zip") : httpSource(url),
+      {
+        start: start ?? 0,
+        onProgress: everyPercent(tell),
+        onStartPicture: ({ picture }, rgb) => onProgress({ ...newest, picture: { ...picture, rgb } }),
+      },
+    );
     const { manifest, sha256, read } = contents;
     onProgress({ ...newest, phase: "session" });
     const chosen = await chooseEngine(choice, contents, {

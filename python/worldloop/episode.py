@@ -46,7 +46,7 @@ class Settings:
         if self.server is None:
             settings = {"threads": self.threads, "samples": self.uncertainty, "batched": self.batched}
             return LocalWorlds(self.package, count=count, **settings)
-        name = Path(self.package).name
+        name = Path(self.package).name.removesuffix(".zip")
         return RemoteWorlds(self.server, name, count=count, token=self.token, samples=self.uncertainty)
 
 

@@ -30,6 +30,10 @@ class PathError(WorldloopError):
     """A path in the manifest is absolute, leaves the package, or is a link that does."""
 
 
+class ArchiveError(WorldloopError):
+    """A zip can't be read as a package: no zip, cut off, damaged, encrypted, or built to fill the memory."""
+
+
 class UnsafeGraphError(WorldloopError):
     """A graph asks for weights outside itself, or for operators of an unknown domain."""
 

@@ -28,6 +28,7 @@ EXPECTED = {
     "pattern": "text of the form {}",
     "minItems": "{} or more entries",
     "minLength": "{} or more characters",
+    "maxLength": "at most {} characters",
     "minimum": "{} or more",
     "exclusiveMinimum": "more than {}",
     "maximum": "{} or less",

@@ -11,6 +11,8 @@ from .errors import UnsafeGraphError
 
 DOMAINS = ("", "ai.onnx", "com.microsoft")  # the first two are the same; the last is onnxruntime's own
 
+MAX_NODES = 20_000  # a tick of ours has 650
+
 # Field numbers of onnx.proto that lead to a domain, a tensor or control flow; all others are skipped.
 FIELDS = {
     "model": {7: "graph", 8: "opset", 20: "control", 25: "control"},  # training graphs, functions
@@ -32,7 +34,7 @@ def check_onnx(file: str, contents: bytes) -> None:
 
 def _walk(file: str, contents: bytes, message: str, at: int, end: int) -> int:
     """Gives how many graphs this message holds itself."""
-    graphs = 0
+    graphs = nodes = 0
     while at < end:
         tag, at = _varint(file, contents, at, end)
         field, wire = FIELDS[message].get(tag >> 3), tag & 7
@@ -64,6 +66,11 @@ def _walk(file: str, contents: bytes, message: str, at: int, end: int) -> int:
                 )
         elif field is not None:
             _walk(file, contents, field, at, at + length)
+            nodes += field == "node"
+            if nodes > MAX_NODES:
+                raise UnsafeGraphError(
+                    f"{file}: expected at most {MAX_NODES} operators, got more. Export a smaller network."
+                )
         graphs += field == "graph"
         at += length
     return graphs

@@ -8,8 +8,8 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy as np
 from .errors import FileMismatchError, ManifestError, MissingFileError, PathError, ShapeError, UnknownWorldError
 from .manifest import parse_manifest
 from .onnx_check import check_onnx
+from .zip_files import is_plain_path, open_zip
 
 REPOSITORY_WORLDS = Path(__file__).resolve().parents[2] / "assets" / "worlds"
 
@@ -39,23 +40,28 @@ def find_worlds() -> dict[str, Path]:
 
 
 def find_package(name_or_folder: str | Path) -> Path:
-    """The folder of a world. A name wins over a folder of the same name. Raises UnknownWorldError."""
+    """The folder or zip of a world. A name wins over a folder of the same name. Raises UnknownWorldError."""
     worlds = find_worlds()
     if str(name_or_folder) in worlds:
         return worlds[str(name_or_folder)]
-    if (Path(name_or_folder) / "world.json").is_file():
+    if (Path(name_or_folder) / "world.json").is_file() or Path(name_or_folder).is_file():
         return Path(name_or_folder)
     near = difflib.get_close_matches(str(name_or_folder), worlds, n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     known = f"one of {', '.join(worlds)} or " if worlds else ""
-    raise UnknownWorldError(f"world: expected {known}a folder with a world.json, got '{name_or_folder}'.{hint}")
+    raise UnknownWorldError(
+        f"world: expected {known}a zip or a folder with a world.json, got '{name_or_folder}'.{hint}"
+    )
 
 
 def open_package(folder: Path) -> Package:
-    """Raises ManifestError, ManifestVersionError, PathError, MissingFileError, FileMismatchError, ShapeError,
-    UnsafeGraphError.
+    """`folder` may be a zip of one.
+
+    Raises ManifestError, ManifestVersionError, PathError, MissingFileError, FileMismatchError, ShapeError,
+    UnsafeGraphError; of a zip ArchiveError.
     """
-    contents = _read(folder, "world.json", limit=1 << 20)  # a manifest is a few kilobytes
+    read = open_zip(folder) if folder.is_file() else partial(_read, folder)
+    contents = read("world.json", 1 << 20)  # a manifest is a few kilobytes
     manifest = parse_manifest(contents)
     starts = manifest["starts"]
     graphs = [manifest[graph]["file"] for graph in ("tick", "batch", "encoder", "reward") if graph in manifest]
@@ -73,7 +79,7 @@ def open_package(folder: Path) -> Package:
                 )
     files = {}
     for path, expected in ((path, manifest["files"][path]) for path in needed):
-        files[path] = _read(folder, path, limit=expected["bytes"])
+        files[path] = read(path, expected["bytes"])
         if len(files[path]) != expected["bytes"]:
             raise FileMismatchError(
                 f"{path}: expected {expected['bytes']} bytes, got {len(files[path])}. "
@@ -110,13 +116,11 @@ def _start_bytes(manifest: dict, start: dict) -> dict[str, int]:
 
 
 def _check_path(path: str) -> None:
-    """Letters, digits, ".", "_" and "-" between single slashes: no absolute path, "..", backslash or scheme."""
-    if all(re.fullmatch(r"[A-Za-z0-9._-]+", part) and part not in (".", "..") for part in path.split("/")):
-        return
-    raise PathError(f"world.json: expected a path inside the package such as starts/0.bin, got {path!r}.")
+    if not is_plain_path(path):
+        raise PathError(f"world.json: expected a path inside the package such as starts/0.bin, got {path!r}.")
 
 
-def _read(folder: Path, path: str, *, limit: int) -> bytes:
+def _read(folder: Path, path: str, limit: int) -> bytes:
     file = (folder / path).resolve()
     if not file.is_relative_to(folder.resolve()):
         raise PathError(f"{path}: expected a file inside the package, got a link that leads out of it.")

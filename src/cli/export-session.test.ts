@@ -72,6 +72,18 @@ test("a link made with another version of the world is refused; an old link that
   expect(await exported(`http://localhost/${formatHash(shared)}`, "old", "--world", WORLD)).toMatchObject({ code: 0 });
 });
 
+test("a link of a world from elsewhere is played in the one that was brought here, if it is that one", async () => {
+  const replay = await packActions(ACTIONS);
+  const link = (sha256: string) =>
+    `http://localhost/${formatHash({ foreign: { address: "https://example.org/w.zip", sha256 }, seed: 9, start: 1, replay })}`;
+  const sha256 = (await openPackage(folderSource(WORLD))).sha256;
+  expect((await exported(link(sha256), "bad")).stderr).toContain(
+    `worldloop add https://example.org/w.zip --sha256 ${sha256}`,
+  );
+  expect((await exported(link("0".repeat(64)), "bad", "--world", WORLD)).stderr).toContain("another version");
+  expect(await exported(link(sha256), "foreign", "--world", WORLD)).toMatchObject({ code: 0 });
+});
+
 test("a link without the drive, and an empty log, are refused", async () => {
   expect((await exported("http://localhost/#world=tiny-world&seed=1", "bad")).stderr).toContain("the drive in it");
   await writeFile(join(folder, "empty.jsonl"), "");

@@ -9,7 +9,7 @@ import { packEpisode, unpackEpisode } from "../dataset/episode";
 import { writeFolder } from "../dataset/out-folder";
 import { parseRollout } from "../dataset/rollout-file";
 import { checkVideo } from "../dataset/video";
-import { AbortedError, RecordingError, ResetError } from "../errors";
+import { AbortedError, RecordingError, ResetError, UnknownWorldError } from "../errors";
 import type { Manifest } from "../model/manifest";
 import { openWorldNode, placeOf } from "../model/node-runtime";
 import type { Action } from "../model/world";
@@ -101,12 +101,20 @@ async function readSource(log: string, options: ExportOptions): Promise<Source> 
 }
 
 function fromLink(link: string, options: ExportOptions): Source {
-  const { world, seed, start, package: packageSha256, replay } = parseHash(link.slice(link.indexOf("#")));
+  const { world: named, foreign, seed, start, package: mark, replay } = parseHash(link.slice(link.indexOf("#")));
+  const world = options.world ?? named;
+  const packageSha256 = foreign?.sha256 ?? mark;
   if (replay === undefined)
     throw new RecordingError("link: expected one with the drive in it, got none; share it again");
+  if (foreign && world === undefined) {
+    const pin = foreign.sha256 === undefined ? "" : ` --sha256 ${foreign.sha256}`;
+    throw new UnknownWorldError(
+      `link: expected --world for a world from elsewhere, got none; bring it here first: worldloop add ${foreign.address}${pin}`,
+    );
+  }
   if (world === undefined || seed === undefined) throw new RecordingError("link: expected a world and a seed in it");
   return {
-    ...{ world: options.world ?? world, seed, start: start ?? 0, packageSha256 },
+    ...{ world, seed, start: start ?? 0, packageSha256 },
     actions: ({ actions }) => unpackActions(replay, actions),
   };
 }

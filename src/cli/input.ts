@@ -65,3 +65,9 @@ export function about<T>(path: string, parse: () => T): T {
     throw new RecordingError(`${path}: ${error.message}`, { cause: error });
   }
 }
+
+/** @throws ResetError when the text is no sha256 in hex */
+export function parseSha256(name: string, text: string): string {
+  if (/^[0-9a-f]{64}$/i.test(text)) return text.toLowerCase();
+  throw new ResetError(`${name}: expected 64 digits of 0-9 and a-f, got "${text}"`);
+}

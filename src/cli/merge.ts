@@ -7,8 +7,8 @@ import { readDataset, writeDataset } from "../dataset/dataset";
 import type { StoredEpisode } from "../dataset/episode";
 import { writeFolder } from "../dataset/out-folder";
 import { DatasetError } from "../errors";
-import { folderSource } from "../model/folder-source";
 import { findWorld } from "../model/node-runtime";
+import { placeSource } from "../model/node-source";
 import { openPackage } from "../model/package";
 import type { ProgressBar } from "./progress-bar";
 
@@ -28,7 +28,7 @@ export async function merge(shards: readonly string[], options: MergeOptions, pr
       `expected all ${whole.episodes} episodes of the plan, got ${episodes.length}; collect the other shards, or add --partial`,
     );
   }
-  const { manifest, sha256 } = await openPackage(folderSource(findWorld(plan.folder ?? plan.world)));
+  const { manifest, sha256 } = await openPackage(await placeSource(findWorld(plan.folder ?? plan.world)));
   if (sha256 !== plan.packageSha256) {
     throw new DatasetError(
       `${plan.world}: expected the package ${plan.packageSha256}, got ${sha256}; use the same version`,

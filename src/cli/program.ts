@@ -4,10 +4,13 @@
  */
 import { Command, CommanderError } from "commander";
 import { AbortedError, WorldloopError } from "../errors";
+import { type AddOptions, add } from "./add";
 import { type CollectOptions, runCollect } from "./collect";
 import { type ExportOptions, exportSession } from "./export-session";
 import { inspect } from "./inspect";
 import { type MergeOptions, merge } from "./merge";
+import { type PackOptions, pack } from "./pack";
+import { plain } from "./plain";
 import { createProgressBar } from "./progress-bar";
 import { type RolloutOptions, rollout } from "./rollout";
 import { type ServeOptions, serve } from "./serve";
@@ -179,6 +182,27 @@ export async function run(parameters: readonly string[], { out, error, signal }:
       out(`${await exportSession(log, options, signal, progressOf("frames"))}\n`);
     });
 
+  program
+    .command("pack")
+    .description("Make one zip of a world, to be hosted anywhere and opened by its address; prints what to share.")
+    .requiredOption("--world <name>", "a world of assets/worlds, or the folder of a package")
+    .option("--out <file.zip>", "the zip (default: the world's name, here)")
+    .option("--force", "write over a file that is there")
+    .action(async (options: PackOptions) => {
+      out(`${await pack(options, signal)}\n`);
+    });
+
+  program
+    .command("add")
+    .description("Bring a world from elsewhere to assets/worlds, where the page, these commands and Python find it.")
+    .argument("<where>", "https address of a zip or of a world's folder, or a zip or folder on this machine")
+    .option("--sha256 <hex>", "take exactly this package, and no other (as `pack` prints it)")
+    .option("--name <name>", "what to call it here (default: its own name)")
+    .option("--force", "take the place of another world of that name")
+    .action(async (where: string, options: AddOptions) => {
+      out(`${await add(where, options, { signal, progress: progressOf("MB") })}\n`);
+    });
+
   try {
     await program.parseAsync(parameters, { from: "user" });
     return code;
@@ -186,7 +210,7 @@ export async function run(parameters: readonly string[], { out, error, signal }:
     if (problem instanceof CommanderError) return problem.exitCode === 0 ? 0 : 2; // it has said why already
     if (problem instanceof AbortedError) return 130;
     if (!(problem instanceof WorldloopError)) throw problem;
-    error(`error: ${problem.message.replaceAll("\n", " ")}\n`);
+    error(`error: ${plain(problem.message)}\n`);
     return 2;
   }
 }

@@ -58,6 +58,10 @@ export async function inNewFolder<T>(folder: string, fill: (folder: string) => P
   }
 }
 
+/** The same for the folder of one file. */
+export const inFolderOf = <T>(file: string, fill: (file: string) => Promise<T>): Promise<T> =>
+  inNewFolder(dirname(file), () => fill(file));
+
 /** Node's own recursive `mkdir` never ends where nothing can be made, as under /proc. @param made gets those that are new, deepest first */
 async function make(folder: string, made: string[]): Promise<void> {
   const attempt = () => mkdir(folder).catch((error: NodeJS.ErrnoException) => error);

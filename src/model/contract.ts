@@ -8,7 +8,7 @@ import type { GraphSpec, Manifest } from "./manifest";
 
 /** Of one tensor, 256 MiB as float32; and bytes of a package. A manifest could ask for any amount of memory otherwise. */
 const MAX_NUMBERS = 2 ** 26;
-const MAX_BYTES = 2 ** 30;
+export const MAX_BYTES = 2 ** 30;
 
 type Tensors = GraphSpec["inputs"];
 type Sides = Pick<GraphSpec, "inputs" | "outputs">;

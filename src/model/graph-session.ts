@@ -63,7 +63,13 @@ export async function createGraphSession(bytes: Bytes, spec: GraphSpec, runtime:
         if (!data) throw new ShapeError(`${spec.file}: expected a value for ${name}, got none.`);
         inputs[name] = new Tensor(dtype, isRows(data) ? joined(data, shape) : data, shape);
       }
-      const outputs = await session.run(inputs);
+      const outputs = await session.run(inputs).catch((error: Error) => {
+        if (error.name !== "Error") throw error; // a trap inside the WASM module: the worker's life cycle ends with it
+        const [reason] = error.message.split("\n");
+        throw new BackendError(
+          `${spec.file}: ${runtime.backend.name} can't run the graph (${reason}). Export it again.`,
+        );
+      });
       const results: Record<string, TensorData> = {};
       try {
         for (const name of Object.keys(spec.outputs)) {

@@ -24,17 +24,26 @@ export function httpSource(url: string): PackageSource {
 }
 
 async function download(address: URL, path: string, options: ReadOptions): Promise<Bytes> {
-  const { signal, maxBytes, onBytes, sha256 } = options;
+  const { signal, sha256 } = options;
   if (sha256 !== undefined) address.searchParams.set("sha256", sha256);
   const response = await fetch(address, {
     cache: sha256 === undefined ? "no-cache" : "default",
     ...(signal ? { signal } : {}),
   });
-  const reader = response.body?.getReader();
   if (!response.ok) {
-    await reader?.cancel();
+    await response.body?.cancel();
     throw new MissingFileError(`${path}: expected the file at ${address.href}, got HTTP status ${response.status}.`);
   }
+  return readBody(response, path, options);
+}
+
+/** The whole body. @throws FileMismatchError when it is too long, and what the connection throws */
+export async function readBody(
+  response: Response,
+  path: string,
+  { maxBytes, onBytes }: Pick<ReadOptions, "maxBytes" | "onBytes">,
+): Promise<Bytes> {
+  const reader = response.body?.getReader();
   const chunks: Bytes[] = [];
   let length = 0;
   for (let next = await reader?.read(); next && !next.done; next = await reader?.read()) {

@@ -70,11 +70,11 @@ export const manifestSchema = z.readonly(
   z.object({
     schema: z.literal(SCHEMA_VERSION),
     name: z.string().check(z.regex(/^[a-z0-9][a-z0-9-]*$/)),
-    title: z.string().check(z.minLength(1)),
+    title: z.string().check(z.minLength(1), z.maxLength(200)),
     description: z.string(),
     picture: z.strictObject({ width: positive, height: positive }),
     /** Ticks per second. */
-    frameRate: z.number().check(z.positive()),
+    frameRate: z.number().check(z.positive(), z.lte(1000)),
     /** The one action table, in the order of the action vector. */
     actions: z.array(actionSchema).check(z.minLength(1)),
     latent: z.strictObject({ tokens: positive, channels: positive }),
@@ -108,7 +108,7 @@ export const manifestSchema = z.readonly(
     starts: z
       .array(
         z.strictObject({
-          title: z.string().check(z.minLength(1)),
+          title: z.string().check(z.minLength(1), z.maxLength(200)),
           frames: positive,
           latents: path, // float32 little-endian
           actions: path, // float32 little-endian [frames - 1, actions]; may be an empty file

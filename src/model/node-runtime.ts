@@ -2,7 +2,7 @@
  * The engines in Node and the worlds on disk: what the command line, benches and tests run on. Unless asked otherwise that
  * is onnxruntime-node, whose code is native; our own engine is the one that browsers have. For Node only.
  */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import v8 from "node:v8";
@@ -13,10 +13,10 @@ import { BackendError, UnknownWorldError } from "../errors";
 import { createWorld, type WorldOptions } from "./create-world";
 import { chooseEngine, type Engine, ortEngine } from "./engine";
 import type { EngineChoice, Precision } from "./engine-choice";
-import { folderSource } from "./folder-source";
 import type { Runtime } from "./graph-session";
 import type { Manifest } from "./manifest";
 import { createNetworkModel } from "./network-model";
+import { placeSource } from "./node-source";
 import { type OwnOptions, ownEngine } from "./own-engine";
 import { openPackage, type WorldPackage } from "./package";
 import type { World } from "./world";
@@ -109,28 +109,29 @@ export interface OpenedNodeWorld {
 }
 
 /**
- * Opens a world of `assets/worlds` by name, or any package by its folder.
+ * Opens a world of `assets/worlds` by name, or any package by its folder or zip.
  * @throws UnknownWorldError, BackendError, UnsupportedGraphError, and all that `openPackage` throws
  */
 export async function openWorldNode(
   nameOrFolder: string,
   options: WorldOptions & EngineOptions = {},
 ): Promise<OpenedNodeWorld> {
-  const opened = await openPackage(folderSource(findWorld(nameOrFolder)));
+  const opened = await openPackage(await placeSource(findWorld(nameOrFolder)));
   const engine = await openNodeEngine(opened, options);
   const world = createWorld(await createNetworkModel(opened, engine), options);
   return { world, package: opened, engine };
 }
 
-/** The folder of a world. A name wins over a folder of the same name. @throws UnknownWorldError */
+/** The folder or zip of a world. A name wins over a folder of the same name. @throws UnknownWorldError */
 export function findWorld(nameOrFolder: string, worldsFolder = WORLDS_FOLDER): string {
   const names = listWorlds(worldsFolder);
   if (names.includes(nameOrFolder)) return join(worldsFolder, nameOrFolder);
   if (nameOrFolder !== "" && existsSync(join(nameOrFolder, "world.json"))) return resolve(nameOrFolder);
+  if (statSync(nameOrFolder, { throwIfNoEntry: false })?.isFile()) return resolve(nameOrFolder);
   const near = closest(nameOrFolder, names);
   const hint = near ? `; did you mean "${near}"?` : "";
   throw new UnknownWorldError(
-    `world: expected ${names.length ? `one of ${names.join(", ")} or ` : ""}a folder with a world.json, got "${nameOrFolder}"${hint}`,
+    `world: expected ${names.length ? `one of ${names.join(", ")} or ` : ""}a zip or a folder with a world.json, got "${nameOrFolder}"${hint}`,
   );
 }
 

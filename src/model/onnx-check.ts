@@ -8,6 +8,9 @@ import { UnsafeGraphError } from "../errors";
 /** "" and "ai.onnx" are the same domain; "com.microsoft" holds onnxruntime's own operators. */
 const DOMAINS = ["", "ai.onnx", "com.microsoft"];
 
+/** A tick of ours has 650. */
+const MAX_NODES = 20_000;
+
 type Message = "model" | "graph" | "node" | "attribute" | "tensor" | "sparse" | "opset";
 type Field = Message | "domain" | "location" | "external" | "control";
 
@@ -28,6 +31,7 @@ export function checkOnnx(file: string, bytes: Uint8Array): void {
     new UnsafeGraphError(`${file}: expected an ONNX model, got malformed bytes. Export it again.`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let graphs = 0;
+  let nodes = 0;
 
   function walk(message: Message, from: number, end: number): void {
     let at = from;
@@ -59,6 +63,7 @@ export function checkOnnx(file: string, bytes: Uint8Array): void {
         else if (field === "domain") checkDomain(file, new TextDecoder().decode(bytes.subarray(at, at + length)));
         else if (field === "location") throw malformed();
         else walk(field, at, at + length);
+        if (field === "node" && ++nodes > MAX_NODES) throw tooMany(file);
         if (message === "model" && field === "graph") graphs += 1;
       }
       at += length;
@@ -67,6 +72,10 @@ export function checkOnnx(file: string, bytes: Uint8Array): void {
 
   walk("model", 0, bytes.length);
   if (graphs !== 1) throw malformed();
+}
+
+function tooMany(file: string): UnsafeGraphError {
+  return new UnsafeGraphError(`${file}: expected at most ${MAX_NODES} operators, got more. Export a smaller network.`);
 }
 
 function external(file: string): UnsafeGraphError {

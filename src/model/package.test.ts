@@ -68,6 +68,12 @@ const field = (number: number, bytes: Uint8Array) => Uint8Array.of(8 * number + 
 const appended = (path: string, extra: Uint8Array): Bytes => Uint8Array.of(...(sound.get(path) as Bytes), ...extra);
 /** A graph of nothing but these fields. */
 const model = (graph: Uint8Array): Bytes => Uint8Array.of(...field(7, graph));
+/** A graph of so many empty nodes. */
+function longModel(nodes: number): Bytes {
+  const graph = new Uint8Array(2 * nodes).map((_, i) => (i % 2 === 0 ? 8 * 1 + 2 : 0));
+  const length = [graph.length & 0x7f, (graph.length >> 7) & 0x7f, graph.length >> 14];
+  return Uint8Array.of(8 * 7 + 2, 0x80 | (length[0] ?? 0), 0x80 | (length[1] ?? 0), length[2] ?? 0, ...graph);
+}
 const nodeWith = (attribute: Uint8Array) => field(1, field(5, attribute));
 
 test("a sound package opens, with progress up to its last byte", async () => {
@@ -199,6 +205,24 @@ const cases: [string, Contents, string, string][] = [
     changed((m, c, vouch) => vouch(m, c, "tick.onnx", model(nodeWith(field(6, new Uint8Array(0)))))),
     "UnsafeGraphError",
     "tick.onnx: expected one graph without control flow",
+  ],
+  [
+    "more operators than any network needs",
+    changed((m, c, vouch) => vouch(m, c, "tick.onnx", longModel(20_001))),
+    "UnsafeGraphError",
+    "tick.onnx: expected at most 20000 operators",
+  ],
+  [
+    "a file that is a folder as well",
+    changed((m, c, vouch) => vouch(m, c, "tick.onnx/weights.bin", new Uint8Array(1))),
+    "PathError",
+    "expected tick.onnx to be a file or a folder, got both",
+  ],
+  [
+    "world.json in its own list",
+    changed((m) => Object.assign(m.files, { "world.json": { bytes: 1, sha256: "0".repeat(64) } })),
+    "ManifestError",
+    "expected every file but world.json itself",
   ],
   [
     "functions",

@@ -21,7 +21,7 @@ export interface ReadOptions {
   readonly onBytes?: (bytes: number) => void;
 }
 
-/** Where the files of one package lie. */
+/** Where the files of one package lie: on a host, in a folder, in a zip. */
 export interface PackageSource {
   /** @param path relative, already checked. @throws MissingFileError, PathError, FileMismatchError when too long */
   read(path: string, options: ReadOptions): Promise<Bytes>;
@@ -32,7 +32,7 @@ export interface WorldPackage {
   /** Of world.json's bytes: it holds the hashes of all other files, so it stands for the whole package. */
   readonly sha256: string;
   /**
-   * A graph or a file of a start, read and checked when it is first asked for, and kept: the same bytes each time.
+   * Any file of the list, and world.json, read and checked when it is first asked for, and kept: the same bytes each time.
    * @throws MissingFileError, FileMismatchError, UnsafeGraphError; asked again it tries again
    */
   read(path: string): Promise<Bytes>;
@@ -41,6 +41,8 @@ export interface WorldPackage {
 export interface OpenPackageOptions {
   /** Only what a session from this start needs is read at once. Absent: all that any session may need. */
   readonly start?: number | undefined;
+  /** The package that is wanted, and no other. */
+  readonly sha256?: string | undefined;
   /** Bytes read so far, of all that will be read. */
   readonly onProgress?: (progress: { readonly loaded: number; readonly total: number }) => void;
   /** Told of the picture that a session from `start` begins with, uint8 RGB [H, W, 3], long before the graph has come. */
@@ -59,6 +61,12 @@ export async function openPackage(source: PackageSource, options: OpenPackageOpt
   try {
     signal?.throwIfAborted();
     const manifestBytes = await source.read("world.json", { signal, maxBytes: MAX_MANIFEST_BYTES });
+    const sha256 = await sha256Hex(manifestBytes);
+    if (options.sha256 !== undefined && options.sha256 !== sha256) {
+      throw new FileMismatchError(
+        `world.json: expected sha256 ${options.sha256}, got ${sha256}: it is another world, or another version of it. Ask for the address again.`,
+      );
+    }
     const manifest = parseManifest(new TextDecoder().decode(manifestBytes));
     checkFileList(manifest);
     checkContract(manifest);
@@ -66,7 +74,7 @@ export async function openPackage(source: PackageSource, options: OpenPackageOpt
     const needed = start === undefined ? neededFiles(manifest) : firstFiles(manifest, start);
     const total = needed.reduce((sum, path) => sum + listed(manifest, path).bytes, 0);
     let loaded = 0;
-    const read = createReader(source, manifest, {
+    const read = createReader(source, manifest, manifestBytes, {
       signal,
       onBytes(bytes) {
         loaded += bytes;
@@ -80,7 +88,7 @@ export async function openPackage(source: PackageSource, options: OpenPackageOpt
     }
     await Promise.all(needed.map(read));
     signal?.throwIfAborted();
-    return { manifest, sha256: await sha256Hex(manifestBytes), read };
+    return { manifest, sha256, read };
   } catch (error) {
     if (signal?.aborted) throw new AbortedError("Opening the world was called off.", { cause: error });
     throw error;
@@ -88,9 +96,14 @@ export async function openPackage(source: PackageSource, options: OpenPackageOpt
 }
 
 /** Reads each file once; one that failed is read anew when it is asked for again. */
-function createReader(source: PackageSource, manifest: Manifest, options: Omit<ReadOptions, "maxBytes" | "sha256">) {
-  const graphs = graphFiles(manifest);
-  const files = new Map<string, Promise<Bytes>>();
+function createReader(
+  source: PackageSource,
+  manifest: Manifest,
+  manifestBytes: Bytes,
+  options: Omit<ReadOptions, "maxBytes" | "sha256">,
+) {
+  const graphs = [...graphFiles(manifest), ...(manifest.batch ? [manifest.batch.file] : [])];
+  const files = new Map([["world.json", Promise.resolve(manifestBytes)]]);
 
   async function readChecked(path: string): Promise<Bytes> {
     const expected = listed(manifest, path);
@@ -116,7 +129,8 @@ const graphFiles = ({ tick, encoder, reward }: Manifest): string[] => [
 
 const startFiles = ({ latents, actions, picture }: Manifest["starts"][number]) => [latents, actions, picture];
 
-const neededFiles = (manifest: Manifest): string[] => [
+/** All that any session may need. */
+export const neededFiles = (manifest: Manifest): string[] => [
   ...new Set([...graphFiles(manifest), ...manifest.starts.flatMap(startFiles)]),
 ];
 
@@ -127,7 +141,15 @@ export const firstFiles = ({ tick, starts }: Manifest, start: number): string[] 
 
 /** Every path is a plain one, and every file that the manifest speaks of is in its list. */
 function checkFileList(manifest: Manifest): void {
-  for (const path of Object.keys(manifest.files)) checkPath(path);
+  for (const path of Object.keys(manifest.files)) {
+    checkPath(path);
+    const inside = [...path.matchAll(/\//g)].map(({ index }) => path.slice(0, index));
+    const both = inside.find((folder) => Object.hasOwn(manifest.files, folder));
+    if (both) throw new PathError(`world.json, files: expected ${both} to be a file or a folder, got both.`);
+  }
+  if (Object.hasOwn(manifest.files, "world.json")) {
+    throw new ManifestError("world.json, files: expected every file but world.json itself, got it too.");
+  }
   const { batch } = manifest; // read by the Python package alone
   for (const path of [...neededFiles(manifest), ...(batch ? [batch.file] : [])]) {
     checkPath(path);
@@ -143,11 +165,14 @@ function listed(manifest: Manifest, path: string): { readonly bytes: number; rea
 
 /**
  * Letters, digits, ".", "_" and "-" between single slashes: no absolute path, "..", backslash, scheme, or percent sign
- * (which a URL would decode). @throws PathError
+ * (which a URL would decode).
  */
+export const isPlainPath = (path: string): boolean =>
+  path.split("/").every((part) => /^[A-Za-z0-9._-]+$/.test(part) && part !== "." && part !== "..");
+
+/** @throws PathError */
 export function checkPath(path: string): void {
-  const parts = path.split("/");
-  if (parts.every((part) => /^[A-Za-z0-9._-]+$/.test(part) && part !== "." && part !== "..")) return;
+  if (isPlainPath(path)) return;
   throw new PathError(
     `world.json: expected a path inside the package such as starts/0.bin, got ${JSON.stringify(path)}.`,
   );

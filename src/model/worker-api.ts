@@ -10,8 +10,8 @@ import type { Action, Frame, ResetOptions, Snapshot, World } from "./world";
 export type Backend = "wasm" | "webgpu";
 
 export interface OpenOptions {
-  /** Absolute URL of the package's folder, ending in a slash. */
-  readonly url: string;
+  /** Absolute URL of the package's folder, ending in a slash; or the package itself, as a zip. */
+  readonly url: string | Blob;
   /** Where the session will begin; absent: 0. Everything else is fetched when it is asked for. */
   readonly start?: number;
   /** What runs the network (`engine.ts`); absent: onnxruntime where a backend of it is asked for, else "auto". */

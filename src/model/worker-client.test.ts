@@ -22,7 +22,7 @@ function sumWorld(): WorkerApi {
         manifest: {} as Manifest,
         backend: { name: "fake", threads: 1 },
         packageSha256: "ab",
-        files: [options.url],
+        files: [String(options.url)],
       };
     },
     async reset({ seed }) {

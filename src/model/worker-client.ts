@@ -13,6 +13,8 @@ import type { Frame } from "./world";
 
 /** ms. The slowest step of a usable machine takes under a second; a worker silent for this long won't come back. */
 const PATIENCE_MS = 20_000;
+/** In patiences: a package that is here already needs no download, only the network made ready and measured. */
+const OPENING = 6;
 
 export interface OpenWorldOptions extends OpenOptions {
   /** Aborting ends the worker at any time: what is pending, and all that follows, rejects with AbortedError. */
@@ -49,13 +51,13 @@ const modelWorker: WorkerSource = {
 };
 
 /**
- * Opens the package at `url` (relative to the page) in a new worker.
+ * Opens the package at `url` (relative to the page), or in a zip, in a new worker.
  * @throws WorkerCrashError, AbortedError, BackendError and the named errors of a package
  */
 export async function openWorld(options: OpenWorldOptions, source: WorkerSource = modelWorker): Promise<WorkerWorld> {
   const { signal, onProgress, onCrash } = options;
   const request: OpenOptions = {
-    url: new URL(options.url, globalThis.document?.baseURI).href,
+    url: options.url instanceof Blob ? options.url : new URL(options.url, globalThis.document?.baseURI).href,
     ...(options.start === undefined ? {} : { start: options.start }),
     ...(options.precision === undefined ? {} : { precision: options.precision }),
     ...(options.engine === undefined ? {} : { engine: options.engine }),
@@ -71,7 +73,8 @@ export async function openWorld(options: OpenWorldOptions, source: WorkerSource 
     const started = connect(source.start(), { signal, onCrash: (error) => isOpen && onCrash?.(error) });
     connection = started;
     try {
-      const opened = await started.call((api) => api.open(request, proxy(report.pass)));
+      const limit = request.url instanceof Blob ? OPENING * source.patienceMs : undefined;
+      const opened = await started.call((api) => api.open(request, proxy(report.pass)), limit);
       isOpen = true;
       return opened;
     } catch (error) {

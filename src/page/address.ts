@@ -10,9 +10,11 @@ export interface Address extends Shared {
   readonly threads?: number;
 }
 
-/** The world that an address's hash names; undefined for the gallery. */
-export const worldIn = (hash: string): string | undefined =>
-  new URLSearchParams(hash.replace(/^#/, "")).get("world") || undefined;
+/** The world that an address's hash names, of this site or from elsewhere; undefined for the gallery. */
+export const worldIn = (hash: string): string | undefined => {
+  const parts = new URLSearchParams(hash.replace(/^#/, ""));
+  return parts.get("world") || parts.get("package") || undefined;
+};
 
 /** @throws RecordingError, BackendError when a part isn't what its name says */
 export function readAddress(location: Pick<Location, "search" | "hash">): Address {

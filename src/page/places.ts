@@ -8,6 +8,7 @@ import { choosePicture } from "./own-picture";
 import { rgbaOf } from "./rgba";
 import type { Session } from "./session";
 import { openSheet } from "./sheet";
+import type { Place } from "./world-source";
 
 export function connectPlaces(session: Session): void {
   const { world, beginning } = session;
@@ -49,8 +50,8 @@ export function connectPlaces(session: Session): void {
 }
 
 /** Keeps the address at what is played. @param now false when the address should stay until the next beginning */
-export function followInAddress({ beginning }: Session, world: string, now: boolean): void {
-  beginning.pipe(skip(now ? 0 : 1)).subscribe(({ seed, start }) => writeAddress({ world, seed, start }));
+export function followInAddress({ beginning }: Session, place: Place, now: boolean): void {
+  beginning.pipe(skip(now ? 0 : 1)).subscribe(({ seed, start }) => writeAddress({ ...place, seed, start }));
 }
 
 function openStarts(session: Session, choose: (start: number) => void): void {

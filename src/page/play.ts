@@ -6,7 +6,6 @@ import { createView, type View } from "../view/view";
 import type { Address } from "./address";
 import { connectControls } from "./controls";
 import { connectDisplay } from "./display";
-import { connectDrop } from "./drop";
 import { button, element } from "./elements";
 import { connectEpisode } from "./episode";
 import { connectFirstRun } from "./first-run";
@@ -24,6 +23,7 @@ import { loadSettings } from "./settings";
 import { connectSlowNotice } from "./slow-notice";
 import { connectTimelineBar } from "./timeline-bar";
 import { rememberVisit } from "./visited";
+import { nameOf, type Place } from "./world-source";
 
 /** The view, which needs no world yet. @param signal closes it */
 export async function prepareView(signal: AbortSignal): Promise<View> {
@@ -55,8 +55,8 @@ const CONNECTED = [
 
 export interface PlayOptions {
   readonly address: Address;
-  /** Of the world, as links call it. */
-  readonly name: string;
+  /** How links name the world. */
+  readonly place: Place;
   /** Ends the session. */
   readonly signal: AbortSignal;
 }
@@ -65,10 +65,11 @@ export interface PlayOptions {
  * Connects the page to the world and begins at once: with the address's replay, if it has one, else in the person's hands.
  * @throws RecordingError, ResetError when the world can't begin as the address says; AbortedError when it was left meanwhile
  */
-export async function play(world: WorkerWorld, view: View, { address, name, signal }: PlayOptions): Promise<Session> {
+export async function play(world: WorkerWorld, view: View, { address, place, signal }: PlayOptions): Promise<Session> {
   const { seed = FIRST.seed, start = FIRST.start } = address;
   checkReset({ seed, start }, world.manifest);
   const replay = address.replay ? await unpackActions(address.replay, world.manifest.actions) : [];
+  const name = nameOf(place);
   const handed = takeDestination(name);
   const goneBy = handed === undefined ? undefined : await unpackActions(handed, world.manifest.actions);
   signal.throwIfAborted();
@@ -77,25 +78,24 @@ export async function play(world: WorkerWorld, view: View, { address, name, sign
   document.title = `${world.manifest.title} · Worldloop`;
   canvas.setAttribute("aria-label", `${world.manifest.title}, as the network dreams it. The keys drive it.`);
   for (const connect of CONNECTED) signal.addEventListener("abort", connect(session));
-  connectRecording(session, name);
-  connectDrop({ session, name }, signal);
+  connectRecording(session, place);
   connectTimelineBar(session, signal);
   connectKeeping(session, name, signal);
   connectPlaces(session);
   rememberVisit(session, name);
   connectSheet("settings", async () => (await import("./settings-sheet")).openSettings(session));
-  connectSheet("about", async () => (await import("./world-card")).openCard(session));
+  connectSheet("about", async () => (await import("./world-card")).openCard(session, place));
   const otherVersion = address.package !== undefined && address.package !== packageMark(world.packageSha256);
   const begin = async () => {
     if (goneBy) {
       const onTick = (done: number, of: number) => veil(`Going on from where the file ended: tick ${done} of ${of}.`);
       await session.goOn({ seed, start }, goneBy, { onTick });
-      followInAddress(session, name, true);
+      followInAddress(session, place, true);
       return;
     }
     const replays = replay.length > 0 && (!otherVersion || (await askToPlayOn(session.loop)));
     await session.begin({ seed, start }, replays ? replay : []);
-    followInAddress(session, name, !replays); // a link with a replay stays, to be passed on
+    followInAddress(session, place, !replays); // a link with a replay stays, to be passed on
     if (document.hidden) session.loop.pause("Paused: the page isn't shown.", true);
   };
   void begin(); // whoever opened the page gets hold of the session before its first frame

@@ -9,9 +9,10 @@ import { button, giveKeysBack, make } from "./elements";
 import { announce, complain } from "./notices";
 import type { Session } from "./session";
 import { openSheet } from "./sheet";
+import { nameOf, type Place } from "./world-source";
 
-/** A clip that is being recorded when the world is left is saved then. @param folder of the world, which links name it by */
-export function connectRecording(session: Session, folder: string): void {
+/** A clip that is being recorded when the world is left is saved then. @param place of the world, as links have it */
+export function connectRecording(session: Session, place: Place): void {
   const { world, signal } = session;
   const name = (what: string, extension: string) =>
     `${world.manifest.name}-seed${session.beginning.value.seed}-${what}.${extension}`;
@@ -19,7 +20,7 @@ export function connectRecording(session: Session, folder: string): void {
   const describe = async (kind: Provenance["kind"], drives: readonly Drive[], withActions: boolean) => {
     const { describeShots } = await import("../record/shots");
     const { originOf } = await import("../model/provenance");
-    return { ...originOf(world, folder), kind, shots: await describeShots(drives, withActions) };
+    return { ...originOf(world, nameOf(place)), kind, shots: await describeShots(drives, withActions) };
   };
 
   onClick("screenshot", async () => {
@@ -43,7 +44,7 @@ export function connectRecording(session: Session, folder: string): void {
     download(new Blob([text], { type: "application/jsonl" }), name("actions", "jsonl"));
     announce(`Saved ${actions.length} actions.`);
   });
-  onClick("share", () => openShare(session, folder));
+  onClick("share", () => openShare(session, place));
 
   let recording: { clip: Clip; shots: Shots; frames: Subscription } | undefined;
   const askBeforeLeaving = (event: Event) => event.preventDefault(); // the browser asks before the clip is lost
@@ -106,10 +107,10 @@ function showRecording(text: string, on: boolean): void {
   button("clip").setAttribute("aria-pressed", String(on));
 }
 
-async function openShare(session: Session, folder: string): Promise<void> {
+async function openShare(session: Session, place: Place): Promise<void> {
   const { world, beginning, loop } = session;
   const { seed, start, picture } = beginning.value;
-  const here = { world: folder, seed, start };
+  const here = { ...place, seed, start };
   const link = (replay?: string) => {
     const drive = replay === undefined ? {} : { package: packageMark(world.packageSha256), replay };
     return new URL(formatHash({ ...here, ...drive }), location.href).href;

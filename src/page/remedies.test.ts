@@ -16,6 +16,10 @@ it("never keeps the part of the address that failed", () => {
     "Begin afresh: ?engine=own#world=pong",
   ]);
   expect(ways("ResetError", "#start=99")).toEqual(["Begin afresh: "]);
+  const foreign = `#package=w.zip&sha256=${"ab".repeat(32)}`;
+  expect(ways("ResetError", `${foreign}&start=99`)).toEqual([`Begin afresh: ${foreign}`]);
+  expect(ways("RecordingError", "#package=w.zip&sha256=damaged")).toEqual(["Begin afresh: "]);
+  expect(ways("AddressError", "#package=http://example.org/w.zip")).toEqual(["See all worlds: "]);
   expect(ways("UnknownWorldError", "#world=nowhere")).toEqual(["See all worlds: "]);
 });
 

@@ -20,12 +20,21 @@ export function waysOut({ name }: Pick<Error, "name">, href: string): Way[] {
     return ways.filter((way) => way.href !== href);
   }
   if ((name === "RecordingError" || name === "ResetError") && here.hash) {
-    const world = hash.get("world");
-    return [{ label: "Begin afresh", href: to(here.search, world ? `#${new URLSearchParams({ world })}` : "") }];
+    return [{ label: "Begin afresh", href: to(here.search, placeOf(hash)) }];
   }
-  if (name !== "UnknownWorldError" || !hash.has("world")) ways.push({ label: "Try again", href });
+  const again = name !== "AddressError" && (name !== "UnknownWorldError" || !hash.has("world"));
+  if (again) ways.push({ label: "Try again", href });
   if (here.searchParams.get("backend") === "webgpu")
     ways.push({ label: "Use WASM", href: to("?backend=wasm", here.hash) });
   if (here.hash) ways.push({ label: "See all worlds", href: to(here.search, "") });
   return ways;
+}
+
+/** The hash of the world alone; of one from elsewhere only where its own hash is sound. */
+function placeOf(hash: URLSearchParams): string {
+  const [world, address, sha256] = [hash.get("world"), hash.get("package"), hash.get("sha256")];
+  if (address && /^[0-9a-f]{64}$/i.test(sha256 ?? "")) {
+    return `#${new URLSearchParams({ package: address, sha256: sha256 ?? "" })}`;
+  }
+  return world ? `#${new URLSearchParams({ world })}` : "";
 }

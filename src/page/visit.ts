@@ -3,10 +3,11 @@
  * first frames don't need (sheets, video encoder, sparkline) loads when it is asked for. One signal ends it all: the
  * worker, the loop, listeners, what the GPU holds.
  */
-import { AbortedError, UnknownWorldError } from "../errors";
+import { AbortedError } from "../errors";
 import type { StartPicture } from "../model/worker-api";
 import { openWorld } from "../model/worker-client";
 import { listWorlds, readAddress } from "./address";
+import type { DropPlace } from "./drop";
 import { element } from "./elements";
 import { renewElements } from "./fresh-elements";
 import { announce, showAlert, veil, veilProgress } from "./notices";
@@ -14,12 +15,18 @@ import { waysOut } from "./remedies";
 import { rgbaOf } from "./rgba";
 import type { Session } from "./session";
 import { loadSettings } from "./settings";
+import { findSource, nameOf } from "./world-source";
 
 /** What the page shows: a world, or the gallery. */
 export interface Visit {
   /** Ends it; the page can be used for the next one at once. */
   leave(): void;
 }
+
+let current: DropPlace | undefined;
+
+/** The world that is open, once it is in play. */
+export const openPlace = (): DropPlace | undefined => current;
 
 /** @param takeFocus when the person came from elsewhere on this page, the picture gets the focus */
 export function visitWorld(location: Location, { takeFocus }: { readonly takeFocus: boolean }): Visit {
@@ -34,6 +41,7 @@ export function visitWorld(location: Location, { takeFocus }: { readonly takeFoc
     leave() {
       visit.abort(new AbortedError("The world was left."));
       delete window.worldloop;
+      current = undefined;
       renewElements();
       announce("");
     },
@@ -42,11 +50,11 @@ export function visitWorld(location: Location, { takeFocus }: { readonly takeFoc
 
 async function open(location: Location, signal: AbortSignal, takeFocus: boolean): Promise<void> {
   const address = readAddress(location);
-  const worlds = await listWorlds();
-  const name = address.world ?? "";
-  if (!worlds.includes(name)) {
-    throw new UnknownWorldError(`World: expected one of ${worlds.join(", ")}, got "${name}". Correct the address.`);
-  }
+  const { url, place } = await findSource(
+    address,
+    await listWorlds(),
+    (progress) => signal.aborted || veilProgress(progress),
+  );
   signal.throwIfAborted();
   let session: Session | undefined;
   const page = import("./play");
@@ -59,7 +67,7 @@ async function open(location: Location, signal: AbortSignal, takeFocus: boolean)
     if (takeFocus && (!focused || focused === document.body)) element("view", HTMLElement).focus();
   };
   const opening = openWorld({
-    url: `worlds/${name}/`,
+    url,
     engine: address.engine ?? (address.backend ? "ort" : loadSettings().engine),
     ...(address.start === undefined ? {} : { start: address.start }),
     ...(address.precision ? { precision: address.precision } : {}),
@@ -75,7 +83,8 @@ async function open(location: Location, signal: AbortSignal, takeFocus: boolean)
     onCrash: (error) => session?.loop.fail(error),
   });
   const [world, { play }, view] = await Promise.all([opening, page, viewing]);
-  session = await play(world, view, { address, name, signal });
+  session = await play(world, view, { address, place, signal });
+  current = { session, place, name: nameOf(place) };
   const { frame, stats } = session;
   window.worldloop = { world, session, frame, stats };
 }

@@ -8,6 +8,19 @@ describe("hash", () => {
     expect(parseHash(formatHash(shared))).toEqual(shared);
   });
 
+  it("names a world from elsewhere by its address and hash, in the place of a world and a version", () => {
+    const foreign = { address: "https://example.org/my world.zip?a=1&b=2", sha256: "ab".repeat(32) };
+    const link = formatHash({ foreign, world: "pong", package: "0123456789abcdef", seed: 7, replay: "aB" });
+    expect(parseHash(link)).toEqual({ foreign, seed: 7, replay: "aB" });
+    expect(parseHash("#package=https://example.org/w.zip")).toEqual({
+      foreign: { address: "https://example.org/w.zip" },
+    });
+    expect(parseHash(`#package=w.zip&sha256=${"AB".repeat(32)}`)).toEqual({
+      foreign: { address: "w.zip", sha256: "ab".repeat(32) },
+    });
+    expect(() => parseHash("#package=w.zip&sha256=abc")).toThrow(/sha256: expected 64 digits/);
+  });
+
   it("holds only what is there", () => {
     expect(formatHash({ seed: 7 })).toBe("#seed=7");
     expect(parseHash("")).toEqual({});

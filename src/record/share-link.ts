@@ -13,10 +13,23 @@ export interface Shared {
   readonly world?: string;
   readonly seed?: number;
   readonly start?: number;
-  /** The version of the world that the replay was made with, as `packageMark` gives it; older links have none. */
+  /** A world from elsewhere, in the place of `world`. */
+  readonly foreign?: Foreign;
+  /**
+   * The version of the world that the replay was made with, as `packageMark` gives it; older links have none, and those of
+   * a foreign world have its hash instead.
+   */
   readonly package?: string;
   /** Packed actions, as `packActions` gives them. */
   readonly replay?: string;
+}
+
+/** Where a world from elsewhere lies, and which one it is. */
+export interface Foreign {
+  /** https://…; or, of a world that came from a file or folder of a device, its name there. */
+  readonly address: string;
+  /** Of the package. Absent: whatever lies there. */
+  readonly sha256?: string;
 }
 
 /** Characters of a packed replay: browsers take more, but mail and chat programs cut long links. */
@@ -28,10 +41,13 @@ export const MOST_TICKS = 90_000;
 export const packageMark = (sha256: string): string => sha256.slice(0, 16);
 
 /** The hash of a link, "#" included. */
-export function formatHash(shared: Shared): string {
-  const entries = Object.entries(shared).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]]));
+export function formatHash({ foreign, ...shared }: Shared): string {
+  const whole = foreign ? { package: foreign.address, sha256: foreign.sha256, ...without(shared) } : shared;
+  const entries = Object.entries(whole).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]]));
   return `#${new URLSearchParams(entries)}`;
 }
+
+const without = ({ world: _, package: __, ...shared }: Omit<Shared, "foreign">) => shared;
 
 /** @throws RecordingError when a part of the hash isn't what its name says */
 export function parseHash(hash: string): Shared {
@@ -46,7 +62,19 @@ export function parseHash(hash: string): Shared {
     return { [name]: value };
   };
   const text = (name: string) => (parts.get(name) ? { [name]: parts.get(name) } : {});
-  return { ...text("world"), ...integer("seed"), ...integer("start"), ...text("package"), ...text("replay") };
+  return { ...text("world"), ...integer("seed"), ...integer("start"), ...parsePackage(parts), ...text("replay") };
+}
+
+/** `package` names a version of `world`, or in its place a world from elsewhere. @throws RecordingError */
+function parsePackage(parts: URLSearchParams): Pick<Shared, "package" | "foreign"> {
+  const [name, sha256] = [parts.get("package"), parts.get("sha256")?.toLowerCase()];
+  if (!name) return {};
+  if (sha256 === undefined && /^[0-9a-f]{16,64}$/.test(name)) return { package: name };
+  if (sha256 === undefined) return { foreign: { address: name } };
+  if (/^[0-9a-f]{64}$/.test(sha256)) return { foreign: { address: name, sha256 } };
+  throw new RecordingError(
+    `Link, sha256: expected 64 digits of 0-9 and a-f, got "${sha256.slice(0, 80)}". Ask for the link again.`,
+  );
 }
 
 /** Actions as text. @param most characters; absent: of a link. @throws RecordingError when they need more */

@@ -1,9 +1,9 @@
 /** A world that the server offers: one network, from which any number of sessions dream. */
 import { basename } from "node:path";
 import { UnknownWorldError } from "../errors";
-import { folderSource } from "../model/folder-source";
 import { createNetworkModel } from "../model/network-model";
 import { type EngineOptions, findWorld, openNodeEngine } from "../model/node-runtime";
+import { placeSource } from "../model/node-source";
 import { openPackage } from "../model/package";
 import { openRewardHead, type RewardHead } from "../model/reward-head";
 import { takeTurns } from "../model/turns";
@@ -17,7 +17,7 @@ export interface Offer extends WorldModel {
 export type OfferSettings = Pick<EngineOptions, "engine" | "precision" | "threads">;
 
 /**
- * Opens worlds by name or folder; a client asks for one by the folder's name.
+ * Opens worlds by name, folder or zip; a client asks for one by the name of the folder or zip.
  * @throws UnknownWorldError when two have one name or there is none, and all that opening a package throws
  */
 export async function openOffers(
@@ -25,16 +25,16 @@ export async function openOffers(
   settings: OfferSettings,
 ): Promise<ReadonlyMap<string, Offer>> {
   const offers = new Map<string, Offer>();
-  for (const folder of worlds.map((world) => findWorld(world))) {
-    const name = basename(folder);
+  for (const place of worlds.map((world) => findWorld(world))) {
+    const name = basename(place, ".zip");
     if (offers.has(name)) throw new UnknownWorldError(`--world: expected every name once, got "${name}" twice`);
-    offers.set(name, await openOffer(folder, settings));
+    offers.set(name, await openOffer(place, settings));
   }
   return offers;
 }
 
-async function openOffer(folder: string, settings: OfferSettings): Promise<Offer> {
-  const opened = await openPackage(folderSource(folder));
+async function openOffer(place: string, settings: OfferSettings): Promise<Offer> {
+  const opened = await openPackage(await placeSource(place));
   const engine = await openNodeEngine(opened, settings);
   const model = await createNetworkModel(opened, engine);
   const head = await openRewardHead(opened, engine);
