@@ -1,5 +1,5 @@
 /** What this machine remembers of the worlds that were played on it: which ones, the last first, and how fast they ran. */
-import { auditTime, take } from "rxjs";
+import { take, throttleTime } from "rxjs";
 import { z } from "zod/mini";
 import { percentile } from "../loop/stats";
 import type { Manifest } from "../model/manifest";
@@ -48,7 +48,7 @@ export function rememberVisit({ loop, signal, stats, world }: Session, name: str
   loop.frames.pipe(take(1)).subscribe(() => {
     keep("played", [name, ...lastPlayed().filter((other) => other !== name)].slice(0, MOST_NAMES));
   });
-  loop.frames.pipe(auditTime(EVERY_MS)).subscribe(remember);
+  loop.frames.pipe(throttleTime(EVERY_MS)).subscribe(remember);
   signal.addEventListener("abort", remember);
 }
 

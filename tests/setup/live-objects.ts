@@ -16,6 +16,7 @@ export interface Live {
 export async function countLive(page: Page): Promise<Live> {
   const session = await page.context().newCDPSession(page);
   try {
+    await page.waitForTimeout(500); // figures that were being drawn, a worker that is still ending
     await session.send("Performance.enable");
     for (let i = 0; i < 3; i++) await session.send("HeapProfiler.collectGarbage"); // finalizers free more
     const { metrics } = await session.send("Performance.getMetrics");
