@@ -10,12 +10,13 @@ import { httpSource } from "../src/model/http-source";
 import { createNetworkModel } from "../src/model/network-model";
 import { ownEngine } from "../src/model/own-engine";
 import { openPackage, type WorldPackage } from "../src/model/package";
+import { keepPackage } from "../src/model/package-store";
 import { checkThreads } from "../src/model/thread-count";
 import { webHelper } from "../src/model/web-helper";
 import type { Progress, WorkerApi } from "../src/model/worker-api";
 import type { Frame, World } from "../src/model/world";
 
-let opened: { readonly world: World; readonly read: WorldPackage["read"] } | null = null;
+let opened: { readonly world: World; readonly contents: WorldPackage; readonly url: string } | null = null;
 
 function current(): World {
   if (!opened) throw new StateError("The worker has no world yet. Call open first.");
@@ -39,14 +40,14 @@ const api: WorkerApi = {
       onProgress(progress);
     });
     const contents = await openPackage(httpSource(url), { start: start ?? 0, onProgress: report });
-    const { manifest, sha256, read } = contents;
+    const { manifest, sha256 } = contents;
     onProgress({ loaded: total, total, phase: "session" });
     const chosen = await chooseEngine(choice, contents, {
       own: async () => ownEngine({ precision, threads: checkThreads(threads) ?? 1, startHelper: webHelper }),
       ort: () => ort ?? loadOrt(),
     });
     const world = createWorld(await createNetworkModel(contents, chosen));
-    opened = { world, read };
+    opened = { world, contents, url };
     return { manifest, backend: world.backend, packageSha256: sha256, files: Object.keys(manifest.files) };
   },
   reset: async (options) => handOver(await current().reset(options)),
@@ -65,8 +66,13 @@ const api: WorkerApi = {
     if (!start || !opened) {
       throw new ResetError(`start: expected an integer from 0 to ${manifest.starts.length - 1}, got ${index}`);
     }
-    const rgb = (await opened.read(start.picture)).slice();
+    const rgb = (await opened.contents.read(start.picture)).slice();
     return transfer({ ...manifest.picture, rgb }, [rgb.buffer]);
+  },
+  async keep() {
+    if (!opened) throw new StateError("The worker has no world yet. Call open first.");
+    await keepPackage(opened.contents, opened.url);
+    return performance.getEntriesByType("resource").map(({ name }) => name);
   },
   close: () => current().close(),
 };

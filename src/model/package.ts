@@ -17,6 +17,8 @@ export interface ReadOptions {
   readonly maxBytes: number;
   /** Of what is expected, where it is known: a cache then can't take another version for it. */
   readonly sha256?: string;
+  /** Not from a cache: what was there is damaged. */
+  readonly afresh?: boolean;
   /** Told of each further number of bytes. */
   readonly onBytes?: (bytes: number) => void;
 }
@@ -32,7 +34,7 @@ export interface WorldPackage {
   /** Of world.json's bytes: it holds the hashes of all other files, so it stands for the whole package. */
   readonly sha256: string;
   /**
-   * A graph or a file of a start, read and checked when it is first asked for, and kept: the same bytes each time.
+   * Any file of the list, and world.json, read and checked when it is first asked for, and kept: the same bytes each time.
    * @throws MissingFileError, FileMismatchError, UnsafeGraphError; asked again it tries again
    */
   read(path: string): Promise<Bytes>;
@@ -64,7 +66,7 @@ export async function openPackage(source: PackageSource, options: OpenPackageOpt
     const needed = start === undefined ? neededFiles(manifest) : firstFiles(manifest, start);
     const total = needed.reduce((sum, path) => sum + listed(manifest, path).bytes, 0);
     let loaded = 0;
-    const read = createReader(source, manifest, {
+    const read = createReader(source, manifest, manifestBytes, {
       signal,
       onBytes(bytes) {
         loaded += bytes;
@@ -81,14 +83,27 @@ export async function openPackage(source: PackageSource, options: OpenPackageOpt
 }
 
 /** Reads each file once; one that failed is read anew when it is asked for again. */
-function createReader(source: PackageSource, manifest: Manifest, options: Omit<ReadOptions, "maxBytes" | "sha256">) {
+function createReader(
+  source: PackageSource,
+  manifest: Manifest,
+  manifestBytes: Bytes,
+  options: Omit<ReadOptions, "maxBytes" | "sha256">,
+) {
   const graphs = graphFiles(manifest);
-  const files = new Map<string, Promise<Bytes>>();
+  const files = new Map([["world.json", Promise.resolve(manifestBytes)]]);
+
+  async function readSound(path: string, afresh: boolean): Promise<Bytes> {
+    const expected = listed(manifest, path);
+    const contents = await source.read(path, { ...options, maxBytes: expected.bytes, sha256: expected.sha256, afresh });
+    await checkFile(path, contents, expected);
+    return contents;
+  }
 
   async function readChecked(path: string): Promise<Bytes> {
-    const expected = listed(manifest, path);
-    const contents = await source.read(path, { ...options, maxBytes: expected.bytes, sha256: expected.sha256 });
-    await checkFile(path, contents, expected);
+    const contents = await readSound(path, false).catch((error: Error) => {
+      if (error.name !== "FileMismatchError") throw error;
+      return readSound(path, true); // a cache's copy may be damaged where the source isn't
+    });
     if (graphs.includes(path)) checkOnnx(path, contents);
     return contents;
   }
@@ -109,7 +124,8 @@ const graphFiles = ({ tick, encoder, reward }: Manifest): string[] => [
 
 const startFiles = ({ latents, actions, picture }: Manifest["starts"][number]) => [latents, actions, picture];
 
-const neededFiles = (manifest: Manifest): string[] => [
+/** All that any session may need. */
+export const neededFiles = (manifest: Manifest): string[] => [
   ...new Set([...graphFiles(manifest), ...manifest.starts.flatMap(startFiles)]),
 ];
 

@@ -36,11 +36,41 @@ export function showAlert(error: Error, remedies: readonly Remedy[]): void {
     make("button", { type: "button", textContent: label, onclick: run }),
   );
   const box = element("alert", HTMLElement);
-  box.replaceChildren(make("strong", {}, error.name), make("p", {}, error.message), ...buttons);
+  const title = error.name === "OfflineError" ? "Not on this device" : error.name;
+  box.replaceChildren(make("strong", {}, title), make("p", {}, error.message), ...buttons);
   box.hidden = false;
   buttons[0]?.focus();
 }
 
 export function hideAlert(): void {
   element("alert", HTMLElement).hidden = true;
+}
+
+export interface Notice {
+  readonly title: string;
+  readonly content: readonly (Node | string)[];
+  readonly remedies?: readonly Remedy[];
+}
+
+/** Shows a notice over the view until somebody closes it, or a newer one of the same title comes. */
+export function notify({ title, content, remedies = [] }: Notice): void {
+  const list = element("notices", HTMLElement);
+  for (const older of list.querySelectorAll<HTMLElement>(".notice")) if (older.dataset.title === title) older.remove();
+  const box = make("section", { className: "notice", ariaLabel: title });
+  box.dataset.title = title;
+  const close = () => {
+    box.remove();
+    element("view", HTMLElement).focus();
+  };
+  const buttons = remedies.map(({ label, run }) =>
+    make("button", { type: "button", textContent: label, onclick: run }),
+  );
+  const shut = make("button", { type: "button", textContent: "✕", ariaLabel: `Close: ${title}`, onclick: close });
+  box.append(
+    make("strong", {}, title),
+    shut,
+    make("p", {}, ...content),
+    make("div", { className: "choices" }, ...buttons),
+  );
+  list.append(box);
 }

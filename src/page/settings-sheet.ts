@@ -6,6 +6,7 @@ import { make } from "./elements";
 import type { Session } from "./session";
 import type { Settings } from "./settings";
 import { openSheet } from "./sheet";
+import { storageView } from "./storage-sheet";
 
 export function openSettings(session: Session): void {
   const { settings, gamepad, loop } = session;
@@ -55,6 +56,8 @@ export function openSettings(session: Session): void {
     make("h3", { textContent: "Gamepad" }),
     pad,
     make("label", { className: "row" }, "Dead zone of the sticks", zone, zoneValue),
+    make("h3", { textContent: "On this device" }),
+    storageView(session.world.packageSha256),
   );
   dialog.addEventListener("close", () => clearInterval(watch), { once: true });
 }

@@ -1,5 +1,6 @@
 /** The card of a world: what it is, what it learned from, how good it is, and which bytes run. Loaded when first opened. */
 import { make } from "./elements";
+import { isolationSentence } from "./isolation";
 import type { Session } from "./session";
 import { openSheet } from "./sheet";
 
@@ -29,6 +30,7 @@ export function openCard({ world, loop }: Session): void {
       ["Picture", `${picture.width} × ${picture.height}, ${frameRate} frames a second`],
       ["Network", `${evaluations} evaluation${evaluations === 1 ? "" : "s"} per frame`],
       ["Package", `${size(bytes)} in ${Object.keys(files).length} files`],
+      ["Threads", isolationSentence()],
       ["sha256", code(world.packageSha256)],
     ]),
     ...(Object.keys(metrics).length > 0 ? [make("h3", {}, "Measured")] : []),
