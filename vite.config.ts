@@ -101,7 +101,12 @@ export default defineConfig({
   // onnxruntime-web without its WASM glue inlined: threads then start from the glue's own file, never from our worker's.
   resolve: { conditions: ["onnxruntime-web-use-extern-wasm", ...defaultClientConditions] },
   optimizeDeps: { exclude: ["onnxruntime-web"] },
-  plugins: [contentSecurityPolicy(), worldList(), cacheHashedFiles(), serviceWorker(headers)],
+  plugins: [
+    contentSecurityPolicy(),
+    worldList(),
+    cacheHashedFiles(),
+    serviceWorker({ page: headers, worker: headers }),
+  ],
   worker: { format: "es", rolldownOptions: { output } },
   build: {
     target: "es2022",

@@ -13,8 +13,10 @@ const SOURCE = fileURLToPath(new URL("../workers/service-worker.ts", import.meta
 /** Folders and files of the public folder that the page itself uses. */
 const PUBLIC = /^(icons\/.*|manifest\.webmanifest)$/;
 
+type Headers = Readonly<Record<string, string>>;
+
 /** @param headers that the page and its workers need, for hosts that don't send them */
-export function serviceWorker(headers: Readonly<Record<string, string>>): Plugin {
+export function serviceWorker(headers: { readonly page: Headers; readonly worker: Headers }): Plugin {
   let publicDir = "";
   return {
     name: "worldloop:service-worker",

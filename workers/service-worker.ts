@@ -16,8 +16,11 @@ declare const SITE: {
   readonly version: string;
   /** What starts the page, as paths below the scope. The page itself isn't among them. */
   readonly files: readonly string[];
-  /** Of the page and its workers: cross-origin isolation and the content security policy. */
-  readonly headers: Readonly<Record<string, string>>;
+  /** Cross-origin isolation and the content security policy. */
+  readonly headers: {
+    readonly page: Readonly<Record<string, string>>;
+    readonly worker: Readonly<Record<string, string>>;
+  };
 };
 
 const worker = self as unknown as ServiceWorkerGlobalScope;
@@ -33,6 +36,7 @@ const MARK = 'name="worldloop-version"';
 /** ms. Whoever has a kept copy doesn't wait longer for a network that is hardly there. */
 const PATIENCE_MS = 5_000;
 
+const isPicture = (path: string) => /^worlds\/.*\.(webp|png|jpg|avif)$/.test(path);
 const hasHashInName = (path: string) => path.startsWith("assets/");
 
 worker.addEventListener("install", (event) => {
@@ -51,9 +55,9 @@ worker.addEventListener("fetch", (event) => {
   if (request.mode === "navigate") {
     if (path === "" || path === "index.html") event.respondWith(page(event));
   } else if (hasHashInName(path)) event.respondWith(builtFile(event));
-  else if (url.searchParams.has("sha256")) event.respondWith(packageFile(request));
-  else if (/^worlds\/.*\.(json|webp|png|jpg|avif)$/.test(path)) event.respondWith(newest(event, kept));
-  else if (SITE.files.includes(path)) event.respondWith(newest(event, async () => undefined));
+  else if (url.searchParams.has("sha256")) event.respondWith(isPicture(path) ? picture(event) : packageFile(request));
+  else if (isPicture(path) || /^worlds\/.*\.json$/.test(path)) event.respondWith(newest(event));
+  else if (SITE.files.includes(path)) event.respondWith(newest(event));
 });
 
 /** All of one version or nothing. */
@@ -104,13 +108,13 @@ async function isolated(response: Response): Promise<Response> {
   if (!response.ok || response.redirected) return response;
   const html = await response.text();
   const answer = new Response(html, response);
-  return html.includes(MARK) ? withHeaders(answer) : answer;
+  return html.includes(MARK) ? withHeaders(answer, SITE.headers.page) : answer;
 }
 
-function withHeaders(response: Response): Response {
+function withHeaders(response: Response, wanted: Readonly<Record<string, string>>): Response {
   const headers = new Headers(response.headers);
   if (!headers.has("Cross-Origin-Embedder-Policy")) headers.set("Server-Timing", "isolation;desc=service-worker");
-  for (const [name, value] of Object.entries(SITE.headers)) headers.set(name, value);
+  for (const [name, value] of Object.entries(wanted)) headers.set(name, value);
   const { status, statusText } = response;
   return new Response(response.body, { status, statusText, headers });
 }
@@ -123,7 +127,7 @@ async function builtFile(event: FetchEvent): Promise<Response> {
     if (response.status === 200) event.waitUntil(put(PAGE, request, response.clone()));
   }
   const isWorker = request.destination === "worker" || request.destination === "sharedworker";
-  return isWorker && response.ok ? withHeaders(response) : response;
+  return isWorker && response.ok ? withHeaders(response, SITE.headers.worker) : response;
 }
 
 /** Reading it anew, which is asked for when its hash is wrong, forgets the copy. */
@@ -133,10 +137,21 @@ async function packageFile(request: Request): Promise<Response> {
   return fetch(request, { cache: "no-store" });
 }
 
-async function newest(
-  event: FetchEvent,
-  first: (request: Request) => Promise<Response | undefined>,
-): Promise<Response> {
+/** By its hash; of several versions the last one seen stays. */
+async function picture(event: FetchEvent): Promise<Response> {
+  const { request } = event;
+  const copy = await caches.match(request);
+  if (copy) return copy;
+  const response = await fetch(request);
+  const keepIt = async (fresh: Response) => {
+    await (await caches.open(SEEN)).delete(request, { ignoreSearch: true });
+    await put(SEEN, request, fresh);
+  };
+  if (response.status === 200) event.waitUntil(keepIt(response.clone()));
+  return response;
+}
+
+async function newest(event: FetchEvent): Promise<Response> {
   const { request } = event;
   const asked = fetch(request, { cache: "no-cache" });
   const answer = await inTime(asked);
@@ -144,9 +159,10 @@ async function newest(
     if (answer.status === 200) event.waitUntil(put(SEEN, request, answer.clone()));
     return answer;
   }
-  return (await first(request)) ?? (await caches.match(request)) ?? asked;
+  return (await kept(request)) ?? (await caches.match(request)) ?? asked;
 }
 
+/** Of a package that is kept. */
 async function kept(request: Request): Promise<Response | undefined> {
   for (const name of await packages()) {
     const response = await caches.match(request, { cacheName: name });

@@ -7,11 +7,15 @@ import { StorageError } from "../errors";
 import { fileAddress } from "./http-source";
 import { neededFiles, type WorldPackage } from "./package";
 
-export const PACKAGE_CACHE = "worldloop-package-";
+const PACKAGE_CACHE = "worldloop-package-";
+/** Zips of worlds from elsewhere, each with what is known of it in a header: `foreign-store.ts` of the page puts them there. */
+const ZIP_CACHE = "worldloop:foreign-worlds";
+const ZIP_DETAILS = "x-worldloop-details";
 
 export interface KeptPackage {
-  /** Name of its cache. */
+  /** Name of its cache, and its address there if the cache holds others too. */
   readonly cache: string;
+  readonly entry?: string;
   /** Of the package. */
   readonly sha256: string;
   /** Of its manifest; undefined while it is unfinished. */
@@ -61,9 +65,10 @@ async function forgetOlder(newest: string, manifestAddress: string): Promise<voi
 
 const packageCaches = async () => (await caches.keys()).filter((name) => name.startsWith(PACKAGE_CACHE));
 
-/** All that is kept, by title. */
+/** All that is kept, whoever put it there, by title. */
 export async function listKept(): Promise<KeptPackage[]> {
-  const all = await Promise.all((await packageCaches()).map(describe));
+  const packages = await Promise.all((await packageCaches()).map(describe));
+  const all = [...packages, ...(await listZips())];
   return all.sort((a, b) => (a.title ?? "").localeCompare(b.title ?? ""));
 }
 
@@ -80,17 +85,41 @@ async function describe(name: string): Promise<KeptPackage> {
   };
 }
 
+async function listZips(): Promise<KeptPackage[]> {
+  if (!(await caches.has(ZIP_CACHE))) return [];
+  const cache = await caches.open(ZIP_CACHE);
+  const zips = (await cache.keys()).map(async ({ url }) => {
+    const response = await cache.match(url);
+    const details = parse(decodeURIComponent(response?.headers.get(ZIP_DETAILS) ?? "null"));
+    const title = typeof details?.title === "string" ? details.title : undefined;
+    const sha256 = url.split("/").at(-1) ?? "";
+    return { cache: ZIP_CACHE, entry: url, sha256, title, bytes: await sizeOf(response) };
+  });
+  return Promise.all(zips);
+}
+
 async function sizeOf(response: Response | undefined): Promise<number> {
   const told = Number(response?.headers.get("Content-Length") ?? Number.NaN);
   return Number.isNaN(told) ? ((await response?.blob())?.size ?? 0) : told;
 }
 
 async function titleOf(response: Response | undefined): Promise<string | undefined> {
-  const manifest = (await response?.json().catch(() => undefined)) as { title?: unknown } | undefined;
+  const manifest = parse((await response?.text()) ?? "null");
   return typeof manifest?.title === "string" ? manifest.title : undefined;
 }
 
+/** What a cache holds may be damaged. */
+function parse(json: string): { readonly title?: unknown } | null {
+  try {
+    return JSON.parse(json);
+  } catch (error) {
+    console.info(`A kept world can't be read: ${(error as Error).message}`);
+    return null;
+  }
+}
+
 /** Frees its room. A session that plays it goes on. */
-export async function forget({ cache }: Pick<KeptPackage, "cache">): Promise<void> {
-  await caches.delete(cache);
+export async function forget({ cache, entry }: Pick<KeptPackage, "cache" | "entry">): Promise<void> {
+  if (entry === undefined) await caches.delete(cache);
+  else await (await caches.open(cache)).delete(entry);
 }

@@ -35,16 +35,15 @@ window.addEventListener("appinstalled", () => {
 export const installOffer = (): (() => Promise<unknown>) | undefined =>
   offer && (() => (offer as InstallOffer).prompt());
 
-/** Keeps a world that plays, and the page around it. */
-export async function keepOffline(world: Pick<WorkerWorld, "keep" | "manifest">): Promise<void> {
+/** Keeps the page, and a world that plays in it. */
+export async function keepOffline(world?: Pick<WorkerWorld, "keep" | "manifest">): Promise<void> {
   if ((await offlineState()) !== "ready") return;
   try {
-    const fetchedByWorker = await world.keep();
-    await keepWhatWasFetched(fetchedByWorker);
+    await keepWhatWasFetched((await world?.keep()) ?? []);
   } catch (error) {
     const { name, message } = error as Error;
     if (name === "StorageError") notify({ title: "Not kept for offline use", content: [message] });
-    else console.info(`${world.manifest.title} isn't kept for offline use: ${message}`); // closed, or the network is gone
+    else console.info(`${world?.manifest.title ?? "The page"} isn't kept for offline use: ${message}`); // closed, or the network is gone
   }
 }
 
@@ -105,12 +104,14 @@ function announceVersion(version: unknown): void {
   });
 }
 
+const isPackageFile = (address: string) => address.includes("?sha256=") && !/\.(webp|png|jpg|avif)\?/.test(address);
+
 /** What was fetched before there was a service worker, from the browser's own cache: it keeps what it sees. */
 async function keepWhatWasFetched(byWorker: readonly string[]): Promise<void> {
   const byPage = performance.getEntriesByType("resource").map(({ name }) => name);
   const folder = new URL(".", document.baseURI).href;
   const fetched = new Set(
-    [...byPage, ...byWorker].filter((address) => address.startsWith(folder) && !address.includes("sha256=")),
+    [...byPage, ...byWorker].filter((address) => address.startsWith(folder) && !isPackageFile(address)),
   );
   await Promise.allSettled([...fetched].map((address) => fetch(address)));
 }

@@ -180,6 +180,16 @@ it("lists what is kept with its size, and deletes it", async () => {
   expect(await kept(page)).toEqual([]);
   await page.keyboard.press("Escape");
   await plays(page); // what is open goes on
+
+  await page.evaluate(async () => {
+    const details = encodeURIComponent(JSON.stringify({ title: "From elsewhere" }));
+    const zip = new Response(new Uint8Array(2_000_000), { headers: { "x-worldloop-details": details } });
+    await (await caches.open("worldloop:foreign-worlds")).put("foreign/abcdef", zip);
+  });
+  await settings(page);
+  await sheet.getByText("2.0 MB").waitFor();
+  await sheet.getByRole("button", { name: "Delete From elsewhere" }).click();
+  await sheet.getByText("2.0 MB are free again").waitFor();
 });
 
 it("plays where there is no room, and says that it couldn't be kept", async () => {
@@ -188,9 +198,9 @@ it("plays where there is no room, and says that it couldn't be kept", async () =
   const session = await browser.newCDPSession(page);
   const { origin } = new URL(host.url);
   await page.goto(host.url);
-  await page.waitForFunction(async () => (await navigator.serviceWorker.getRegistration())?.active);
-  const { usage } = await page.evaluate(() => navigator.storage.estimate());
-  await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: (usage ?? 0) + 10_000 });
+  await plays(page);
+  await expect.poll(() => kept(page), { timeout: 60_000 }).toHaveLength(1);
+  await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1000 });
   await page.evaluate(async () => {
     for (const name of await caches.keys()) if (name.startsWith("worldloop-package-")) await caches.delete(name);
   });
