@@ -1,5 +1,5 @@
 /** What this page keeps on the device: the worlds that play offline, their size, and how to be rid of them. */
-import { forget, type KeptPackage, listKept } from "../model/package-store";
+import { forget, type KeptPackage, listKept } from "../model/package-caches";
 import { make } from "./elements";
 import { installOffer, type OfflineState, offlineState } from "./offline";
 
