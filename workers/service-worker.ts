@@ -93,8 +93,14 @@ async function forgetOlderPages(): Promise<void> {
   await Promise.all(older.map((name) => caches.delete(name)));
 }
 
+/** A person or the browser may have emptied the cache. */
+async function keepPageAgain(): Promise<void> {
+  if (await caches.match(scope, { cacheName: PAGE })) return;
+  await keepPage().catch((error: Error) => console.info(error.message));
+}
+
 async function page(event: FetchEvent): Promise<Response> {
-  event.waitUntil(forgetOlderPages());
+  event.waitUntil(Promise.all([forgetOlderPages(), keepPageAgain()]));
   const asked = fetch(event.request, { cache: "no-cache" });
   const answer = await inTime(asked);
   if (answer && answer.status < 500) return isolated(answer);
@@ -162,11 +168,15 @@ async function newest(event: FetchEvent): Promise<Response> {
   return (await kept(request)) ?? (await caches.match(request)) ?? asked;
 }
 
-/** Of a package that is kept. */
+/** A kept package's manifest, whose hash is the name of the cache; a damaged one is forgotten. */
 async function kept(request: Request): Promise<Response | undefined> {
   for (const name of await packages()) {
     const response = await caches.match(request, { cacheName: name });
-    if (response) return response;
+    if (!response) continue;
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await response.clone().arrayBuffer()));
+    const sha256 = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    if (name === PACKAGE_PREFIX + sha256) return response;
+    await (await caches.open(name)).delete(request);
   }
   return undefined;
 }

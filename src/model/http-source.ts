@@ -38,7 +38,7 @@ async function download(address: URL, path: string, options: ReadOptions): Promi
   };
   const response = await fetch(address, init).catch((error: Error) => {
     if (signal?.aborted) throw error;
-    const world = new URL(".", address).pathname.split("/").at(-2);
+    const world = new URL(".", address).pathname.split("/").at(-2) || address.host;
     throw new OfflineError(
       `There is no connection to the world ${world}, and this device holds no copy of it: open it once while connected, then it plays offline too.`,
     );

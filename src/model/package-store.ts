@@ -25,7 +25,7 @@ export async function keepPackage({ manifest, sha256, read }: WorldPackage, url:
       const address = fileAddress(url, path, manifest.files[path]?.sha256).href;
       if (!there.has(address)) await cache.put(address, responseOf(await read(path)));
     }
-    if (!there.has(manifestAddress)) await cache.put(manifestAddress, responseOf(await read("world.json")));
+    await cache.put(manifestAddress, responseOf(await read("world.json")));
   } catch (error) {
     if ((error as Error).name !== "QuotaExceededError") throw error;
     await caches.delete(name);

@@ -7,8 +7,15 @@ import { notify } from "./notices";
 
 const UPDATE_CHECK_MS = 3_600_000;
 
-/** "unsupported": no service workers here (a page over plain http, a private window); "off": in development. */
-export type OfflineState = "ready" | "off" | "unsupported" | "failed";
+/** How it stands with offline use here, in words. */
+export const OFFLINE = {
+  ready: "This page starts without a network, and a world that has been played once plays without one.",
+  off: "In development nothing is kept for offline use.",
+  unsupported:
+    "This browser keeps nothing for offline use here: that needs https (or localhost), and no private window.",
+  failed: "This page couldn't be kept for offline use: the browser gave it no room, or its files were being replaced.",
+};
+export type OfflineState = keyof typeof OFFLINE;
 
 let registering: Promise<OfflineState> | undefined;
 
@@ -37,7 +44,9 @@ export const installOffer = (): (() => Promise<unknown>) | undefined =>
 
 /** Keeps the page, and a world that plays in it. */
 export async function keepOffline(world?: Pick<WorkerWorld, "keep" | "manifest">): Promise<void> {
-  if ((await offlineState()) !== "ready") return;
+  const state = await offlineState();
+  if (state === "failed") notify({ title: "Not kept for offline use", content: [OFFLINE.failed] });
+  if (state !== "ready") return;
   try {
     await keepWhatWasFetched((await world?.keep()) ?? []);
   } catch (error) {
@@ -66,7 +75,7 @@ async function register(): Promise<OfflineState> {
     return "ready";
   } catch (error) {
     console.info(`This page can't be kept for offline use: ${(error as Error).message}`);
-    return "failed";
+    return "unsupported";
   }
 }
 

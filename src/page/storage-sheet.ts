@@ -1,15 +1,7 @@
 /** What this page keeps on the device: the worlds that play offline, their size, and how to be rid of them. */
 import { forget, type KeptPackage, listKept } from "../model/package-caches";
 import { make } from "./elements";
-import { installOffer, type OfflineState, offlineState } from "./offline";
-
-const OFFLINE: Record<OfflineState, string> = {
-  ready: "This page starts without a network, and a world that has been played once plays without one.",
-  off: "In development nothing is kept for offline use.",
-  unsupported:
-    "This browser keeps nothing for offline use here: that needs https (or localhost), and no private window.",
-  failed: "This page couldn't be kept for offline use: the browser gave it no room, or its files were being replaced.",
-};
+import { installOffer, OFFLINE, offlineState } from "./offline";
 
 /**
  * A part of the settings, and whatever else wants it.
