@@ -4,9 +4,13 @@
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Connect, defaultClientConditions, defineConfig, type Plugin } from "vite";
+import { type Connect, defaultClientConditions, defineConfig, type Plugin, type Rolldown } from "vite";
+import { serviceWorker } from "./vite/service-worker.ts";
 
-/** WASM threads need a cross-origin isolated page. Without these two headers everything runs on one thread. */
+/**
+ * WASM threads need a cross-origin isolated page. On a host that doesn't send these two headers everything runs on one
+ * thread until the service worker adds them, from the second visit on.
+ */
 const isolation = {
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Embedder-Policy": "require-corp",
@@ -24,6 +28,7 @@ const policyFor = (connect: string) =>
     "style-src 'self'",
     "img-src 'self' blob: data:",
     `connect-src ${connect}`,
+    "manifest-src 'self'",
     "base-uri 'none'",
     "form-action 'none'",
   ].join("; ");
@@ -101,6 +106,14 @@ function serveBuiltFiles(): Plugin {
   };
 }
 
+/** What the page and its workers are served with. */
+const headers = { ...isolation, "Content-Security-Policy": policy };
+
+/** A plain host may not know that .mjs is a script. */
+const output: Rolldown.OutputOptions = {
+  assetFileNames: ({ names }) => `assets/[name]-[hash]${names[0]?.endsWith(".mjs") ? ".js" : "[extname]"}`,
+};
+
 export default defineConfig({
   base: "./", // may be hosted in any folder
   appType: "mpa", // a missing file is a 404, not the page
@@ -108,14 +121,24 @@ export default defineConfig({
   // onnxruntime-web without its WASM glue inlined: threads then start from the glue's own file, never from our worker's.
   resolve: { conditions: ["onnxruntime-web-use-extern-wasm", ...defaultClientConditions] },
   optimizeDeps: { exclude: ["onnxruntime-web"] },
-  plugins: [contentSecurityPolicy(), worldLists(), serveBuiltFiles()],
-  worker: { format: "es" },
-  build: { target: "es2022", reportCompressedSize: false, chunkSizeWarningLimit: 1500 },
+  plugins: [
+    contentSecurityPolicy(),
+    worldLists(),
+    serveBuiltFiles(),
+    serviceWorker({ page: headers, worker: { ...isolation, "Content-Security-Policy": workerPolicy } }),
+  ],
+  worker: { format: "es", rolldownOptions: { output } },
+  build: {
+    target: "es2022",
+    reportCompressedSize: false,
+    chunkSizeWarningLimit: 1500,
+    rolldownOptions: { output },
+  },
   server: { host: "127.0.0.1", headers: isolation },
   preview: {
     host: "127.0.0.1",
     port: 4173,
     strictPort: false,
-    headers: isolation,
+    headers: isolation, // `serveBuiltFiles` adds each file's policy
   },
 });

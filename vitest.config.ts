@@ -9,7 +9,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["src/**/*.test.ts", "tests/*.test.ts", "tests/fuzz/*.test.ts", "bench/*.test.ts"],
+          include: ["src/**/*.test.ts", "tests/*.test.ts", "tests/fuzz/*.test.ts", "bench/*.test.ts", "vite/*.test.ts"],
           testTimeout: 30_000,
         },
       },

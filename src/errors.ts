@@ -70,6 +70,14 @@ export class BackendError extends WorldloopError {
 export class WorkerCrashError extends WorldloopError {
   override readonly name = "WorkerCrashError";
 }
+/** Nobody answers, and this device has kept no copy. */
+export class OfflineError extends WorldloopError {
+  override readonly name = "OfflineError";
+}
+/** The browser has no room, or gives none, to keep something for offline use. */
+export class StorageError extends WorldloopError {
+  override readonly name = "StorageError";
+}
 /** The caller gave up. */
 export class AbortedError extends WorldloopError {
   override readonly name = "AbortedError";

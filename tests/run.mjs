@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ensureChromium } from "./setup/chromium.mjs";
 import { run } from "./setup/command.mjs";
+import { ensurePackages } from "./setup/packages.mjs";
 import { ensurePython, PYTHON } from "./setup/python.mjs";
 
 const REPORTS = "test-results";
@@ -39,6 +40,7 @@ function pytest() {
 
 /** @type {[name: string, step: () => unknown][]} a step fails by returning false or by throwing */
 const steps = [
+  ["Node packages", ensurePackages],
   ["Python environment", ensurePython],
   ["Chromium", () => Object.assign(process.env, { WORLDLOOP_CHROMIUM: ensureChromium() })],
   [

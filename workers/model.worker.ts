@@ -10,6 +10,7 @@ import { httpSource } from "../src/model/http-source";
 import { createNetworkModel } from "../src/model/network-model";
 import { ownEngine } from "../src/model/own-engine";
 import { openPackage, type WorldPackage } from "../src/model/package";
+import { keepPackage } from "../src/model/package-store";
 import { withOutcomes } from "../src/model/reward-head";
 import { checkThreads } from "../src/model/thread-count";
 import { webHelper } from "../src/model/web-helper";
@@ -17,7 +18,7 @@ import type { Progress, WorkerApi } from "../src/model/worker-api";
 import type { Frame, World } from "../src/model/world";
 import { zipSource } from "../src/model/zip-source";
 
-let opened: { readonly world: World; readonly read: WorldPackage["read"] } | null = null;
+let opened: { readonly world: World; readonly contents: WorldPackage; readonly url: string | Blob } | null = null;
 
 function current(): World {
   if (!opened) throw new StateError("The worker has no world yet. Call open first.");
@@ -48,14 +49,14 @@ const api: WorkerApi = {
         onStartPicture: ({ picture }, rgb) => onProgress({ ...newest, picture: { ...picture, rgb } }),
       },
     );
-    const { manifest, sha256, read } = contents;
+    const { manifest, sha256 } = contents;
     onProgress({ ...newest, phase: "session" });
     const chosen = await chooseEngine(choice, contents, {
       own: async () => ownEngine({ precision, threads: checkThreads(threads) ?? 1, startHelper: webHelper }),
       ort: () => ort ?? loadOrt(),
     });
     const world = createWorld(withOutcomes(await createNetworkModel(contents, chosen), contents, chosen));
-    opened = { world, read };
+    opened = { world, contents, url };
     (onProgress as Partial<Remote<typeof onProgress>>)[releaseProxy]?.(); // closes its port
     return { manifest, backend: world.backend, packageSha256: sha256, files: Object.keys(manifest.files) };
   },
@@ -75,8 +76,13 @@ const api: WorkerApi = {
     if (!start || !opened) {
       throw new ResetError(`start: expected an integer from 0 to ${manifest.starts.length - 1}, got ${index}`);
     }
-    const rgb = (await opened.read(start.picture)).slice();
+    const rgb = (await opened.contents.read(start.picture)).slice();
     return transfer({ ...manifest.picture, rgb }, [rgb.buffer]);
+  },
+  async keep() {
+    if (!opened) throw new StateError("The worker has no world yet. Call open first.");
+    if (!(opened.url instanceof Blob)) await keepPackage(opened.contents, opened.url); // the page keeps those itself
+    return performance.getEntriesByType("resource").map(({ name }) => name);
   },
   close: () => current().close(),
 };

@@ -3,14 +3,14 @@
  * the next: the manifest is always asked for anew, and what it lists has its hash in the address, so that no cache answers
  * with a file of another version.
  */
-import { FileMismatchError, MissingFileError, WorldloopError } from "../errors";
+import { FileMismatchError, MissingFileError, OfflineError, WorldloopError } from "../errors";
 import type { Bytes, PackageSource, ReadOptions } from "./package";
 
 /** @param url the package's folder, absolute, ending in a slash */
 export function httpSource(url: string): PackageSource {
   return {
     async read(path, options) {
-      const address = new URL(path, url);
+      const address = fileAddress(url, path, options.sha256);
       try {
         return await download(address, path, options);
       } catch (error) {
@@ -23,12 +23,25 @@ export function httpSource(url: string): PackageSource {
   };
 }
 
-async function download(address: URL, path: string, options: ReadOptions): Promise<Bytes> {
-  const { signal, sha256 } = options;
+/** Where a file of a package is read from, and under which a kept copy of it is found. @param url the package's folder */
+export function fileAddress(url: string, path: string, sha256?: string): URL {
+  const address = new URL(path, url);
   if (sha256 !== undefined) address.searchParams.set("sha256", sha256);
-  const response = await fetch(address, {
-    cache: sha256 === undefined ? "no-cache" : "default",
+  return address;
+}
+
+async function download(address: URL, path: string, options: ReadOptions): Promise<Bytes> {
+  const { signal, sha256, afresh } = options;
+  const init: RequestInit = {
+    cache: afresh ? "reload" : sha256 === undefined ? "no-cache" : "default",
     ...(signal ? { signal } : {}),
+  };
+  const response = await fetch(address, init).catch((error: Error) => {
+    if (signal?.aborted) throw error;
+    const world = new URL(".", address).pathname.split("/").at(-2) || address.host;
+    throw new OfflineError(
+      `There is no connection to the world ${world}, and this device holds no copy of it: open it once while connected, then it plays offline too.`,
+    );
   });
   if (!response.ok) {
     await response.body?.cancel();

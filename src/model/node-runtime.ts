@@ -37,7 +37,7 @@ export interface NodeRuntime extends Runtime {
 export async function loadNodeRuntime(threads = DEFAULT_THREADS): Promise<NodeRuntime> {
   const ort = await import("onnxruntime-node").catch((error: Error) => {
     throw new BackendError(
-      `expected the package onnxruntime-node, got none (${error.message.split("\n")[0]}); run: npm install onnxruntime-node`,
+      `expected the package onnxruntime-node, got none (${error.message.split("\n")[0]}); run: npm run setup`,
     );
   });
   return {

@@ -295,6 +295,22 @@ test("a link out of the folder, a folder for a file, and a file longer than list
   }
 });
 
+test("a file with a wrong hash is read anew once, past any cache", async () => {
+  const source = memorySource(sound);
+  const asked: (boolean | undefined)[] = [];
+  const damagedOnce: PackageSource = {
+    async read(path, options) {
+      const bytes = await source.read(path, options);
+      if (path !== "tick.onnx") return bytes;
+      asked.push(options.afresh);
+      return options.afresh ? bytes : bytes.map((byte) => byte ^ 1);
+    },
+  };
+  const { read } = await openPackage(damagedOnce);
+  expect(await read("tick.onnx")).toEqual(sound.get("tick.onnx"));
+  expect(asked).toEqual([false, true]);
+});
+
 test("over HTTP: reads, reports bytes, refuses what is missing or too long, and can be called off", async () => {
   const asked: string[] = [];
   const server = createServer((request, response) => {
@@ -326,5 +342,5 @@ test("over HTTP: reads, reports bytes, refuses what is missing or too long, and 
     server.close();
   }
   const gone = httpSource("http://127.0.0.1:9/"); // the discard port: nobody listens
-  await expect(gone.read("x", { maxBytes: 1 })).rejects.toMatchObject({ name: "MissingFileError" });
+  await expect(gone.read("x", { maxBytes: 1 })).rejects.toMatchObject({ name: "OfflineError" });
 });

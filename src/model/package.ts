@@ -17,6 +17,8 @@ export interface ReadOptions {
   readonly maxBytes: number;
   /** Of what is expected, where it is known: a cache then can't take another version for it. */
   readonly sha256?: string;
+  /** Not from a cache: what was there is damaged. */
+  readonly afresh?: boolean;
   /** Told of each further number of bytes. */
   readonly onBytes?: (bytes: number) => void;
 }
@@ -105,10 +107,18 @@ function createReader(
   const graphs = [...graphFiles(manifest), ...(manifest.batch ? [manifest.batch.file] : [])];
   const files = new Map([["world.json", Promise.resolve(manifestBytes)]]);
 
-  async function readChecked(path: string): Promise<Bytes> {
+  async function readSound(path: string, afresh: boolean): Promise<Bytes> {
     const expected = listed(manifest, path);
-    const contents = await source.read(path, { ...options, maxBytes: expected.bytes, sha256: expected.sha256 });
+    const contents = await source.read(path, { ...options, maxBytes: expected.bytes, sha256: expected.sha256, afresh });
     await checkFile(path, contents, expected);
+    return contents;
+  }
+
+  async function readChecked(path: string): Promise<Bytes> {
+    const contents = await readSound(path, false).catch((error: Error) => {
+      if (error.name !== "FileMismatchError") throw error;
+      return readSound(path, true); // a cache's copy may be damaged where the source isn't
+    });
     if (graphs.includes(path)) checkOnnx(path, contents);
     return contents;
   }

@@ -61,5 +61,10 @@ export interface WorkerApi {
   restore(snapshot: Snapshot): Promise<Frame>;
   /** @throws ResetError when there is no such start */
   readStart(index: number): Promise<StartPicture>;
+  /**
+   * Keeps the package on this device for offline use. @returns addresses of what else this worker has fetched
+   * @throws StorageError when there is no room
+   */
+  keep(): Promise<string[]>;
   close(): Promise<void>;
 }

@@ -52,6 +52,7 @@ function sumWorld(): WorkerApi {
       return frame();
     },
     readStart: async () => ({ width: 1, height: 1, rgb: new Uint8Array(3) }),
+    keep: async () => [],
     close: async () => undefined,
   };
 }

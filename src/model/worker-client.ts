@@ -35,6 +35,11 @@ export interface WorkerWorld extends RecordedWorld {
   restart(): Promise<Frame>;
   /** A start's last picture. @throws ResetError when there is no such start */
   readStart(index: number): Promise<StartPicture>;
+  /**
+   * Keeps the package on this device for offline use. @returns addresses of what else its worker has fetched
+   * @throws StorageError when there is no room
+   */
+  keep(): Promise<string[]>;
   /** Ends the worker the way a crash would. For tests. */
   kill(): void;
 }
@@ -145,6 +150,7 @@ export async function openWorld(options: OpenWorldOptions, source: WorkerSource 
       return { ...status, rewindable: journal.position.tick - journal.first };
     },
     snapshot: () => call((api) => api.snapshot()),
+    keep: () => connection.call((api) => api.keep()), // fetches what is missing, for as long as that takes
     readStart: (index) => call((api) => api.readStart(index)),
     restart() {
       restarting ??= restart().finally(() => {

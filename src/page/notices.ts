@@ -39,7 +39,8 @@ export function showAlert(error: Error, remedies: readonly Remedy[]): void {
     make("button", { type: "button", textContent: label, onclick: run }),
   );
   const box = element("alert", HTMLElement);
-  box.replaceChildren(make("strong", {}, error.name), make("p", {}, error.message), ...buttons);
+  const title = error.name === "OfflineError" ? "Not on this device" : error.name;
+  box.replaceChildren(make("strong", {}, title), make("p", {}, error.message), ...buttons);
   box.hidden = false;
   buttons[0]?.focus();
 }

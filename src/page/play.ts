@@ -1,4 +1,5 @@
 /** Puts an open world in play on this page: everything that the entry loads while the worker starts. */
+import { filter, firstValueFrom } from "rxjs";
 import { checkReset } from "../model/beginning";
 import type { WorkerWorld } from "../model/worker-client";
 import { packageMark, unpackActions } from "../record/share-link";
@@ -98,6 +99,10 @@ export async function play(world: WorkerWorld, view: View, { address, place, sig
     followInAddress(session, place, !replays); // a link with a replay stays, to be passed on
     if (document.hidden) session.loop.pause("Paused: the page isn't shown.", true);
   };
+  const dreamed = session.loop.frames.pipe(filter(({ frame }) => frame.tick > 0));
+  void firstValueFrom(dreamed, { defaultValue: null }).then(async (made) => {
+    if (made) await (await import("./offline")).keepOffline(world);
+  });
   void begin(); // whoever opened the page gets hold of the session before its first frame
   return session;
 }

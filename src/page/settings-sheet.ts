@@ -10,6 +10,7 @@ import { padTable } from "./pad-table";
 import type { Session } from "./session";
 import type { Settings } from "./settings";
 import { openSheet } from "./sheet";
+import { storageView } from "./storage-sheet";
 
 export function openSettings(session: Session): void {
   const { settings, loop } = session;
@@ -69,6 +70,8 @@ export function openSettings(session: Session): void {
     pad,
     make("label", { className: "row" }, "Dead zone of the sticks", zone, zoneValue),
     padButtonTable(session),
+    make("h3", { textContent: "On this device" }),
+    storageView(session.world.packageSha256),
   );
   dialog.addEventListener("close", () => clearInterval(watch), { once: true });
 }

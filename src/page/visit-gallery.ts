@@ -10,6 +10,7 @@ export function visitGallery({ cameFrom }: { readonly cameFrom: string | undefin
   document.title = "Worldloop";
   import("./gallery")
     .then(({ showGallery }) => showGallery(visit.signal, cameFrom))
+    .then(async () => (await import("./offline")).keepOffline())
     .catch((error: Error) => visit.signal.aborted || announce(`The gallery can't be shown: ${error.message}`));
   return { leave: () => visit.abort() };
 }

@@ -1,6 +1,7 @@
 /** The card of a world: what it is, what it learned from, how good it is, and which bytes run. Loaded when first opened. */
 import { make } from "./elements";
 import { forget, list } from "./foreign-store";
+import { isolationSentence } from "./isolation";
 import { announce } from "./notices";
 import type { Session } from "./session";
 import { openSheet } from "./sheet";
@@ -32,6 +33,7 @@ export function openCard({ world, loop }: Session, { foreign }: Place): void {
       ["Picture", `${picture.width} × ${picture.height}, ${frameRate} frames a second`],
       ["Network", `${evaluations} evaluation${evaluations === 1 ? "" : "s"} per frame`],
       ["Package", `${size(bytes)} in ${Object.keys(files).length} files`],
+      ["Threads", isolationSentence()],
       ["sha256", code(world.packageSha256)],
       ...(foreign ? [["From elsewhere", code(foreign.address)] as const] : []),
     ]),

@@ -30,14 +30,20 @@ const GRAPHICS = { webgl: SOFTWARE_GL, webgpu: SOFTWARE_WEBGPU, own: [] };
 
 /**
  * @param graphics "own": what Chromium does by itself on this machine; absent: "webgl"
+ * @param serviceWorkers "allow": the page keeps itself for offline use; absent: no page is served from an earlier visit
  * @param profile folder of the browser's profile, kept between two launches; absent: a fresh one, removed on close
  */
 export async function launchBrowser(
-  options: { readonly graphics?: keyof typeof GRAPHICS; readonly profile?: string } = {},
+  options: {
+    readonly graphics?: keyof typeof GRAPHICS;
+    readonly profile?: string;
+    readonly serviceWorkers?: "allow" | "block";
+  } = {},
 ): Promise<BrowserContext> {
   const browser = await chromium.launchPersistentContext(options.profile ?? "", {
     executablePath: ensureChromium(),
     headless: true,
+    serviceWorkers: options.serviceWorkers ?? "block",
     viewport: { width: 1280, height: 800 },
     args: [...QUIET, ...GRAPHICS[options.graphics ?? "webgl"]],
   });
