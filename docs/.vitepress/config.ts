@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { defineConfig } from "vitepress";
-import { rewriteLinks } from "./links.ts";
+import { focusDrawings, rewriteLinks, unheadEmptyCells } from "./markdown.ts";
 import { excluded, ROOT, rewrites } from "./pages.ts";
 
 const decisions = readdirSync(join(ROOT, "docs/decisions")).map((file) => ({
@@ -24,7 +24,11 @@ export default defineConfig({
   lastUpdated: false,
   vite: { publicDir: join(ROOT, ".cache/docs"), build: { chunkSizeWarningLimit: 2000, reportCompressedSize: false } },
   markdown: {
-    config: rewriteLinks,
+    config: (markdown) => {
+      rewriteLinks(markdown);
+      unheadEmptyCells(markdown);
+      focusDrawings(markdown);
+    },
     linkify: false,
     theme: { light: "github-light-high-contrast", dark: "github-dark" },
   },
