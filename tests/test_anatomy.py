@@ -51,6 +51,8 @@ def test_files_are_written_or_the_reason_is_told(tmp_path, capsys):
     common = ["--world", "push-t", "--out", str(out), "--ticks", "2"]
     assert anatomy.main([*common, "--action", "jump=1"]) == 2
     assert "expected names of x, y, got jump" in capsys.readouterr().err
+    assert anatomy.main([*common, "--start", "99"]) == 2
+    assert "start: expected an integer from 0 to 4" in capsys.readouterr().err
     assert not out.exists()
     assert anatomy.main([*common, "--action", "x=1"]) == 0
     about = json.loads((out / "parts.json").read_text())

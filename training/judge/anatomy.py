@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
+from worldloop.errors import WorldloopError
 from worldloop.package import Package, open_package
 from worldloop.world import Beginning, Dream, World
 
@@ -158,7 +159,23 @@ def describe(parts: Parts, ages: np.ndarray) -> dict[str, Any]:
 
 
 def draw(world: str, package: Path, out: Path, *, start: int, seed: int, action: dict[str, float], ticks: int) -> None:
-    opened = open_package(package)
+    try:
+        draw_parts(open_package(package), world, package, out, start=start, seed=seed, action=action, ticks=ticks)
+    except WorldloopError as error:
+        raise TrainingError(str(error)) from error
+
+
+def draw_parts(
+    opened: Package,
+    world: str,
+    package: Path,
+    out: Path,
+    *,
+    start: int,
+    seed: int,
+    action: dict[str, float],
+    ticks: int,
+) -> None:
     names = [spec["name"] for spec in opened.manifest["actions"]]
     if not set(action) <= set(names):
         raise TrainingError(f"--action: expected names of {', '.join(names)}, got {', '.join(action)}.")
