@@ -179,7 +179,8 @@ def draw_parts(
     names = [spec["name"] for spec in opened.manifest["actions"]]
     if not set(action) <= set(names):
         raise TrainingError(f"--action: expected names of {', '.join(names)}, got {', '.join(action)}.")
-    values = [action.get(spec["name"], spec["rest"]) for spec in opened.manifest["actions"]]
+    held = {spec["name"]: float(spec["rest"]) for spec in opened.manifest["actions"]} | action
+    values = list(held.values())
     dream = play(opened, start=start, seed=seed, action=np.array(values, np.float32), ticks=ticks)
     parts, found = take_apart(load_package(package), dream.feeds)
     apart = check_same(found, dream.outputs[0][..., :3], world)
@@ -198,7 +199,7 @@ def draw_parts(
         "startTitle": opened.manifest["starts"][start]["title"],
         "seed": seed,
         "tick": ticks,
-        "action": dict(zip(names, map(float, values), strict=True)),
+        "action": held,
         "tickSha256": hashlib.sha256(opened.files[opened.manifest["tick"]["file"]]).hexdigest(),
         "bytesApart": apart,
         **describe(parts, dream.feeds["age"]),
