@@ -49,14 +49,15 @@ const steps = [
   ],
   [
     "format of Python",
-    () => run(PYTHON, ["-m", "ruff", "format", "--check", "training", "tests", "python", "examples"]),
+    () => run(PYTHON, ["-m", "ruff", "format", "--check", "training", "tests", "python", "examples", "docs"]),
   ],
-  ["lint of Python", () => run(PYTHON, ["-m", "ruff", "check", "training", "tests", "python", "examples"])],
+  ["lint of Python", () => run(PYTHON, ["-m", "ruff", "check", "training", "tests", "python", "examples", "docs"])],
   ["types", () => run(bin("tsc"), ["-p", "tsconfig.json"])],
   ["types of the worker", () => run(bin("tsc"), ["-p", "workers/tsconfig.json"])],
   ["types of Python", () => run(bin("pyright"), [])],
   ["unit tests", () => vitest("unit")],
   ["Python tests", pytest],
+  ["docs", () => run(bin("tsx"), ["docs/run.ts", "build"]) && run(bin("tsc"), ["-p", "docs/tsconfig.json"])],
   ["build", () => run(bin("vite"), ["build", "--logLevel", "warn"])],
   ["browser tests", () => vitest("browser")],
 ];

@@ -25,9 +25,8 @@ export interface Terminal {
   readonly signal: AbortSignal;
 }
 
-/** @param parameters as typed after the program's name. @returns the exit code */
-export async function run(parameters: readonly string[], { out, error, signal }: Terminal): Promise<number> {
-  let code = 0;
+/** The commands, for `run` and for whoever describes them. @param exit told the exit code where it isn't 0 */
+export function createProgram({ out, error, signal }: Terminal, exit: (code: number) => void): Command {
   const program = new Command("worldloop")
     .description("Play the worlds without a page.")
     .exitOverride()
@@ -75,7 +74,7 @@ export async function run(parameters: readonly string[], { out, error, signal }:
     .action(async (path: string, options: VerifyOptions) => {
       const { same, line } = await verify(path, options, signal);
       out(`${line}\n`);
-      code = same ? 0 : 1;
+      if (!same) exit(1);
     });
 
   program
@@ -144,7 +143,7 @@ export async function run(parameters: readonly string[], { out, error, signal }:
     .action(async (options: CollectOptions) => {
       const { line, complete } = await runCollect(options, signal, { progress: progressOf("episodes"), tell: error });
       out(`${line}\n`);
-      code = complete ? 0 : 130;
+      if (!complete) exit(130);
     });
 
   program
@@ -203,6 +202,16 @@ export async function run(parameters: readonly string[], { out, error, signal }:
       out(`${await add(where, options, { signal, progress: progressOf("MB") })}\n`);
     });
 
+  return program;
+}
+
+/** @param parameters as typed after the program's name. @returns the exit code */
+export async function run(parameters: readonly string[], terminal: Terminal): Promise<number> {
+  const { error } = terminal;
+  let code = 0;
+  const program = createProgram(terminal, (exit) => {
+    code = exit;
+  });
   try {
     await program.parseAsync(parameters, { from: "user" });
     return code;
