@@ -77,6 +77,9 @@ export default defineConfig({
       {
         text: "Guides",
         items: [
+          { text: "The timeline", link: "/timeline" },
+          { text: "Where a picture came from", link: "/provenance" },
+          { text: "Offline, and any host", link: "/offline" },
           { text: "Bring your own world", link: "/own-world" },
           { text: "Collect data", link: "/collecting" },
           { text: "Worlds over a socket", link: "/serve" },

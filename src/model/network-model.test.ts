@@ -118,7 +118,7 @@ test("a world is found by name or folder; a slip of the finger is guessed", () =
   expect(findWorld("tiny-world", worlds)).toBe(folder);
   expect(findWorld(folder, worlds)).toBe(folder);
   expect(() => findWorld("tiny-wrld", worlds)).toThrow(
-    'world: expected one of tiny-world or a folder with a world.json, got "tiny-wrld"; did you mean "tiny-world"?',
+    'world: expected one of tiny-world or a zip or a folder with a world.json, got "tiny-wrld"; did you mean "tiny-world"?',
   );
   expect(() => findWorld("doom", worlds)).toThrow(expect.not.objectContaining({ message: /did you mean/ }));
 });
