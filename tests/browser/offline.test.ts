@@ -22,7 +22,7 @@ afterEach(async ({ task }) => {
   await host.shut();
 });
 
-async function visit(rest = ""): Promise<Page> {
+async function visit(rest = "#world=tiny"): Promise<Page> {
   const page = await browser.newPage();
   said = consoleOf(page);
   await page.goto(host.url + rest);
@@ -56,7 +56,9 @@ async function visitAndKeep(): Promise<Page> {
 
 const settings = async (page: Page) => {
   await page.getByRole("button", { name: "Settings" }).click();
-  return page.getByRole("dialog");
+  const dialog = page.getByRole("dialog");
+  await dialog.waitFor(); // it loads when it is first opened
+  return dialog;
 };
 
 it("plays without a network after one visit, isolated by its service worker, and says what isn't on the device", async () => {
@@ -71,7 +73,7 @@ it("plays without a network after one visit, isolated by its service worker, and
   await first.close();
   await host.shut();
 
-  const page = await visit("?engine=own&threads=2");
+  const page = await visit("?engine=own&threads=2#world=tiny");
   await plays(page);
   expect(await page.evaluate(() => window.worldloop?.world.backend.threads)).toBe(2);
   await page.getByRole("button", { name: "About" }).click();
@@ -197,7 +199,7 @@ it("plays where there is no room, and says that it couldn't be kept", async () =
   said = consoleOf(page);
   const session = await browser.newCDPSession(page);
   const { origin } = new URL(host.url);
-  await page.goto(host.url);
+  await page.goto(`${host.url}#world=tiny`);
   await plays(page);
   await expect.poll(() => kept(page), { timeout: 60_000 }).toHaveLength(1);
   await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1000 });
