@@ -32,6 +32,13 @@ interface Kind {
   open(dropped: Dropped, here: DropPlace | undefined): Promise<void>;
 }
 
+/** Told by its contents, whatever it is called. */
+const SAVED: Kind = {
+  what: "a picture, a clip or an action log of this page",
+  extensions: [".png", ".mp4", ".webm", ".jsonl"],
+  open: inWorld(async (file, here) => (await import("./provenance-sheet")).openProvenance(file, here)),
+};
+
 const KINDS: readonly Kind[] = [
   {
     what: "a world (its folder, or a zip of it)",
@@ -44,11 +51,7 @@ const KINDS: readonly Kind[] = [
     extensions: [".json"],
     open: inWorld(async (file, { session, name }) => (await import("./take-up")).takeUpFile(session, file, name)),
   },
-  {
-    what: "a picture, a clip or an action log of this page",
-    extensions: [".png", ".mp4", ".webm", ".jsonl"],
-    open: inWorld(async (file, here) => (await import("./provenance-sheet")).openProvenance(file, here)),
-  },
+  SAVED,
   {
     what: "a picture of your own",
     extensions: [".jpg", ".jpeg", ".webp", ".gif", ".avif", ".bmp", ".svg"],
@@ -108,9 +111,10 @@ async function take(dropped: readonly Dropped[], here: DropPlace | undefined): P
   const loop = here?.session.loop;
   const wanted = KINDS.map(({ what }) => what).join(", or ");
   if (more.length > 0) return tellRefusal(one.name, new Error(`Expected one thing at a time: ${wanted}.`), loop);
-  const kind = KINDS.find(({ extensions, folders }) =>
+  const named = KINDS.find(({ extensions, folders }) =>
     one.folder ? folders : extensions.some((extension) => one.name.toLowerCase().endsWith(extension)),
   );
+  const kind = named ?? (here ? SAVED : undefined);
   if (!kind) return tellRefusal(one.name, new Error(`Expected ${wanted}.`), loop);
   announce(`Reading “${one.name}” …`);
   try {

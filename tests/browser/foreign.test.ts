@@ -139,7 +139,8 @@ test("a file is opened by keyboard and named in the address; its link asks whoev
 });
 
 test("the worker that runs foreign graphs may fetch nothing from elsewhere", async () => {
-  const page = await openPage("");
+  const page = await openPage("#world=pong");
+  await plays(page);
   const [worker] = await page.evaluate(() =>
     performance.getEntriesByType("resource").flatMap(({ name }) => (name.includes("model.worker") ? [name] : [])),
   );

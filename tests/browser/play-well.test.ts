@@ -24,7 +24,10 @@ const tick = (page: Page) => page.evaluate(() => Number(document.body.dataset.ti
 const passes = (page: Page, least: number) =>
   page.waitForFunction((least) => Number(document.body.dataset.tick) >= least, least);
 
-async function open(prepare: (page: Page) => Promise<unknown> = async () => undefined, hash = ""): Promise<Page> {
+async function open(
+  prepare: (page: Page) => Promise<unknown> = async () => undefined,
+  hash = "#world=car-racing",
+): Promise<Page> {
   const page = await browser.newPage();
   said = consoleOf(page);
   await prepare(page);
@@ -154,7 +157,8 @@ describe("playing well", () => {
     await isState(page, "paused");
     await end.getByRole("button", { name: "New episode" }).click();
     await isState(page, "running");
-    expect(await page.evaluate(() => window.worldloop?.session.beginning.value)).toEqual({ seed: 8, start: 0 });
+    const beginning = () => page.evaluate(() => window.worldloop?.session.beginning.value);
+    await expect.poll(beginning).toEqual({ seed: 8, start: 0 });
     expect(await end.count()).toBe(0);
     expect(await score.textContent()).toBe("Reward 0");
   });
