@@ -24,7 +24,7 @@ export const PAD_BUTTONS = [
 ] as const;
 export type PadButton = (typeof PAD_BUTTONS)[number];
 
-export const isPadButton = (name: string): name is PadButton => (PAD_BUTTONS as readonly string[]).includes(name);
+const isPadButton = (name: string): name is PadButton => (PAD_BUTTONS as readonly string[]).includes(name);
 
 /** A stick's axis as the manifest names it: x axis, y axis, which of the two, sign. */
 export const STICKS = {

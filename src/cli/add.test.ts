@@ -7,11 +7,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { worldloop as command } from "../../tests/setup/collect";
 import { openWorldNode } from "../model/node-runtime";
 import type { FetchFile } from "../model/package-address";
 import { type AddOptions, add } from "./add";
 import { createDownload } from "./download";
-import { run } from "./program";
 
 const tiny = fileURLToPath(new URL("../../tests/goldens/tiny-world", import.meta.url));
 const sum = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
@@ -44,19 +44,7 @@ beforeEach(() => {
   answer = (_, response) => response.end(zip);
 });
 
-async function worldloop(...parameters: string[]) {
-  let [stdout, stderr] = ["", ""];
-  const code = await run(parameters, {
-    out: (text) => {
-      stdout += text;
-    },
-    error: (text) => {
-      stderr += text;
-    },
-    signal: new AbortController().signal,
-  });
-  return { code, stdout, stderr };
-}
+const worldloop = (...parameters: string[]) => command(parameters);
 
 const worlds = () => join(folder, "worlds");
 const bring = (where: string, options: AddOptions = {}, signal = new AbortController().signal) =>

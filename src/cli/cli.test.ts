@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { worldloop as command } from "../../tests/setup/collect";
 import { npyHeader, parseNpy } from "../dataset/npy";
 import type { Rollout } from "../dataset/rollout-file";
 import { openWorldNode } from "../model/node-runtime";
@@ -38,19 +39,7 @@ interface Result {
   readonly stderr: string;
 }
 
-async function worldloop(...parameters: string[]): Promise<Result> {
-  let [stdout, stderr] = ["", ""];
-  const code = await run(parameters, {
-    out: (text) => {
-      stdout += text;
-    },
-    error: (text) => {
-      stderr += text;
-    },
-    signal: new AbortController().signal,
-  });
-  return { code, stdout, stderr };
-}
+const worldloop = (...parameters: string[]) => command(parameters);
 
 /** A rollout with these options over the usual ones; an empty text takes one away. */
 function rollout(options: Record<string, string>): Promise<Result> {

@@ -5,7 +5,8 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { AbortedError, AddressError, FileMismatchError, MissingFileError, WorldloopError } from "../errors";
-import type { Bytes, ReadOptions } from "../model/package";
+import { type Bytes, concat } from "../model/bytes";
+import type { ReadOptions } from "../model/package";
 import { checkAddress, type FetchFile } from "../model/package-address";
 
 const MOST_REDIRECTS = 10;
@@ -28,7 +29,7 @@ export function createDownload({
       try {
         await take(transfer, url, options, { onProgress, silenceMs });
         options.onBytes?.(transfer.loaded);
-        return joined(transfer);
+        return concat(transfer.chunks);
       } catch (error) {
         if (options.signal?.aborted) throw new AbortedError("The download was called off.", { cause: error });
         if (error instanceof WorldloopError) throw error;
@@ -116,16 +117,6 @@ async function follow(first: URL, headers: Record<string, string>, signal: Abort
 function versionOf({ headers }: Response): string | null {
   const tag = headers.get("etag");
   return tag?.startsWith('"') ? tag : headers.get("last-modified");
-}
-
-function joined({ chunks, loaded }: Transfer): Bytes {
-  const whole = new Uint8Array(loaded);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
 }
 
 function unreachable(url: URL, { message, cause }: Error): MissingFileError {

@@ -1,6 +1,8 @@
 /** Plays actions from a beginning and hands out every frame: what `rollout` records and `verify` compares. */
+
 import { createHash } from "node:crypto";
 import { AbortedError } from "../errors";
+import { rgbOf } from "../model/rgb";
 import type { Action, ResetOptions, World } from "../model/world";
 
 export interface Played {
@@ -26,7 +28,7 @@ export async function* replay(
     const { rgba } = await world.step(action);
     const ms = performance.now() - began;
     showProgress(index + 1, actions.length);
-    const rgb = new Uint8Array(rgba.filter((_, i) => i % 4 !== 3));
+    const rgb = rgbOf(rgba);
     yield { rgb, sha256: createHash("sha256").update(rgb).digest("hex"), ms };
   }
 }

@@ -1,12 +1,14 @@
 /** Plays episodes of one plan, one after another, on a model session of its own. Where they go is the caller's. */
+
 import { createHash } from "node:crypto";
 import { type NamedAction, nameAction } from "../action/action";
 import { type Episode, packEpisode } from "../dataset/episode";
-import { countValues, emptyHistogram, encodePicture, rgbOf } from "../dataset/picture";
+import { countValues, emptyHistogram, encodePicture } from "../dataset/picture";
 import { markOf } from "../dataset/rollout-file";
 import { CollectError } from "../errors";
 import type { Precision } from "../model/engine-choice";
 import { type OpenedNodeWorld, openWorldNode, type WorldPlace } from "../model/node-runtime";
+import { rgbOf } from "../model/rgb";
 import type { Action } from "../model/world";
 import { beginningOf, type Plan } from "./plan";
 import { openPolicy, type Policy } from "./policy";
@@ -93,7 +95,7 @@ export async function playEpisode(
   const histogram = emptyHistogram();
   let frame = await world.reset({ seed, start });
   for (;;) {
-    const rgb = rgbOf(frame);
+    const rgb = rgbOf(frame.rgba);
     pictures.push(encodePicture(rgb, manifest.picture));
     countValues(rgb, histogram);
     if (frame.tick > 0) frameHashes.push(createHash("sha256").update(rgb).digest("hex"));

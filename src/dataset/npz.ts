@@ -2,6 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { unzipSync, zipSync } from "fflate";
 import { RecordingError } from "../errors";
+import { concat } from "../model/bytes";
 import type { Manifest } from "../model/manifest";
 import { LONGEST_RECORD } from "../model/provenance";
 import { formatProvenance, PROVENANCE_FILE } from "./dataset-provenance";
@@ -21,9 +22,9 @@ export async function writeNpz(path: string, { rollout, pictures }: Episode, man
   const rows = pictures.map((png) => decodePicture(png, picture));
   const values = actionsOf(rollout, actions);
   const files = {
-    "frames.npy": join([npyHeader("uint8", [length, picture.height, picture.width, 3]), ...rows]),
-    "actions.npy": join([npyHeader("float32", [length, actions.length]), new Uint8Array(values.buffer)]),
-    "starts.npy": join([npyHeader("bool", [length]), Uint8Array.from({ length }, (_, i) => (i === 0 ? 1 : 0))]),
+    "frames.npy": concat([npyHeader("uint8", [length, picture.height, picture.width, 3]), ...rows]),
+    "actions.npy": concat([npyHeader("float32", [length, actions.length]), new Uint8Array(values.buffer)]),
+    "starts.npy": concat([npyHeader("bool", [length]), Uint8Array.from({ length }, (_, i) => (i === 0 ? 1 : 0))]),
     [PROVENANCE_FILE]: new TextEncoder().encode(formatProvenance(await provenanceOf(rollout))),
   };
   await writeFile(path, zipSync(files, { level: 0, mtime: new Date(1980, 0, 1) }));
@@ -41,14 +42,4 @@ export function readNpzProvenance(bytes: Uint8Array): string | null {
       `expected a whole .npz file, got one that can't be unpacked (${(error as Error).message})`,
     );
   }
-}
-
-function join(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

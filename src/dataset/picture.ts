@@ -1,22 +1,10 @@
 /** Pictures as PNG files, without loss, and the counts of their values that statistics are made from. */
 import { decode, encode } from "fast-png";
 import { DatasetError } from "../errors";
-import type { Frame } from "../model/world";
 
 export interface PictureSize {
   readonly width: number;
   readonly height: number;
-}
-
-/** uint8 [H, W, 3]: the picture without its alpha. */
-export function rgbOf({ rgba }: Pick<Frame, "rgba">): Uint8Array {
-  const rgb = new Uint8Array((rgba.length / 4) * 3);
-  for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
-    rgb[to] = rgba[from] as number;
-    rgb[to + 1] = rgba[from + 1] as number;
-    rgb[to + 2] = rgba[from + 2] as number;
-  }
-  return rgb;
 }
 
 /** @param rgb uint8 [H, W, 3]. @returns a PNG file; the same picture gives the same bytes */

@@ -3,10 +3,11 @@
  * also says why: the reason is part of the backend that the page shows.
  */
 import { BackendError, UnsafeGraphError, UnsupportedGraphError, type WorldloopError } from "../errors";
+import type { Bytes } from "./bytes";
 import type { EngineChoice } from "./engine-choice";
 import { createGraphSession, type GraphSession, type Runtime, zeroFeeds } from "./graph-session";
 import type { GraphSpec, Manifest } from "./manifest";
-import type { Bytes, WorldPackage } from "./package";
+import type { WorldPackage } from "./package";
 import type { World } from "./world";
 
 export interface Engine {

@@ -2,10 +2,12 @@
  * A world without weights, for tests and for working on the page: a point drives over a checkered plane. Small, but it
  * keeps the whole contract, and its picture depends on the seed, on every action and on the whole KV window.
  */
+
 import { contractOf } from "./contract";
 import { createWorld, type WorldOptions } from "./create-world";
 import { emptyKv, type KvState, writeSlot } from "./kv-window";
 import type { ActionSpec, Manifest } from "./manifest";
+import { rgbaOf } from "./rgb";
 import { normals } from "./rng";
 import type { Action, Snapshot, World } from "./world";
 import type { WorldModel } from "./world-model";
@@ -83,9 +85,7 @@ const fakeModel: WorldModel = {
     const { width, height } = FAKE_MANIFEST.picture;
     const last = frames.subarray(frames.length - width * height * 3);
     const state = stateOf(seed, 0, latent, kv);
-    last.forEach((value, i) => {
-      state.frame.rgba[i + Math.floor(i / 3)] = value;
-    });
+    state.frame.rgba.set(rgbaOf(last));
     return state;
   },
   async advance({ seed, tick, latent, ...kv }, action) {

@@ -4,9 +4,9 @@
  */
 import type { InferenceSession, Tensor, TensorConstructor } from "onnxruntime-common";
 import { BackendError, ShapeError } from "../errors";
+import type { Bytes } from "./bytes";
 import { checkTensors } from "./contract";
 import type { GraphSpec } from "./manifest";
-import type { Bytes } from "./package";
 import type { World } from "./world";
 
 /** An onnxruntime, and how its sessions are to be made. */

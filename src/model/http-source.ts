@@ -4,7 +4,8 @@
  * with a file of another version.
  */
 import { FileMismatchError, MissingFileError, OfflineError, WorldloopError } from "../errors";
-import type { Bytes, PackageSource, ReadOptions } from "./package";
+import { type Bytes, concat } from "./bytes";
+import type { PackageSource, ReadOptions } from "./package";
 
 /** @param url the package's folder, absolute, ending in a slash */
 export function httpSource(url: string): PackageSource {
@@ -68,11 +69,5 @@ export async function readBody(
     }
     onBytes?.(next.value.length);
   }
-  const contents = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    contents.set(chunk, at);
-    at += chunk.length;
-  }
-  return contents;
+  return concat(chunks);
 }

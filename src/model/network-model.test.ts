@@ -1,13 +1,14 @@
 /** What happens around the network: broken numbers, a failing run, a session that isn't what the manifest says. */
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import type { Bytes } from "./bytes";
 import { createWorld } from "./create-world";
 import { ortEngine } from "./engine";
 import { folderSource } from "./folder-source";
 import type { Runtime } from "./graph-session";
 import { createNetworkModel } from "./network-model";
 import { findWorld, loadNodeRuntime, placeOf } from "./node-runtime";
-import { type Bytes, openPackage, type WorldPackage } from "./package";
+import { openPackage, type WorldPackage } from "./package";
 
 const folder = fileURLToPath(new URL("../../tests/goldens/tiny-world", import.meta.url));
 const opened = await openPackage(folderSource(folder));

@@ -2,6 +2,7 @@
  * The world model of a package: its graphs, run by an engine (`engine.ts`). One step: what `conditioning.ts` puts together goes in; a
  * picture, the next latent and a new slot of the KV window come out.
  */
+
 import { ResetError, StateError } from "../errors";
 import { createConditioning, type TickInputs } from "./conditioning";
 import { encoded, startBytes } from "./contract";
@@ -9,6 +10,7 @@ import type { Engine } from "./engine";
 import type { GraphSession, TensorData } from "./graph-session";
 import { emptyKv, type KvState, writeSlot } from "./kv-window";
 import type { WorldPackage } from "./package";
+import { rgbaOf } from "./rgb";
 import type { Action, Context, Frame, Snapshot } from "./world";
 import type { WorldModel } from "./world-model";
 
@@ -94,7 +96,7 @@ export async function createNetworkModel(opened: WorldPackage, engine: Engine): 
       }
       const latent = latents[latents.length - 1] as Float32Array;
       checkFinite(latent, 0);
-      const frame = { ...manifest.picture, rgba: opaque(picture), tick: 0 };
+      const frame = { ...manifest.picture, rgba: rgbaOf(picture), tick: 0 };
       return { packageSha256: sha256, seed: beginning.seed, tick: 0, latent, frame, ...window };
     },
     async advance(state, action) {
@@ -116,15 +118,6 @@ export async function createNetworkModel(opened: WorldPackage, engine: Engine): 
 
 /** The manifest says that these are float32, and the session has been checked against it. */
 const floats = (results: Readonly<Record<string, TensorData>>, name: string) => results[name] as Float32Array;
-
-/** RGB to RGBA, alpha 255. */
-function opaque(rgb: Uint8Array): Uint8ClampedArray<ArrayBuffer> {
-  const rgba = new Uint8ClampedArray((rgb.length / 3) * 4).fill(255);
-  rgb.forEach((value, i) => {
-    rgba[i + Math.floor(i / 3)] = value;
-  });
-  return rgba;
-}
 
 /** @throws StateError: better than a garbage picture */
 function checkFinite(latent: Float32Array, tick: number): void {

@@ -8,12 +8,12 @@ import { createMachine, type Numbers } from "../engine/machine";
 import type { InstructionSet } from "../engine/math";
 import type { Helper } from "../engine/threads";
 import { ShapeError, UnsafeGraphError, UnsupportedGraphError } from "../errors";
+import type { Bytes } from "./bytes";
 import { checkTensors } from "./contract";
 import type { Engine } from "./engine";
 import type { Precision } from "./engine-choice";
 import type { Feed, GraphSession, TensorData } from "./graph-session";
 import type { GraphSpec } from "./manifest";
-import type { Bytes } from "./package";
 
 export interface OwnOptions {
   /** Default: float32. */

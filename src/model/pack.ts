@@ -4,7 +4,8 @@
  */
 import { zipSync } from "fflate";
 import { AbortedError } from "../errors";
-import { type Bytes, type OpenPackageOptions, openPackage, type PackageSource, type WorldPackage } from "./package";
+import type { Bytes } from "./bytes";
+import { type OpenPackageOptions, openPackage, type PackageSource, type WorldPackage } from "./package";
 
 /** Path: contents, of world.json and every file of its list. */
 export type PackageFiles = ReadonlyMap<string, Bytes>;

@@ -3,8 +3,9 @@
  * ends with "/" or "/world.json") as any static host serves it. Who fetches, and asks the person first, is the caller's.
  */
 import { AddressError } from "../errors";
+import type { Bytes } from "./bytes";
 import { sha256Hex } from "./hash";
-import type { Bytes, PackageSource, ReadOptions } from "./package";
+import type { PackageSource, ReadOptions } from "./package";
 import { MAX_ZIP_BYTES } from "./zip-directory";
 import { zipSource } from "./zip-source";
 

@@ -8,10 +8,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test, vi } from "vitest";
 import { MissingFileError } from "../errors";
+import type { Bytes } from "./bytes";
 import { folderSource } from "./folder-source";
 import { httpSource } from "./http-source";
 import type { Manifest } from "./manifest";
-import { type Bytes, openPackage, type PackageSource } from "./package";
+import { openPackage, type PackageSource } from "./package";
 
 type Mutable<T> = T extends object ? { -readonly [K in keyof T]: Mutable<T[K]> } : T;
 type Contents = Map<string, Bytes>;

@@ -3,13 +3,13 @@
  * are asked for, and believes none of them before size, sha256, shapes and graphs are checked. The card and its pictures
  * stay where they are. Where the bytes come from is the source's business (`http-source.ts`, `folder-source.ts`). Session creation: see `graph-session.ts`.
  */
+
 import { AbortedError, FileMismatchError, ManifestError, PathError } from "../errors";
+import type { Bytes } from "./bytes";
 import { checkContract } from "./contract";
 import { sha256Hex } from "./hash";
 import { type Manifest, parseManifest } from "./manifest";
 import { checkOnnx } from "./onnx-check";
-
-export type Bytes = Uint8Array<ArrayBuffer>;
 
 export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;

@@ -3,9 +3,10 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { strToU8, zipSync } from "fflate";
 import { expect, test } from "vitest";
+import type { Bytes } from "./bytes";
 import { folderSource } from "./folder-source";
 import { packZip, readWhole } from "./pack";
-import { type Bytes, openPackage } from "./package";
+import { openPackage } from "./package";
 import { sourceOfZip } from "./package-address";
 import { zipSource } from "./zip-source";
 

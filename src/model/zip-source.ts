@@ -4,7 +4,8 @@
  */
 import { Inflate } from "fflate";
 import { ArchiveError, FileMismatchError, MissingFileError } from "../errors";
-import type { Bytes, PackageSource } from "./package";
+import { type Bytes, crc32 } from "./bytes";
+import type { PackageSource } from "./package";
 import { damaged, readDirectory, type ZipEntry } from "./zip-directory";
 
 /** Of packed bytes; a step unpacks to at most a thousand times as many. */
@@ -31,6 +32,7 @@ export async function zipSource(zip: Blob, where: string): Promise<PackageSource
       }
       const packed = await readPacked(zip, entry, where);
       const contents = entry.method === "stored" ? packed : unpack(packed, entry, where);
+      // It tells a damaged world.json, which nothing else vouches for where no hash was given.
       if (crc32(contents) !== entry.crc32) throw damaged(where);
       signal?.throwIfAborted();
       onBytes?.(contents.length);
@@ -72,17 +74,4 @@ function unpack(packed: Bytes, { name, size }: ZipEntry, where: string): Bytes {
   }
   if (length !== size) throw damaged(where);
   return contents;
-}
-
-const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let value = byte;
-  for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
-  return value;
-});
-
-/** Of zip (ISO 3309). It tells a damaged world.json, which nothing else vouches for where no hash was given. */
-function crc32(bytes: Uint8Array): number {
-  let value = 0xffffffff;
-  for (const byte of bytes) value = (TABLE[(value ^ byte) & 0xff] as number) ^ (value >>> 8);
-  return ~value >>> 0;
 }

@@ -1,6 +1,7 @@
 /** The front of the page: a card for every world, the last played first. Loaded when it is first shown. */
 import { httpSource } from "../model/http-source";
 import { type Manifest, parseManifest } from "../model/manifest";
+import { rgbaOf } from "../model/rgb";
 import { listWorlds } from "./address";
 import { button, element, make } from "./elements";
 import { type Card, createCard } from "./gallery-card";
@@ -8,7 +9,6 @@ import { limitsOf } from "./limits";
 import { announce } from "./notices";
 import { type Preview, previewOf, readPreviews, sheetAddress } from "./preview";
 import { createPreviewPlayer, type PreviewPlayer } from "./preview-player";
-import { rgbaOf } from "./rgba";
 import { keep, loadSettings, recall } from "./settings";
 import { lastPlayed, speedOf } from "./visited";
 import "../gallery.css";

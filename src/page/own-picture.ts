@@ -2,6 +2,7 @@
  * Beginning from a picture of one's own: chosen, dropped on the view or pasted. The package's encoder reads it and the
  * world dreams on from there. Where it can't, one sentence says why, and the world stays where it was.
  */
+import { rgbaOf } from "../model/rgb";
 import { make } from "./elements";
 import { announce, complain } from "./notices";
 import { cropOf, type OwnPicture, openPicture } from "./picture-file";
@@ -58,12 +59,7 @@ function openOffer(session: Session, picture: OwnPicture): void {
   const part = make("input", { type: "range", min: "0", max: "1", step: "0.01", value: "0.5" });
   const see = () => picture.rgb(size, Number(part.value));
   const draw = () => {
-    const pixels = new ImageData(size.width, size.height);
-    see().forEach((value, i) => {
-      pixels.data[i + Math.floor(i / 3)] = value;
-    });
-    for (let i = 3; i < pixels.data.length; i += 4) pixels.data[i] = 255;
-    canvas.getContext("2d")?.putImageData(pixels, 0, 0);
+    canvas.getContext("2d")?.putImageData(new ImageData(rgbaOf(see()), size.width, size.height), 0, 0);
   };
   part.oninput = draw;
   draw();

@@ -1,11 +1,11 @@
 /** Choosing where to be in a world: its start (with pictures) and the seed. The address follows. */
 import { skip } from "rxjs";
+import { rgbaOf } from "../model/rgb";
 import { enlarge } from "../record/enlarge";
 import { writeAddress } from "./address";
 import { button, element, giveKeysBack, make } from "./elements";
 import { announce } from "./notices";
 import { choosePicture } from "./own-picture";
-import { rgbaOf } from "./rgba";
 import type { Session } from "./session";
 import { openSheet } from "./sheet";
 import type { Place } from "./world-source";

@@ -36,7 +36,7 @@ export function connectRecording(session: Session, place: Place): void {
     if (!frame) return;
     const drive = { ...session.beginning.value, from: 0, to: actions.length, actions };
     const provenance = await describe("actions", [drive], false); // its lines are the actions
-    const { frameSha256 } = await import("../record/screenshot");
+    const { frameSha256 } = await import("../model/hash");
     const hash = await frameSha256(frame);
     const shots = provenance.shots.map((shot) => ({ ...shot, frameSha256: hash }));
     const { formatActionLog } = await import("../record/action-log");

@@ -1,4 +1,5 @@
 /** Saving and opening sessions: as files, and those that the browser keeps. Loaded when first opened. */
+import { frameSha256 } from "../model/hash";
 import { download } from "../record/download";
 import { formatSession } from "../record/session-file";
 import { formatHash } from "../record/share-link";
@@ -10,7 +11,7 @@ import type { Session } from "./session";
 import type { KeptSession, SessionStore } from "./session-store";
 import { openSheet } from "./sheet";
 import { pictureOf } from "./strip";
-import { frameHash, OtherWorldError, takeUpFile, takeUpSession } from "./take-up";
+import { OtherWorldError, takeUpFile, takeUpSession } from "./take-up";
 import { clockTime } from "./timeline-bar";
 
 /** Where sessions are kept, if this browser keeps any, and how the open world is called. */
@@ -44,7 +45,7 @@ export async function openSessions(session: Session, { name, store, autosave }: 
     try {
       const frame = session.frame();
       const { ids: _, ...saved } = savedSession(session, name);
-      const text = formatSession({ ...saved, ...(frame ? { frameSha256: await frameHash(frame) } : {}) });
+      const text = formatSession({ ...saved, ...(frame ? { frameSha256: await frameSha256(frame) } : {}) });
       download(new Blob([text], { type: "application/json" }), `${world.manifest.name}-seed${saved.seed}-session.json`);
       say(
         `Saved ${saved.record.branches.length === 1 ? "the session" : `all ${saved.record.branches.length} branches`}.`,

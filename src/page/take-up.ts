@@ -1,7 +1,7 @@
 /** Taking up what was recorded before: a saved session, from a file or the browser's storage, or an action log. */
 import { RecordingError } from "../errors";
-import { sha256Hex } from "../model/hash";
-import type { Frame, Snapshot } from "../model/world";
+import { frameSha256 as hashOf } from "../model/hash";
+import type { Snapshot } from "../model/world";
 import { parseActionLog } from "../record/action-log";
 import { checkSession, looksLikeSession, parseSession, precisionOf, type SavedSession } from "../record/session-file";
 import { announce } from "./notices";
@@ -61,13 +61,9 @@ export async function takeUpSession(
   const frame = session.frame();
   if (frame?.tick !== record.at.tick) return; // stopped on the way
   const here = `Tick ${frame.tick} of the session.`;
-  const isOther = frameSha256 !== undefined && frameSha256 !== (await frameHash(frame));
+  const isOther = frameSha256 !== undefined && frameSha256 !== (await hashOf(frame));
   const made = `${engine.name}, ${engine.precision}`;
   const runs = `${world.backend.name}, ${precisionOf(world.backend)}`;
   if (isOther) announce(`${here} The picture isn't the one that was saved: it was made on ${made}, this is ${runs}.`);
   else announce(`${here} Go on to play from here.`);
 }
-
-/** sha256 of the RGB bytes, as rollouts have it. */
-export const frameHash = ({ rgba }: Pick<Frame, "rgba">): Promise<string> =>
-  sha256Hex(Uint8Array.from({ length: (rgba.length / 4) * 3 }, (_, i) => rgba[i + Math.floor(i / 3)] ?? 0));

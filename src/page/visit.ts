@@ -4,6 +4,7 @@
  * worker, the loop, listeners, what the GPU holds.
  */
 import { AbortedError } from "../errors";
+import { rgbaOf } from "../model/rgb";
 import type { StartPicture } from "../model/worker-api";
 import { openWorld } from "../model/worker-client";
 import { listWorlds, readAddress } from "./address";
@@ -12,7 +13,6 @@ import { element } from "./elements";
 import { renewElements } from "./fresh-elements";
 import { announce, showAlert, veil, veilProgress } from "./notices";
 import { waysOut } from "./remedies";
-import { rgbaOf } from "./rgba";
 import type { Session } from "./session";
 import { loadSettings } from "./settings";
 import { findSource, nameOf } from "./world-source";

@@ -1,8 +1,7 @@
 /** Texts in a PNG file: its `iTXt` chunks, read and written. Source: PNG specification, third edition, 11.3.3.4. */
 import { RecordingError } from "../errors";
+import { type Bytes, concat, crc32 } from "../model/bytes";
 import { through } from "./through";
-
-type Bytes = Uint8Array<ArrayBuffer>;
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
@@ -47,11 +46,11 @@ export async function barePng(bytes: Bytes): Promise<Bytes> {
     if (["IHDR", "PLTE", "tRNS", "IDAT", "IEND"].includes(type)) kept.push(chunk(type, data));
   }
   try {
-    await through(join(packed), new DecompressionStream("deflate"), (width + 8) * (height + 8) * 4);
+    await through(concat(packed), new DecompressionStream("deflate"), (width + 8) * (height + 8) * 4);
   } catch (error) {
     throw broken(`pixels that can't be unpacked (${(error as Error).message})`);
   }
-  return join(kept);
+  return concat(kept);
 }
 
 /** The same picture with these texts, right after its header. @param bytes a PNG file */
@@ -60,9 +59,9 @@ export function addPngTexts(bytes: Bytes, texts: readonly (readonly [keyword: st
   const encoder = new TextEncoder();
   const chunks = texts.map(([keyword, text]) => {
     const head = encoder.encode(`${keyword}\0\0\0\0\0`); // uncompressed, no language, no translated keyword
-    return chunk("iTXt", join([head, encoder.encode(text)]));
+    return chunk("iTXt", concat([head, encoder.encode(text)]));
   });
-  return join([bytes.subarray(0, headerEnd), ...chunks, bytes.subarray(headerEnd)]);
+  return concat([bytes.subarray(0, headerEnd), ...chunks, bytes.subarray(headerEnd)]);
 }
 
 function* chunksOf(bytes: Bytes): Generator<{ type: string; data: Bytes }> {
@@ -95,38 +94,15 @@ function textOf(data: Bytes): { keyword: string; text: string } | undefined {
 }
 
 function chunk(type: string, data: Bytes): Bytes {
-  const named = join([new TextEncoder().encode(type), data]);
+  const named = concat([new TextEncoder().encode(type), data]);
   const ends = new DataView(new ArrayBuffer(8));
   ends.setUint32(0, data.length);
   ends.setUint32(4, crc32(named));
   const buffer = new Uint8Array(ends.buffer);
-  return join([buffer.subarray(0, 4), named, buffer.subarray(4)]);
+  return concat([buffer.subarray(0, 4), named, buffer.subarray(4)]);
 }
 
 const broken = (got: string) =>
   new RecordingError(`PNG: expected a whole file, got ${got}. It was cut short or damaged: get it again.`);
 
 const uint32 = (bytes: Bytes, at: number): number => new DataView(bytes.buffer, bytes.byteOffset).getUint32(at);
-
-function join(parts: readonly Uint8Array[]): Bytes {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
-
-const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
-  let c = n;
-  for (let bit = 0; bit < 8; bit++) c = c & 1 ? 0xedb88320 ^ (c >>> 1) : c >>> 1;
-  return c;
-});
-
-/** As PNG and zip have it. Source: PNG specification, annex D. */
-function crc32(bytes: Uint8Array): number {
-  let c = 0xffffffff;
-  for (const byte of bytes) c = (TABLE[(c ^ byte) & 0xff] as number) ^ (c >>> 8);
-  return (c ^ 0xffffffff) >>> 0;
-}

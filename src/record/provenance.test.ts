@@ -3,6 +3,7 @@ import { carActions } from "../action/car.fixture";
 import { createFakeWorld } from "../model/fake-world";
 import { sha256Hex } from "../model/hash";
 import { GENERATED, originOf, type Provenance, parseProvenance } from "../model/provenance";
+import { rgbOf } from "../model/rgb";
 import type { Action, Frame, World } from "../model/world";
 import { formatActionLog, parseActionLog } from "./action-log";
 import type { ClipPictures } from "./clip-file";
@@ -12,7 +13,7 @@ import { enlarge } from "./enlarge";
 import { uuidBox, XMP_BOX } from "./mp4-box";
 import { addPngTexts, readPng } from "./png-text";
 import { type MarkedFile, readMarkedFile } from "./provenance-file";
-import { PNG_RECORD, screenshot, withoutAlpha } from "./screenshot";
+import { PNG_RECORD, screenshot } from "./screenshot";
 import { createShots, describeShots } from "./shots";
 import { verifyRecord } from "./verify-record";
 import { xmpPacket } from "./xmp";
@@ -36,7 +37,7 @@ const frameAt = (tick: number) => frames[tick] as Frame;
 async function recordOf(kind: Provenance["kind"], from: number, to: number, withActions = true): Promise<Provenance> {
   const [shot] = await describeShots([drive(from, to)], withActions);
   if (!shot) throw new Error("no shot");
-  const frameSha256 = await sha256Hex(withoutAlpha(frameAt(to).rgba));
+  const frameSha256 = await sha256Hex(rgbOf(frameAt(to).rgba));
   return { ...origin(), kind, shots: [kind === "actions" ? { ...shot, frameSha256 } : shot] };
 }
 

@@ -2,7 +2,9 @@
  * Whether what a file says of itself is true: plays its actions again and compares. A picture made on the same engine must
  * come out to the last bit; on another one, and in a video, it has to look the same.
  */
+
 import { RecordingError } from "../errors";
+import { frameSha256 } from "../model/hash";
 import { actionsSha256, originOf, type Provenance, sameEngine } from "../model/provenance";
 import type { Frame, World } from "../model/world";
 import { parseActionLog } from "./action-log";
@@ -11,7 +13,6 @@ import { factorOf, isSame, type Picture, psnr } from "./compare";
 import { barePng, readPng } from "./png-text";
 import type { MarkedFile } from "./provenance-file";
 import { checkLength, type PlayableShot, type ReplayOptions, replayShots } from "./replay-shots";
-import { frameSha256 } from "./screenshot";
 import { unpackActions } from "./share-link";
 
 /**

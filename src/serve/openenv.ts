@@ -3,13 +3,15 @@
  * Source: github.com/meta-pytorch/OpenEnv, src/openenv/core/env_server/types.py and env_client.py. Its HTTP routes for
  * stepping are not here: they keep no state between two requests.
  */
+
 import { randomInt } from "node:crypto";
 import { z } from "zod";
 import { parseAction } from "../action/action";
 import { ProtocolError, WorldloopError } from "../errors";
+import { rgbOf } from "../model/rgb";
 import { type Batch, createBatch, type Observation } from "./batch";
 import type { Offer } from "./offer";
-import { parseJson, rgbOf } from "./protocol";
+import { parseJson } from "./protocol";
 import type { Room, Visit } from "./visit";
 
 const messageSchema = z.discriminatedUnion("type", [

@@ -1,6 +1,9 @@
 /** The messages of `docs/serve.md`: what a client may say, checked, and how an answer looks in bytes. */
+
 import { z } from "zod";
 import { ProtocolError } from "../errors";
+import { concat } from "../model/bytes";
+import { rgbOf } from "../model/rgb";
 import type { Observation } from "./batch";
 
 export const MAX_SAMPLES = 16;
@@ -61,20 +64,7 @@ export function framesMessage(observations: readonly Observation[]): Uint8Array 
   const worlds = observations.map(({ frame, ...entry }) => entry);
   const json = new TextEncoder().encode(JSON.stringify({ type: "frames", worlds }));
   const pictures = observations.map(({ frame }) => rgbOf(frame.rgba));
-  const message = new Uint8Array(4 + json.length + pictures.reduce((sum, picture) => sum + picture.length, 0));
-  new DataView(message.buffer).setUint32(0, json.length, true);
-  message.set(json, 4);
-  let at = 4 + json.length;
-  for (const picture of pictures) {
-    message.set(picture, at);
-    at += picture.length;
-  }
-  return message;
-}
-
-/** RGBA to RGB. */
-export function rgbOf(rgba: Uint8ClampedArray): Uint8Array {
-  const rgb = new Uint8Array((rgba.length / 4) * 3);
-  for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) rgb.set(rgba.subarray(from, from + 3), to);
-  return rgb;
+  const length = new Uint8Array(4);
+  new DataView(length.buffer).setUint32(0, json.length, true);
+  return concat([length, json, ...pictures]);
 }
