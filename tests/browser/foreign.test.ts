@@ -2,11 +2,11 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
-import type { BrowserContext, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, expect, inject, test } from "vitest";
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { folderSource } from "../../src/model/folder-source";
 import { packZip, readWhole } from "../../src/model/pack";
-import { consoleOf, launchBrowser } from "../setup/browser";
+import { usePages } from "../setup/pages";
 
 const folder = fileURLToPath(new URL("../goldens/tiny-world", import.meta.url));
 const { files, opened } = await readWhole(folderSource(folder));
@@ -18,8 +18,6 @@ const zip = packZip(new Map([...files, ["world.json", new Uint8Array(new TextEnc
 const { sha256Hex } = await import("../../src/model/hash");
 const sha256 = await sha256Hex(new Uint8Array(new TextEncoder().encode(text)));
 
-let browser: BrowserContext;
-let said: string[] = [];
 const asked: string[] = [];
 const host = createServer(({ url }, response) => {
   asked.push(url ?? "");
@@ -32,25 +30,17 @@ let at: string;
 beforeAll(async () => {
   await new Promise<void>((listening) => host.listen(0, "127.0.0.1", listening));
   at = `http://127.0.0.1:${(host.address() as AddressInfo).port}`;
-  browser = await launchBrowser();
 });
 afterAll(async () => {
-  await browser.close();
   host.closeAllConnections();
   host.close();
 });
-afterEach(async ({ task }) => {
-  if (task.result?.state === "fail") console.log(said.join("\n"));
-  for (const page of browser.pages()) await page.close();
-});
+const pages = usePages(); // after the host, which is shut last
 
 async function openPage(hash: string): Promise<Page> {
   asked.length = 0;
-  const page = await browser.newPage();
-  said = consoleOf(page);
-  page.on("filechooser", () => undefined); // from now on a chooser is the test's, however soon it comes
-  await page.goto(inject("pages").built + hash);
-  return page;
+  // From the beginning on a chooser is the test's, however soon it comes.
+  return pages.open(hash, async (page) => page.on("filechooser", () => undefined));
 }
 const asks = (page: Page) => page.waitForSelector("#sheet[open]");
 const agree = (page: Page) => page.click('#sheet button:text("Open it")');

@@ -1,33 +1,17 @@
 /** The front of the built page: the gallery, and the way from there into worlds and back, without a reload. */
-import type { BrowserContext, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
 import { listWorlds } from "../../src/model/node-runtime";
-import { consoleOf, launchBrowser } from "../setup/browser";
 import { countLive, type Live } from "../setup/live-objects";
+import { usePages } from "../setup/pages";
 
 /** Each is opened and left in turn; WORLDLOOP_SWITCHES=50 for a longer look. */
 const SWITCHES = Number(process.env.WORLDLOOP_SWITCHES ?? 4);
 const WORLDS = listWorlds();
 
-let browser: BrowserContext;
-let said: string[] = [];
+const pages = usePages();
 
-beforeAll(async () => {
-  browser = await launchBrowser();
-});
-afterAll(() => browser.close());
-afterEach(async ({ task }) => {
-  if (task.result?.state === "fail") console.log(said.join("\n"));
-  for (const page of browser.pages()) await page.close();
-});
-
-async function openPage(address = "", prepare: (page: Page) => Promise<unknown> = async () => undefined) {
-  const page = await browser.newPage();
-  said = consoleOf(page);
-  await prepare(page);
-  await page.goto(inject("pages").built + address);
-  return page;
-}
+const openPage = (address = "", prepare?: (page: Page) => Promise<unknown>) => pages.open(address, prepare);
 
 const cards = (page: Page) => page.locator(".card");
 const isFilled = (page: Page) =>
@@ -67,7 +51,7 @@ describe("the gallery", () => {
     const fetched = await page.evaluate(() => performance.getEntriesByType("resource").map(({ name }) => name));
     expect(fetched.filter((name) => /onnx|worker|texture-surface/.test(name))).toEqual([]);
     expect(page.workers()).toHaveLength(0);
-    expect(said.filter((line) => /^(uncaught|error)/.test(line))).toEqual([]);
+    expect(pages.said.filter((line) => /^(uncaught|error)/.test(line))).toEqual([]);
   });
 
   it("stands still for those who want less motion, until they ask for it", async () => {
@@ -187,7 +171,7 @@ describe("the gallery", () => {
       return (Object.keys(room) as (keyof Live)[]).filter((what) => after[what] > before[what] + room[what]);
     };
     await expect.poll(grown, { timeout: 60_000, interval: 5000 }).toEqual([]);
-    expect(said.filter((line) => /^(uncaught|error)/.test(line))).toEqual([]);
+    expect(pages.said.filter((line) => /^(uncaught|error)/.test(line))).toEqual([]);
   });
 
   it("fits every screen", async () => {

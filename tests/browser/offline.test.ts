@@ -1,33 +1,19 @@
 /** The built page on a plain host, in a folder, without any headers: kept, updated, mended and deleted on the device. */
 import { readFileSync } from "node:fs";
-import type { BrowserContext, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
-import { consoleOf, launchBrowser } from "../setup/browser";
+import type { Page } from "playwright-core";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { usePages } from "../setup/pages";
 import { type PlainHost, startPlainHost } from "../setup/plain-host";
 
-let browser: BrowserContext;
 let host: PlainHost;
-let said: string[] = [];
 
-beforeAll(async () => {
-  browser = await launchBrowser({ serviceWorkers: "allow" });
-});
-afterAll(() => browser.close());
 beforeEach(async () => {
   host = await startPlainHost(); // a port of its own: nothing is kept for it yet
 });
-afterEach(async ({ task }) => {
-  if (task.result?.state === "fail") console.log(said.join("\n"));
-  for (const page of browser.pages()) await page.close();
-  await host.shut();
-});
+afterEach(() => host.shut());
+const pages = usePages({ serviceWorkers: "allow" }); // after the host, which is shut last
 
-async function visit(rest = "#world=tiny"): Promise<Page> {
-  const page = await browser.newPage();
-  said = consoleOf(page);
-  await page.goto(host.url + rest);
-  return page;
-}
+const visit = (rest = "#world=tiny"): Promise<Page> => pages.visit(host.url + rest);
 
 const plays = async (page: Page) => {
   await page.waitForSelector('[data-worldloop-state="running"]');
@@ -79,7 +65,7 @@ it("plays without a network after one visit, isolated by its service worker, and
   await page.getByRole("button", { name: "About" }).click();
   expect(await page.getByRole("dialog").textContent()).toContain("Isolated by this page's service worker");
   await page.keyboard.press("Escape");
-  expect(said.filter((line) => line.startsWith("uncaught"))).toEqual([]);
+  expect(pages.said.filter((line) => line.startsWith("uncaught"))).toEqual([]);
 
   const elsewhere = await visit("#world=other");
   await elsewhere.waitForSelector('[data-worldloop-state="error"]');
@@ -195,11 +181,9 @@ it("lists what is kept with its size, and deletes it", async () => {
 });
 
 it("plays where there is no room, and says that it couldn't be kept", async () => {
-  const page = await browser.newPage();
-  said = consoleOf(page);
-  const session = await browser.newCDPSession(page);
+  const page = await visit();
+  const session = await pages.browser.newCDPSession(page);
   const { origin } = new URL(host.url);
-  await page.goto(`${host.url}#world=tiny`);
   await plays(page);
   await expect.poll(() => kept(page), { timeout: 60_000 }).toHaveLength(1);
   await session.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1000 });

@@ -1,32 +1,14 @@
 /** The built page with a world open, played the way a person plays it. */
 import { statSync } from "node:fs";
-import type { BrowserContext, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, inject, it } from "vitest";
 import { formatHash, packActions, parseHash } from "../../src/record/share-link";
-import { consoleOf, launchBrowser } from "../setup/browser";
+import { usePages } from "../setup/pages";
 
-let browser: BrowserContext;
-let said: string[] = [];
+const pages = usePages();
 
-beforeAll(async () => {
-  browser = await launchBrowser();
-});
-afterAll(() => browser.close());
-afterEach(async ({ task }) => {
-  if (task.result?.state === "fail") console.log(said.join("\n"));
-  for (const page of browser.pages()) await page.close();
-});
-
-async function openPage(
-  prepare: (page: Page) => Promise<unknown> = async () => undefined,
-  address = "#world=car-racing",
-): Promise<Page> {
-  const page = await browser.newPage();
-  said = consoleOf(page);
-  await prepare(page);
-  await page.goto(inject("pages").built + address);
-  return page;
-}
+const openPage = (prepare?: (page: Page) => Promise<unknown>, address = "#world=car-racing") =>
+  pages.open(address, prepare);
 
 /** CSS px. */
 const SHORT_SCREENS = [
@@ -114,7 +96,7 @@ describe("the page", () => {
     );
     const marks = await page.evaluate(() => performance.getEntriesByType("mark").map(({ name }) => name));
     expect(marks).toEqual(expect.arrayContaining(["worldloop:interactive", "worldloop:first-frame"]));
-    expect(said.filter((line) => line.startsWith("uncaught") || line.startsWith("error"))).toEqual([]);
+    expect(pages.said.filter((line) => line.startsWith("uncaught") || line.startsWith("error"))).toEqual([]);
   });
 
   it("lets no script in but its own, nor anything out", async () => {

@@ -1,37 +1,21 @@
 /** What helps a person to play: the first help, pads, full screen, the end of an episode, pictures of their own. */
 import { readFileSync } from "node:fs";
 import { encode } from "fast-png";
-import type { BrowserContext, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import type { Page } from "playwright-core";
+import { describe, expect, it } from "vitest";
 import { parseManifest } from "../../src/model/manifest";
 import { rewardGraph, withReward } from "../../src/model/reward.fixture";
-import { consoleOf, launchBrowser } from "../setup/browser";
+import { usePages } from "../setup/pages";
 
-let browser: BrowserContext;
-let said: string[] = [];
-
-beforeAll(async () => {
-  browser = await launchBrowser();
-});
-afterAll(() => browser.close());
-afterEach(async ({ task }) => {
-  if (task.result?.state === "fail") console.log(said.join("\n"));
-  for (const page of browser.pages()) await page.close();
-});
+const pages = usePages();
 
 const isState = (page: Page, state: string) => page.waitForSelector(`[data-worldloop-state="${state}"]`);
 const tick = (page: Page) => page.evaluate(() => Number(document.body.dataset.tick));
 const passes = (page: Page, least: number) =>
   page.waitForFunction((least) => Number(document.body.dataset.tick) >= least, least);
 
-async function open(
-  prepare: (page: Page) => Promise<unknown> = async () => undefined,
-  hash = "#world=car-racing",
-): Promise<Page> {
-  const page = await browser.newPage();
-  said = consoleOf(page);
-  await prepare(page);
-  await page.goto(inject("pages").built + hash);
+async function open(prepare?: (page: Page) => Promise<unknown>, hash = "#world=car-racing"): Promise<Page> {
+  const page = await pages.open(hash, prepare);
   await isState(page, "running");
   await passes(page, 3);
   return page;

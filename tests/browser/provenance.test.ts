@@ -1,18 +1,13 @@
 /** What the built page saves says where it came from; given back to it, it is replayed, compared and gone on from. */
 import { readFileSync } from "node:fs";
-import type { BrowserContext, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, inject, it } from "vitest";
-import { launchBrowser } from "../setup/browser";
+import type { Page } from "playwright-core";
+import { expect, it } from "vitest";
+import { usePages } from "../setup/pages";
 
-let browser: BrowserContext;
-beforeAll(async () => {
-  browser = await launchBrowser();
-});
-afterAll(() => browser.close());
+const pages = usePages();
 
 async function open(hash: string): Promise<Page> {
-  const page = await browser.newPage();
-  await page.goto(inject("pages").built + hash);
+  const page = await pages.open(hash);
   await page.waitForSelector('[data-worldloop-state="running"]');
   return page;
 }

@@ -4,35 +4,31 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ALL_FORMATS, BufferSource, EncodedPacketSink, Input } from "mediabunny";
-import type { BrowserContext, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Rollout } from "../../src/dataset/rollout-file";
 import { parseSession } from "../../src/record/session-file";
-import { consoleOf, launchBrowser } from "../setup/browser";
 import { worldloop } from "../setup/collect";
+import { usePages } from "../setup/pages";
 
-let browser: BrowserContext;
 let folder: string;
-let said: string[] = [];
 
 beforeAll(async () => {
-  browser = await launchBrowser();
   folder = await mkdtemp(join(tmpdir(), "worldloop-timeline-"));
 });
 afterAll(async () => {
-  await browser.close();
   await rm(folder, { recursive: true });
 });
-afterEach(async ({ task }) => {
-  if (task.result?.state === "fail") console.log(said.join("\n"));
-  for (const page of browser.pages()) await page.close();
-});
+const pages = usePages();
 
 /** Running, and every frame's sha256 (RGB) noted as it is shown, by branch and tick. */
 async function openPage(): Promise<Page> {
-  const page = await browser.newPage();
-  said = consoleOf(page);
-  await page.addInitScript(() => {
+  const page = await pages.open("#world=car-racing", noteFrames);
+  await page.waitForSelector('[data-worldloop-state="running"]');
+  return page;
+}
+const noteFrames = (page: Page) =>
+  page.addInitScript(() => {
     const shown: Record<string, Promise<string>> = {};
     document.addEventListener("worldloop:frame", () => {
       const frame = window.worldloop?.frame();
@@ -46,10 +42,6 @@ async function openPage(): Promise<Page> {
     });
     Object.assign(window, { shown });
   });
-  await page.goto(`${inject("pages").built}#world=car-racing`);
-  await page.waitForSelector('[data-worldloop-state="running"]');
-  return page;
-}
 const passes = (page: Page, tick: number) =>
   page.waitForFunction((tick) => Number(document.body.dataset.tick) >= tick, tick);
 /** Asked for from here: a page behind another draws no frames, which is when the page's own waiting looks. */
@@ -181,7 +173,7 @@ describe("the timeline", () => {
     const tick = await pause(killed);
     const hash = await hashNow(killed);
     while (!(await killed.evaluate(KEPT)).some((one) => one.at.tick === tick)) await killed.waitForTimeout(200);
-    const session = await browser.newCDPSession(killed);
+    const session = await pages.browser.newCDPSession(killed);
     const crashed = killed.waitForEvent("crash");
     session.send("Page.crash").catch(() => undefined);
     await crashed;
