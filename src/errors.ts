@@ -4,6 +4,31 @@
  */
 export class WorldloopError extends Error {
   override readonly name: string = "WorldloopError"; // spelled out in each class: minifiers rename classes
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(shortened(message, LONGEST_MESSAGE), options);
+  }
+}
+
+/** Characters. What a message quotes may be of any length, such as a name in somebody's file. */
+const LONGEST_MESSAGE = 1000;
+const LONGEST_VALUE = 100;
+
+/** Cut in the middle: messages end with what to do. */
+function shortened(text: string, most: number): string {
+  if (text.length <= most) return text;
+  const end = Math.floor(most / 4);
+  return `${text.slice(0, most - end - 1)}…${text.slice(text.length - end)}`;
+}
+
+/** A value from elsewhere as messages quote it: as JSON, short, whatever it is. */
+export function quoted(value: unknown): string {
+  try {
+    return shortened(JSON.stringify(value) ?? String(value), LONGEST_VALUE);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return "something nested too deeply"; // JSON.parse takes any depth, the way back doesn't
+  }
 }
 
 /** The package's description can't be read: not JSON, or not of the schema. */

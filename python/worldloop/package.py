@@ -44,7 +44,7 @@ def find_package(name_or_folder: str | Path) -> Path:
     worlds = find_worlds()
     if str(name_or_folder) in worlds:
         return worlds[str(name_or_folder)]
-    if (Path(name_or_folder) / "world.json").is_file() or Path(name_or_folder).is_file():
+    if os.path.isfile(Path(name_or_folder) / "world.json") or os.path.isfile(name_or_folder):  # False of any nonsense
         return Path(name_or_folder)
     near = difflib.get_close_matches(str(name_or_folder), worlds, n=1)
     hint = f" Did you mean '{near[0]}'?" if near else ""

@@ -17,8 +17,20 @@ test.each([
   [{ steer: 0, gas: 0, brake: 0, horn: 1 }, "horn: no such action; expected steer, gas, brake"],
   [[0, 0, 0], "expected an object with steer, gas, brake, got [0,0,0]"],
   [null, "expected an object with steer, gas, brake, got null"],
+  [
+    { steer: 0, gas: 0, brake: "x".repeat(9000) },
+    `brake: expected a number in [0, 1], got "${"x".repeat(73)}…${"x".repeat(24)}"`,
+  ],
 ])("%j is refused", (value, message) => {
   expect(() => parseAction(value, carActions)).toThrow(expect.objectContaining({ name: "ActionError", message }));
+});
+
+test("what is nested too deeply to be quoted is refused like the rest", () => {
+  const deep = JSON.parse(`${"[".repeat(100_000)}${"]".repeat(100_000)}`);
+  expect(() => parseAction({ steer: deep, gas: 0, brake: 0 }, carActions)).toThrow(
+    "steer: expected a number in [-1, 1], got something nested too deeply",
+  );
+  expect(() => parseAction(deep, carActions)).toThrow(expect.objectContaining({ name: "ActionError" }));
 });
 
 test("a vector is checked for its length and its range", () => {

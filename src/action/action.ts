@@ -2,7 +2,7 @@
  * Actions by name, as people and logs write them, and as the action vector, as the network takes them. The table
  * of names, order and ranges is the manifest's. Where actions come from (keys, pads, files) is others' business.
  */
-import { ActionError } from "../errors";
+import { ActionError, quoted } from "../errors";
 import type { ActionSpec } from "../model/manifest";
 import type { Action } from "../model/world";
 
@@ -16,7 +16,7 @@ export type NamedAction = Readonly<Record<string, number>>;
 export function parseAction(value: unknown, specs: readonly ActionSpec[]): Action {
   const names = specs.map((spec) => spec.name).join(", ");
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new ActionError(`expected an object with ${names}, got ${JSON.stringify(value)}`);
+    throw new ActionError(`expected an object with ${names}, got ${quoted(value)}`);
   }
   const extra = Object.keys(value).find((name) => !specs.some((spec) => spec.name === name));
   if (extra !== undefined) throw new ActionError(`${extra}: no such action; expected ${names}`);
@@ -57,6 +57,6 @@ function checkValue(value: unknown, { name, min, max }: ActionSpec): number {
   if (typeof value === "number" && Math.fround(value) >= Math.fround(min) && Math.fround(value) <= Math.fround(max)) {
     return value;
   }
-  const got = typeof value === "number" ? String(value) : JSON.stringify(value);
+  const got = typeof value === "number" ? String(value) : quoted(value);
   throw new ActionError(`${name}: expected a number in [${min}, ${max}], got ${got}`);
 }

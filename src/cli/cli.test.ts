@@ -286,6 +286,8 @@ test("verify refuses what isn't a rollout of this package", async () => {
       "actions.1: steer: expected a number in [-1, 1], got 2",
     ],
     [{ ...good, seed: "x" }, "seed: "],
+    [{ ...good, threads: 1e6 }, "threads: "], // each would be started
+    [{ ...good, world: "a\0b", folder: undefined }, "world: expected one of"],
   ];
   for (const [log, message] of cases) {
     await writeFile(join(folder, "broken.json"), typeof log === "string" ? log : JSON.stringify(log));

@@ -2,7 +2,7 @@
  * One finished episode: its rollout (seed, actions, frame hashes: enough to play it again) and its pictures. Packed, it
  * is one run of bytes, which threads, queues and the staging folder pass on. What a dataset makes of it is the writers'.
  */
-import { DatasetError } from "../errors";
+import { DatasetError, quoted } from "../errors";
 import type { ActionSpec } from "../model/manifest";
 import { parseRollout, type Rollout } from "./rollout-file";
 
@@ -82,7 +82,7 @@ function parseHeader(where: string, text: string): { rollout: EpisodeRollout; si
   }
   const { rollout, sizes } = header as { rollout?: unknown; sizes?: unknown };
   if (!Array.isArray(sizes) || !sizes.every((size) => Number.isSafeInteger(size) && size > 0)) {
-    throw new DatasetError(`${where}: expected the sizes of the pictures, got ${JSON.stringify(sizes)}`);
+    throw new DatasetError(`${where}: expected the sizes of the pictures, got ${quoted(sizes)}`);
   }
   return { rollout: asEpisode(where, parseRollout(where, JSON.stringify(rollout ?? null))), sizes: sizes as number[] };
 }

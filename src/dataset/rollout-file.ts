@@ -1,7 +1,7 @@
 /** `rollout.json`: all that is needed to play a rollout again, and the hashes to compare it with. */
 import { z } from "zod";
 import { RecordingError } from "../errors";
-import { PRECISIONS } from "../model/engine-choice";
+import { MOST_THREADS, PRECISIONS } from "../model/engine-choice";
 import { actionsSha256, GENERATED, GENERATOR, type Provenance } from "../model/provenance";
 import type { Action } from "../model/world";
 
@@ -37,7 +37,7 @@ const rolloutSchema = z.strictObject({
   backend: z.string(),
   /** Of our own engine; absent: float32. */
   precision: z.enum(PRECISIONS).optional(),
-  threads: z.int().positive(),
+  threads: z.int().positive().max(MOST_THREADS),
   ortVersion: z.string(),
   /** That a network generated the frames, what program had it do so, and the hash of the actions; older files have none. */
   digitalSourceType: z.literal(GENERATED).optional(),

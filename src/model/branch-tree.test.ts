@@ -42,6 +42,19 @@ test.each([0, 1, 2, 3])("taking branch %i away leaves every other one its action
   expect(Object.fromEntries(drives(again))).toEqual(Object.fromEntries(drives(tree)));
 });
 
+test("a chain of many branches, each parting from the one before, is saved and taken up", () => {
+  const tree = createBranchTree();
+  for (let i = 0; i < 10_000; i++) {
+    push(tree, i, i);
+    tree.fork({ branch: i, tick: i + 1 });
+  }
+  const { branches, ids, width } = tree.records();
+  expect(ids).toEqual(Array.from({ length: 10_001 }, (_, i) => i));
+  expect(branches[9999]?.parting).toEqual({ branch: 9998, tick: 9999 });
+  const again = createBranchTree(0, { width, branches });
+  expect(values(again, 10_000, 10_000)).toEqual(Array.from({ length: 10_000 }, (_, i) => i));
+});
+
 test("values go over to the branch that takes over, and stay in order", () => {
   const tree = family();
   const kept = createSparse<string>(tree, 100, () => 1);

@@ -129,11 +129,12 @@ export function createBranchTree(
       return Math.max(first, ...[...way(a)].map(([id, limit]) => Math.min(limit, other.get(id) ?? first)));
     },
     action: actionAfter,
-    actions({ branch, tick }) {
+    actions(point) {
       const found: Action[] = [];
-      for (let t = first; t < tick; t++) {
-        const action = actionAfter({ branch, tick: t });
-        if (action) found.push(action);
+      for (const [id, limit] of [...way(point)].reverse()) {
+        const at = own(id);
+        const count = Math.min(at.count, limit - begin(at));
+        for (let i = 0; i < count; i++) found.push(at.packed.subarray(i * values, (i + 1) * values));
       }
       return found;
     },
@@ -177,16 +178,19 @@ export function createBranchTree(
       return taken;
     },
     records() {
+      const children = new Map<number | null, number[]>();
+      for (const [id, { parting }] of branches) {
+        const parent = parting?.branch ?? null;
+        children.set(parent, [...(children.get(parent) ?? []), id]);
+      }
       const order: number[] = [];
-      const visit = (parent: number | null) => {
-        for (const [id, { parting }] of branches) {
-          if ((parting?.branch ?? null) !== parent) continue;
-          order.push(id);
-          visit(id);
-        }
-      };
-      visit(null);
-      const indexOf = (id: number) => order.indexOf(id);
+      const left = [...(children.get(null) ?? [])]; // a stack: a file may hold a chain of any length
+      for (let id = left.pop(); id !== undefined; id = left.pop()) {
+        order.push(id);
+        left.push(...(children.get(id) ?? []).reverse());
+      }
+      const indices = new Map(order.map((id, index) => [id, index]));
+      const indexOf = (id: number) => indices.get(id) ?? 0;
       const record = (id: number): BranchRecord => {
         const { name, parting, packed, count } = own(id);
         return {

@@ -6,6 +6,9 @@ export type EngineChoice = (typeof ENGINE_CHOICES)[number];
 export const PRECISIONS = ["float32", "int8"] as const;
 export type Precision = (typeof PRECISIONS)[number];
 
+/** No network of ours gains by more; a file may ask for any number, and each is a thread of its own. */
+export const MOST_THREADS = 99;
+
 export const isPrecision = (text: string): text is Precision => (PRECISIONS as readonly string[]).includes(text);
 export const isEngineChoice = (text: string): text is EngineChoice =>
   (ENGINE_CHOICES as readonly string[]).includes(text);

@@ -10,4 +10,6 @@ it("is the schema that the Python package reads; `npx vitest run --project unit 
 
 it("says where a field is wrong", () => {
   expect(() => parseManifest('{"schema": 1, "name": "A world"}')).toThrow(/world.json, name: /);
+  const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+  expect(() => parseManifest(`{"schema": ${deep}}`)).toThrow(/expected schema 1, got something nested too deeply/);
 });

@@ -5,7 +5,7 @@
  */
 import { en } from "zod/locales"; // says in words what is wrong
 import { z } from "zod/mini"; // the small zod: the worker and the gallery wait for this file
-import { ManifestError, ManifestVersionError } from "../errors";
+import { ManifestError, ManifestVersionError, quoted } from "../errors";
 
 /** The schema this runtime reads. */
 export const SCHEMA_VERSION = 1;
@@ -139,7 +139,7 @@ export function parseManifest(text: string): Manifest {
   const version = (json as { schema?: unknown } | null)?.schema;
   if (version !== SCHEMA_VERSION) {
     throw new ManifestVersionError(
-      `world.json: expected schema ${SCHEMA_VERSION}, got ${JSON.stringify(version)}. Export the world again, or use a matching release.`,
+      `world.json: expected schema ${SCHEMA_VERSION}, got ${quoted(version)}. Export the world again, or use a matching release.`,
     );
   }
   const result = manifestSchema.safeParse(json);

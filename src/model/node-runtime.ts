@@ -9,7 +9,7 @@ import v8 from "node:v8";
 import { Worker } from "node:worker_threads";
 import { detectInstructionSet } from "../engine/detect";
 import { HELPER_SCRIPT, type Helper } from "../engine/threads";
-import { BackendError, UnknownWorldError } from "../errors";
+import { BackendError, quoted, UnknownWorldError } from "../errors";
 import { createWorld, type WorldOptions } from "./create-world";
 import { chooseEngine, type Engine, ortEngine } from "./engine";
 import type { EngineChoice, Precision } from "./engine-choice";
@@ -127,11 +127,11 @@ export function findWorld(nameOrFolder: string, worldsFolder = WORLDS_FOLDER): s
   const names = listWorlds(worldsFolder);
   if (names.includes(nameOrFolder)) return join(worldsFolder, nameOrFolder);
   if (nameOrFolder !== "" && existsSync(join(nameOrFolder, "world.json"))) return resolve(nameOrFolder);
-  if (statSync(nameOrFolder, { throwIfNoEntry: false })?.isFile()) return resolve(nameOrFolder);
-  const near = closest(nameOrFolder, names);
+  if (existsSync(nameOrFolder) && statSync(nameOrFolder).isFile()) return resolve(nameOrFolder); // any text is no error
+  const near = closest(nameOrFolder.slice(0, 100), names);
   const hint = near ? `; did you mean "${near}"?` : "";
   throw new UnknownWorldError(
-    `world: expected ${names.length ? `one of ${names.join(", ")} or ` : ""}a zip or a folder with a world.json, got "${nameOrFolder}"${hint}`,
+    `world: expected ${names.length ? `one of ${names.join(", ")} or ` : ""}a zip or a folder with a world.json, got ${quoted(nameOrFolder)}${hint}`,
   );
 }
 

@@ -4,7 +4,7 @@
  * stay where they are. Where the bytes come from is the source's business (`http-source.ts`, `folder-source.ts`). Session creation: see `graph-session.ts`.
  */
 
-import { AbortedError, FileMismatchError, ManifestError, PathError } from "../errors";
+import { AbortedError, FileMismatchError, ManifestError, PathError, quoted } from "../errors";
 import type { Bytes } from "./bytes";
 import { checkContract } from "./contract";
 import { sha256Hex } from "./hash";
@@ -183,9 +183,7 @@ export const isPlainPath = (path: string): boolean =>
 /** @throws PathError */
 export function checkPath(path: string): void {
   if (isPlainPath(path)) return;
-  throw new PathError(
-    `world.json: expected a path inside the package such as starts/0.bin, got ${JSON.stringify(path)}.`,
-  );
+  throw new PathError(`world.json: expected a path inside the package such as starts/0.bin, got ${quoted(path)}.`);
 }
 
 async function checkFile(path: string, contents: Bytes, expected: { bytes: number; sha256: string }): Promise<void> {

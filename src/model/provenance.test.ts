@@ -39,6 +39,7 @@ it.each([
   ["a shot without a beginning", { shots: [{ seed: 1, from: 0, to: 2, actionsSha256: "a".repeat(64) }] }],
   ["a negative seed", { shots: [{ seed: -1, start: 0, from: 0, to: 2, actionsSha256: "a".repeat(64) }] }],
   ["a camera's picture", { digitalSourceType: "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture" }],
+  ["a million threads, each to be started", { engine: { name: "own", threads: 1e6 } }],
   ["a package without a hash", { packageSha256: "latest" }],
 ])("refuses %s", (_, change) => {
   const shots = [{ seed: 1, start: 0, from: 0, to: 2, actionsSha256: "a".repeat(64) }];

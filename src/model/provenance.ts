@@ -7,6 +7,7 @@
 import { z } from "zod/mini"; // the small zod: the page loads it anyway
 import { RecordingError } from "../errors";
 import { VERSION } from "../version";
+import { MOST_THREADS } from "./engine-choice";
 import { sha256Hex } from "./hash";
 import type { Action, World } from "./world";
 
@@ -55,7 +56,7 @@ const provenanceSchema = z.object({
     name: text,
     /** Of our own engine: its instruction set and precision. */
     arithmetic: z.optional(text),
-    threads: z.int().check(z.positive()),
+    threads: z.int().check(z.positive(), z.lte(MOST_THREADS)),
   }),
   /** None of a dataset: its rollouts have their own. */
   shots: z.array(shotSchema),

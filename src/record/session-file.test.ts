@@ -134,6 +134,7 @@ describe("session file", () => {
       /steer, gas, brake of fake, got move, turn, jump/,
     ],
     ["another order", { actionNames: ["gas", "steer", "brake"] }, /got gas, steer, brake/],
+    ["one name that looks like three", { actionNames: ["steer, gas, brake"] }, /expected the actions/],
     ["a start that isn't there", { start: 2 }, /start: expected an integer from 0 to 1/],
     [
       "an action out of range",

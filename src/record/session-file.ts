@@ -31,6 +31,8 @@ export interface SavedSession {
 /** Characters: twelve million ticks of three actions would fit, were they one branch. */
 const LONGEST_FILE = 2 ** 26;
 const LONGEST_NAME = 80;
+/** A page keeps 200, and those that have names or branches of their own. */
+const MOST_BRANCHES = 10_000;
 
 const count = z.int().check(z.nonnegative());
 const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/, "expected a sha256 in hex"));
@@ -57,7 +59,7 @@ const fileSchema = z.strictObject({
         actions: z.string(),
       }),
     )
-    .check(z.minLength(1)),
+    .check(z.minLength(1), z.maxLength(MOST_BRANCHES)),
   /** Where it was left. */
   at: point,
   frameSha256: z.optional(sha256),
@@ -132,10 +134,10 @@ export function parseSession(text: string): SavedSession {
 
 /** @throws RecordingError when the session can't be played in this world: other actions, out of range, no such start */
 export function checkSession({ actionNames, seed, start, record }: SavedSession, manifest: Manifest): void {
-  const names = manifest.actions.map(({ name }) => name).join(", ");
-  if (actionNames.join(", ") !== names) {
+  const names = manifest.actions.map(({ name }) => name);
+  if (actionNames.length !== names.length || names.some((name, i) => name !== actionNames[i])) {
     throw new RecordingError(
-      `session: expected the actions ${names} of ${manifest.name}, got ${actionNames.join(", ")}. Open the world that it was played in.`,
+      `session: expected the actions ${names.join(", ")} of ${manifest.name}, got ${actionNames.join(", ")}. Open the world that it was played in.`,
     );
   }
   about("session", () => checkReset({ seed, start }, manifest));

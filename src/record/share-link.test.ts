@@ -1,3 +1,4 @@
+import { deflateRawSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { carActions } from "../action/car.fixture";
 import { formatHash, packActions, parseHash, unpackActions } from "./share-link";
@@ -12,6 +13,7 @@ describe("hash", () => {
     const foreign = { address: "https://example.org/my world.zip?a=1&b=2", sha256: "ab".repeat(32) };
     const link = formatHash({ foreign, world: "pong", package: "0123456789abcdef", seed: 7, replay: "aB" });
     expect(parseHash(link)).toEqual({ foreign, seed: 7, replay: "aB" });
+    expect(parseHash(`${link}&world=pong`)).toEqual({ foreign, seed: 7, replay: "aB" }); // not one here and another there
     expect(parseHash("#package=https://example.org/w.zip")).toEqual({
       foreign: { address: "https://example.org/w.zip" },
     });
@@ -27,7 +29,18 @@ describe("hash", () => {
     expect(parseHash("#start=0&other=1")).toEqual({ start: 0 });
   });
 
-  it.each(["#seed=abc", "#seed=-1", "#seed=1.5", "#seed=", "#start=1e99"])("refuses %s by name", (hash) => {
+  it.each([
+    "#seed=abc",
+    "#seed=-1",
+    "#seed=1.5",
+    "#seed=",
+    "#start=1e99",
+    "#seed=0x10",
+    "#seed=1e3",
+    "#seed=+7",
+    "#seed=%207",
+    "#start=-0",
+  ])("refuses %s by name", (hash) => {
     expect(() => parseHash(hash)).toThrow(expect.objectContaining({ name: "RecordingError" }));
     expect(() => parseHash(hash)).toThrow(/expected a whole number/);
   });
@@ -55,6 +68,9 @@ describe("replay", () => {
     const noise = Array.from({ length: 4000 }, (_, t) => Float32Array.of(Math.sin(t * t), 0, 0));
     await expect(packActions(noise)).rejects.toMatchObject({ name: "RecordingError" });
     await expect(packActions(noise)).rejects.toThrow(/Save the action log instead/);
+    const held = (ticks: number) => Array.from({ length: ticks }, () => Float32Array.of(0, 1, 0));
+    expect(await unpackActions(await packActions(held(90_000)), carActions)).toHaveLength(90_000);
+    await expect(packActions(held(90_001))).rejects.toThrow(/has 90001 ticks, a link holds 90000/); // nobody could open it
   });
 
   it("refuses damage, another world's actions, values out of range and bombs", async () => {
@@ -67,7 +83,7 @@ describe("replay", () => {
     await expect(unpackActions(wild, carActions)).rejects.toThrow("gas: expected a number in [0, 1], got 7");
     const nan = await packActions([Float32Array.of(Number.NaN, 0, 0)]);
     await expect(unpackActions(nan, carActions)).rejects.toThrow(/steer/);
-    const bomb = await packActions(Array.from({ length: 200_000 }, () => new Float32Array(3)));
+    const bomb = deflateRawSync(new Uint8Array(200_000 * 3 * 4)).toString("base64url");
     await expect(unpackActions(bomb, carActions)).rejects.toThrow(/more than/);
   });
 });

@@ -4,7 +4,7 @@
  * to the bit; deflate makes held keys cheap.
  */
 import { checkAction } from "../action/action";
-import { ActionError, RecordingError } from "../errors";
+import { ActionError, quoted, RecordingError } from "../errors";
 import type { ActionSpec } from "../model/manifest";
 import type { Action } from "../model/world";
 import { through } from "./through";
@@ -56,13 +56,17 @@ export function parseHash(hash: string): Shared {
     const text = parts.get(name);
     if (text === null) return {};
     const value = Number(text);
-    if (text === "" || !Number.isSafeInteger(value) || value < 0) {
-      throw new RecordingError(`Link, ${name}: expected a whole number from 0, got "${text}". Correct the address.`);
+    if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) {
+      throw new RecordingError(
+        `Link, ${name}: expected a whole number from 0, got ${quoted(text)}. Correct the address.`,
+      );
     }
     return { [name]: value };
   };
   const text = (name: string) => (parts.get(name) ? { [name]: parts.get(name) } : {});
-  return { ...text("world"), ...integer("seed"), ...integer("start"), ...parsePackage(parts), ...text("replay") };
+  const named = parsePackage(parts);
+  const world = named.foreign ? {} : text("world"); // one from elsewhere takes its place, whatever else is named
+  return { ...world, ...integer("seed"), ...integer("start"), ...named, ...text("replay") };
 }
 
 /** `package` names a version of `world`, or in its place a world from elsewhere. @throws RecordingError */
@@ -77,8 +81,16 @@ function parsePackage(parts: URLSearchParams): Pick<Shared, "package" | "foreign
   );
 }
 
-/** Actions as text. @param most characters; absent: of a link. @throws RecordingError when they need more */
+/**
+ * Actions as text. @param most characters; absent: of a link
+ * @throws RecordingError when they need more, or are more than can be unpacked again
+ */
 export async function packActions(actions: readonly Action[], most = LONGEST_REPLAY): Promise<string> {
+  if (actions.length > MOST_TICKS) {
+    throw new RecordingError(
+      `Link: the replay has ${actions.length} ticks, a link holds ${MOST_TICKS}. Save the action log instead.`,
+    );
+  }
   const values = Float32Array.from(actions.flatMap((action) => [...action])); // [T · A], little-endian everywhere
   const packed = await through(values.buffer, new CompressionStream("deflate-raw"), Number.POSITIVE_INFINITY);
   const text = btoa(Array.from(packed, (byte) => String.fromCharCode(byte)).join(""))

@@ -12,8 +12,8 @@ const FAREWELL_MS = 1000;
 type Incoming = { readonly text: string } | { readonly bytes: number };
 
 export interface Rules {
-  /** A message's answer; what it throws ends the connection with code 1011. */
-  readonly answer: (message: Incoming) => Promise<string | Uint8Array>;
+  /** A message's answer; null where the client asks to leave. What it throws ends the connection with code 1011. */
+  readonly answer: (message: Incoming) => Promise<string | Uint8Array | null>;
   /** Silence, or an answer not taken, for longer ends the connection. */
   readonly idleMs: number;
   /** Told of faults of ours. */
@@ -54,6 +54,7 @@ export function converse(socket: WebSocket, { answer, idleMs, onFault }: Rules):
       for (let message = waiting.shift(); message; message = waiting.shift()) {
         clearTimeout(idle); // while we compute, it isn't the client who is slow
         const reply = await answer(message);
+        if (reply === null) return end(1000, "as asked");
         awaitClient();
         if (!ending) await send(socket, reply);
         awaitClient();

@@ -11,7 +11,7 @@ import { ProtocolError, WorldloopError } from "../errors";
 import { rgbOf } from "../model/rgb";
 import { type Batch, createBatch, type Observation } from "./batch";
 import type { Offer } from "./offer";
-import { parseJson } from "./protocol";
+import { complaintOf, parseJson } from "./protocol";
 import type { Room, Visit } from "./visit";
 
 const messageSchema = z.discriminatedUnion("type", [
@@ -32,19 +32,20 @@ const messageSchema = z.discriminatedUnion("type", [
 
 type Code = "INVALID_JSON" | "UNKNOWN_TYPE" | "VALIDATION_ERROR" | "EXECUTION_ERROR";
 
-/** @param left aborted when the client is gone. @param leave ends the connection. @throws CapacityError */
-export function createOpenEnvVisit(offer: Offer, room: Room, left: AbortSignal, leave: () => void): Visit {
+/** @param left aborted when the client is gone. @throws CapacityError */
+export function createOpenEnvVisit(offer: Offer, room: Room, left: AbortSignal): Visit {
   room.take(1);
   const batch: Batch = createBatch(offer, 1, left);
   let episode: string | null = null;
   let steps = 0;
 
-  async function act(text: string): Promise<object> {
+  async function act(text: string): Promise<object | null> {
     const result = messageSchema.safeParse(parseJson(text));
     if (!result.success) {
       const issue = result.error.issues[0];
       const unknown = issue?.code === "invalid_union" || issue?.path[0] === "type";
-      return failure(unknown ? "UNKNOWN_TYPE" : "VALIDATION_ERROR", `${issue?.path.join(".")}: ${issue?.message}`);
+      const what = complaintOf(result.error);
+      return failure(unknown ? "UNKNOWN_TYPE" : "VALIDATION_ERROR", what);
     }
     const message = result.data;
     switch (message.type) {
@@ -65,8 +66,7 @@ export function createOpenEnvVisit(offer: Offer, room: Room, left: AbortSignal, 
       case "state":
         return { type: "state", data: { episode_id: episode, step_count: steps } };
       case "close":
-        leave();
-        return { type: "state", data: { episode_id: episode, step_count: steps } };
+        return null; // OpenEnv's own server answers nothing either
     }
   }
 
@@ -74,7 +74,8 @@ export function createOpenEnvVisit(offer: Offer, room: Room, left: AbortSignal, 
     async answer(message) {
       try {
         if ("bytes" in message) throw new ProtocolError(`expected JSON text, got ${message.bytes} bytes`);
-        return JSON.stringify(await act(message.text));
+        const answer = await act(message.text);
+        return answer && JSON.stringify(answer);
       } catch (error) {
         if (!(error instanceof WorldloopError)) throw error;
         return JSON.stringify(failure(codeOf(error), error.message));

@@ -46,8 +46,12 @@ export type MessageOf<T extends Message["type"]> = Extract<Message, { readonly t
 export function parseMessage(text: string): Message {
   const result = messageSchema.safeParse(parseJson(text));
   if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  throw new ProtocolError(`${issue?.path.join(".") || "message"}: ${issue?.message}`.slice(0, MAX_COMPLAINT));
+  throw new ProtocolError(complaintOf(result.error));
+}
+
+/** What is wrong with a message, and where. */
+export function complaintOf({ issues: [issue] }: z.ZodError): string {
+  return `${issue?.path.join(".") || "message"}: ${issue?.message}`.slice(0, MAX_COMPLAINT);
 }
 
 /** @throws ProtocolError */

@@ -364,6 +364,11 @@ test("an OpenEnv client resets, steps and asks for the state", async () => {
   const first = await client.ask({ type: "reset", data: { seed: 7, episode_id: "a", unknown: true } });
   expect(first).toMatchObject({ type: "observation", data: { reward: null, done: false, observation: { tick: 0 } } });
   fails(await client.ask({ type: "step", data: { steer: 2, gas: 0 } }), "VALIDATION_ERROR");
+  const deep = `${"[".repeat(100_000)}${"]".repeat(100_000)}`;
+  fails(await client.ask(`{"type":"step","data":{"steer":${deep},"gas":0}}`), "VALIDATION_ERROR");
+  const long = await client.ask({ type: "step", data: { steer: 0, gas: 0, ["k".repeat(400_000)]: 0 } });
+  fails(long, "VALIDATION_ERROR");
+  expect(JSON.stringify(long).length).toBeLessThan(2000); // whoever sends half a megabyte doesn't get it back
   const next = await client.ask({ type: "step", data: { steer: 1, gas: 0, metadata: {} } });
   const { picture, shape } = (next.data as { observation: { picture: string; shape: number[] } }).observation;
   expect(shape).toEqual([16, 16, 3]);
@@ -376,7 +381,11 @@ test("an OpenEnv client resets, steps and asks for the state", async () => {
 
   expect(await client.ask({ type: "state" })).toEqual({ type: "state", data: { episode_id: "a", step_count: 1 } });
   client.socket.send('{"type":"close"}');
+  client.socket.send('{"type":"state"}'); // too late
+  const after: unknown[] = [];
+  client.socket.on("message", (data) => after.push(data));
   expect((await once(client.socket, "close"))[0]).toBe(1000);
+  expect(after).toEqual([]);
 });
 
 test("the command prints address and token, and ends when interrupted", async () => {

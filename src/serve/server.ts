@@ -81,10 +81,7 @@ export async function startServer(settings: ServeSettings): Promise<RunningServe
     try {
       const offer = entry.protocol === "openenv" ? findOffer(offers, entry.world) : null;
       sockets.handleUpgrade(request, socket, head, (client) => {
-        const leave = () => farewell(client, 1000, "as asked");
-        receive(client, (left) =>
-          offer ? createOpenEnvVisit(offer, room, left, leave) : createVisit(offers, room, left),
-        );
+        receive(client, (left) => (offer ? createOpenEnvVisit(offer, room, left) : createVisit(offers, room, left)));
       });
     } catch (error) {
       if (!(error instanceof WorldloopError)) throw error;

@@ -1,5 +1,5 @@
 /** A client of our own protocol: opens worlds of one kind, then resets and steps them. */
-import { CapacityError, ProtocolError, StateError, UnknownWorldError, WorldloopError } from "../errors";
+import { CapacityError, ProtocolError, quoted, StateError, UnknownWorldError, WorldloopError } from "../errors";
 import type { ResetOptions } from "../model/world";
 import { type Batch, createBatch } from "./batch";
 import type { Offer } from "./offer";
@@ -30,8 +30,8 @@ export function createRoom(size: number): Room {
 }
 
 export interface Visit {
-  /** The answer to one message; errors that a client can make are answers too. */
-  answer(message: { readonly text: string } | { readonly bytes: number }): Promise<string | Uint8Array>;
+  /** The answer to one message; errors that a client can make are answers too. Null: it asks to leave. */
+  answer(message: { readonly text: string } | { readonly bytes: number }): Promise<string | Uint8Array | null>;
   /** Gives back its room: when the client has left and nothing is computed for it any more. */
   end(): void;
 }
@@ -82,7 +82,7 @@ export function createVisit(offers: ReadonlyMap<string, Offer>, room: Room, left
 export function findOffer(offers: ReadonlyMap<string, Offer>, name: string): Offer {
   const offer = offers.get(name);
   if (offer) return offer;
-  throw new UnknownWorldError(`world: expected one of ${[...offers.keys()].join(", ")}, got ${JSON.stringify(name)}`);
+  throw new UnknownWorldError(`world: expected one of ${[...offers.keys()].join(", ")}, got ${quoted(name)}`);
 }
 
 type ResetEntry = Omit<MessageOf<"reset">["worlds"][number], "index">;
