@@ -217,6 +217,23 @@ BAD = {
         r"frame 3: expected a picture of \[16, 16\], height and width, as meta/info.json says, got \[9, 8\]",
     ),
     "recordings of several shapes": ("npz", other_size, "frame 0: expected a picture of the shape of those before it"),
+    "no place for videos": (
+        "mp4",
+        lambda f: change_info(f, "video_path", to=None),
+        "video_path: expected where the videos are, got None",
+    ),
+    "a place for videos elsewhere": (
+        "mp4",
+        lambda f: change_info(f, "video_path", to="../../{video_key}.mp4"),
+        "video_path: expected one in the dataset",
+    ),
+    "a place for videos that nobody fills in": (
+        "mp4",
+        lambda f: change_info(f, "video_path", to="{shelf}/{file_index:q}.mp4"),
+        "video_path: expected the path of a video",
+    ),
+    "no time between frames": ("lerobot", lambda f: change_info(f, "fps", to=0), "0.0 frames a second"),
+    "a rate that is no number": ("lerobot", lambda f: change_info(f, "fps", to="NaN"), "nan frames a second"),
     "a video gone": ("mp4", lambda f: next(f.rglob("file-002.mp4")).unlink(), "file-002.mp4': expected a video"),
     "short episodes": ("npz", lambda f: [p.unlink() for p in sorted(f.glob("*.npz"))[2:]], "expected three episodes"),
 }

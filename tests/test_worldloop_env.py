@@ -235,6 +235,30 @@ def test_a_failed_reset_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None
         assert same(frames(env, action, disturbed=True), frames(env, action, disturbed=False))
 
 
+@pytest.mark.parametrize("batched", [False, True])
+def test_a_world_that_fails_stops_no_other_half_way(
+    batched: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def frames(*, disturbed: bool) -> list[np.ndarray]:
+        package = copy_world_with_batch(tmp_path / str(disturbed), 2) if batched else TINY_WORLD
+        env = make_vec(3, package=package, batched=batched, threads=1)
+        env.reset(seed=7)
+        pictures = [env.step(np.zeros((3, 2), np.float32))[0]]
+        if disturbed:
+            finite, calls = World._finite, []
+
+            def fails_at_the_third(self: World, latent: np.ndarray) -> np.ndarray:
+                calls.append(self)
+                return finite(self, latent if len(calls) < 3 else latent * np.nan)
+
+            with monkeypatch.context() as patch, pytest.raises(StateError, match="Tick 1: expected finite latents"):
+                patch.setattr(World, "_finite", fails_at_the_third)
+                env.step(np.ones((3, 2), np.float32))
+        return [*pictures, *(env.step(np.full((3, 2), 0.5, np.float32))[0] for _ in range(3))]
+
+    assert same(frames(disturbed=True), frames(disturbed=False))
+
+
 def test_what_is_no_action_is_named_and_changes_nothing() -> None:
     one, two = make(disable_env_checker=True).unwrapped, make_vec(2)
     one.reset(seed=7)

@@ -51,6 +51,9 @@ def test_worlds_are_found_by_name_and_by_folder(tmp_path: Path, monkeypatch: pyt
     assert find_package(TINY_WORLD) == TINY_WORLD
     with pytest.raises(UnknownWorldError, match="Did you mean 'mine'"):
         find_package("mime")
+    for nonsense in ("a\0b", "x" * 100_000, "", "/dev/null"):
+        with pytest.raises(UnknownWorldError):
+            find_package(nonsense)
 
 
 def set_in(path: str, value: object):
@@ -123,9 +126,10 @@ def test_what_is_no_manifest_and_a_link_out_are_refused(tmp_path: Path) -> None:
     (folder / "tick.onnx").symlink_to(outside)
     with pytest.raises(PathError, match="a link that leads out"):
         open_package(folder)
-    (folder / "world.json").write_text("{")
-    with pytest.raises(ManifestError, match="expected JSON"):
-        open_package(folder)
+    for text in ("{", "", "[" * 100_000, '{"schema": ' + "[" * 900 + "]" * 900 + "}", '{"schema": ' + "9" * 9000 + "}"):
+        (folder / "world.json").write_text(text)
+        with pytest.raises((ManifestError, ManifestVersionError), match="expected (JSON|schema 1)"):
+            open_package(folder)
 
 
 def model(*, domain: str = "", external: bool = False) -> bytes:

@@ -126,10 +126,58 @@ def test_a_server_is_believed_no_more_than_a_folder(monkeypatch: pytest.MonkeyPa
             client.RemoteWorlds("ws://127.0.0.1:1", "tiny", count=1)
 
 
+DEEP = "[" * 100_000 + "]" * 100_000
+FRAMES = {"type": "frames", "worlds": [{"index": 0, "ms": 1.0}]}
+SHAPE = 16 * 16 * 3
+
+
+def message(entry: object, contents: bytes = bytes(SHAPE)) -> bytes:
+    text = entry if isinstance(entry, bytes) else json.dumps(entry).encode()
+    return len(text).to_bytes(4, "little") + text + contents
+
+
+@pytest.mark.parametrize(
+    "answer", ["", "[]", "5", "null", '{"type": "frames"}', '{"type": ["error"]}', DEEP, b"", b"\1", message(FRAMES)]
+)
+def test_what_is_no_answer_to_opening_is_named(answer: str | bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "connect", lambda *_, **__: Answering(answer))
+    with pytest.raises(ServerError, match="ws://127.0.0.1:1: expected"):
+        client.RemoteWorlds("ws://127.0.0.1:1", "tiny", count=1)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *("", "[]", DEEP, json.dumps(FRAMES), b"", b"\xff\xff\xff\xff{}", message(b"{"), message(DEEP.encode())),
+        *(
+            message([]),
+            message({**FRAMES, "worlds": 5}),
+            message({**FRAMES, "worlds": [5]}),
+            message({"type": "frames"}),
+        ),
+        *(message(FRAMES, bytes(SHAPE - 1)), message(FRAMES, bytes(2 * SHAPE))),
+        *(
+            message({**FRAMES, "worlds": [{"index": 0, "ms": 1.0, **change}]})
+            for change in ({"index": 7}, {"ms": "1"}, {"ms": None}, {"reward": float("nan")}, {"done": "no"})
+        ),
+    ],
+)
+def test_what_are_no_frames_is_named(answer: str | bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = json.loads((TINY_WORLD / "world.json").read_text())
+    says = Answering({"type": "opened", "manifest": manifest, "sha256": "0" * 64})
+    monkeypatch.setattr(client, "connect", lambda *_, **__: says)
+    worlds = client.RemoteWorlds("ws://127.0.0.1:1", "tiny", count=1)
+    says.answer = message(FRAMES)
+    assert worlds.step({0: np.float32([0, 0])})[0].picture.shape == (16, 16, 3)
+    says.answer = answer
+    with pytest.raises(ServerError, match="ws://127.0.0.1:1: expected"):
+        worlds.step({0: np.float32([0, 0])})
+
+
 class Answering:
     """A server that says one thing."""
 
-    def __init__(self, answer: dict) -> None:
+    def __init__(self, answer: object) -> None:
         self.answer = answer
 
     def __enter__(self) -> "Answering":
@@ -141,8 +189,8 @@ class Answering:
     def send(self, _: str) -> None:
         pass
 
-    def recv(self, timeout: float) -> str:
-        return json.dumps(self.answer)
+    def recv(self, timeout: float) -> str | bytes:
+        return self.answer if isinstance(self.answer, (str, bytes)) else json.dumps(self.answer)
 
 
 def test_the_token_may_come_from_the_environment(server: dict, monkeypatch: pytest.MonkeyPatch) -> None:

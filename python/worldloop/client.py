@@ -7,7 +7,6 @@ import json
 import math
 import os
 from contextlib import ExitStack
-from typing import Any
 
 import numpy as np
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
@@ -48,12 +47,9 @@ class RemoteWorlds:
         except (OSError, WebSocketException) as error:
             raise ServerError(f"{server}: expected a server that answers, got {error}. Is it running?") from error
         try:
-            opened = self._ask({"type": "open", "world": name, "count": count})
+            opened, _ = self._ask({"type": "open", "world": name, "count": count})
             # A server is believed no more than a folder: the same checks.
-            self.manifest, self.sha256 = (
-                parse_manifest(json.dumps(opened.get("manifest")).encode()),
-                opened.get("sha256"),
-            )
+            self.manifest, self.sha256 = parse_manifest(json.dumps(opened.get("manifest")).encode()), opened["sha256"]
         except Exception:
             self.close()
             raise
@@ -93,16 +89,19 @@ class RemoteWorlds:
             return []
         frames = []
         for worlds in _in_messages(message["worlds"]):
-            answer, contents = self._ask({**message, "worlds": worlds}, binary=True)
-            if len(contents) != len(answer.get("worlds", ())) * math.prod(self._side):
-                raise ServerError(
-                    f"{self._server}: expected a picture of {self._side} for each world, got other sizes."
-                )
+            answer, contents = self._ask({**message, "worlds": worlds})
+            entries = answer.get("worlds")
+            if not _are_entries(entries, [world["index"] for world in worlds]):
+                raise self._strange("figures for each world")
+            if len(contents) != len(entries) * math.prod(self._side):
+                raise self._strange(f"a picture of {self._side} for each world")
             pictures = np.frombuffer(contents, np.uint8).reshape(-1, *self._side)
-            frames += [(entry, picture.copy()) for entry, picture in zip(answer["worlds"], pictures, strict=True)]
+            frames += [(entry, picture.copy()) for entry, picture in zip(entries, pictures, strict=True)]
         return frames
 
-    def _ask(self, message: dict, *, binary: bool = False) -> Any:
+    def _ask(self, message: dict) -> tuple[dict, bytes]:
+        """The answer's JSON, and the bytes behind it."""
+        wanted = "opened" if message["type"] == "open" else "frames"
         try:
             self._socket.send(json.dumps(message))
             answer = self._socket.recv(timeout=ANSWER_SECONDS)
@@ -112,15 +111,34 @@ class RemoteWorlds:
             raise ServerError(
                 f"{self._server}: the server has ended the connection ({error}). Connect again."
             ) from error
-        if isinstance(answer, str):
-            parsed = json.loads(answer)
-            if parsed["type"] == "error":
-                raise error_named(parsed["name"], parsed["message"])
-            return parsed
-        if not binary:
-            raise ServerError(f"{self._server}: expected JSON, got {len(answer)} bytes. Another protocol's server?")
-        end = 4 + int.from_bytes(answer[:4], "little")
-        return json.loads(answer[4:end]), answer[end:]
+        end = 4 + int.from_bytes(answer[:4], "little") if isinstance(answer, bytes) else 0
+        try:
+            parsed, contents = (json.loads(answer), b"") if end == 0 else (json.loads(answer[4:end]), answer[end:])
+        except (ValueError, RecursionError) as error:
+            raise self._strange("JSON") from error
+        if isinstance(parsed, dict) and parsed.get("type") == "error":
+            raise error_named(str(parsed.get("name")), str(parsed.get("message")))
+        known = isinstance(parsed, dict) and parsed.get("type") == wanted
+        if not known or (wanted == "opened" and not isinstance(parsed.get("sha256"), str)):
+            raise self._strange(f'an answer of the type "{wanted}"')
+        return parsed, contents
+
+    def _strange(self, expected: str) -> ServerError:
+        return ServerError(f"{self._server}: expected {expected}, got something else. Another protocol's server?")
+
+
+def _are_entries(entries: object, indices: list[int]) -> bool:
+    """Whether they are of these worlds, in their order, with finite figures where there are any."""
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        return False
+    figures = [entry.get(name, 0) for entry in entries for name in ("ms", "uncertainty", "reward")]
+    ends = [entry.get("done", False) for entry in entries]
+    return (
+        [entry.get("index") for entry in entries] == indices
+        and all(isinstance(figure, (int, float)) and math.isfinite(figure) for figure in figures)
+        and all(isinstance(end, bool) for end in ends)
+        and all("ms" in entry for entry in entries)
+    )
 
 
 def _in_messages(worlds: list[dict]) -> list[list[dict]]:

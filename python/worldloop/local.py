@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .package import find_package, open_package
-from .world import Beginning, Dream, Tick, World, check_action, check_beginning
+from .world import Beginning, Dream, Step, Tick, World, check_action, check_beginning
 
 
 class LocalWorlds:
@@ -63,17 +63,21 @@ class LocalWorlds:
         return pictures
 
     def step(self, actions: dict[int, np.ndarray]) -> dict[int, Tick]:
-        """World index: its action, to what follows. Raises ActionError, and then no world has changed; StateError."""
+        """World index: its action, to what follows. Raises ActionError, StateError, and then no world has changed."""
         actions = {index: check_action(action, self.manifest) for index, action in actions.items()}
+        return {index: self._worlds[index].take(step) for index, step in self._compute(actions).items()}
+
+    def _compute(self, actions: dict[int, np.ndarray]) -> dict[int, Step]:
+        """What would follow: one world may fail after others, and then none of them may have gone on."""
         if self._together == 1:
-            return self._each(actions, lambda index, action: self._worlds[index].step(action, samples=self._samples))
+            return self._each(actions, lambda index, action: self._worlds[index].compute(action, samples=self._samples))
         groups = {index // self._together: {} for index in actions}
         for index, action in actions.items():
             groups[index // self._together][index] = action
-        stepped = self._each(groups, self._step_together)
-        return {index: tick for ticks in stepped.values() for index, tick in ticks.items()}
+        computed = self._each(groups, self._compute_together)
+        return {index: step for steps in computed.values() for index, step in steps.items()}
 
-    def _step_together(self, group: int, actions: dict[int, np.ndarray]) -> dict[int, Tick]:
+    def _compute_together(self, group: int, actions: dict[int, np.ndarray]) -> dict[int, Step]:
         """A world keeps its place in the batch, so that its frames don't depend on who else is stepped."""
         began, first = time.perf_counter(), group * self._together
         places: list[dict[str, np.ndarray] | None] = [None] * self._together

@@ -39,12 +39,12 @@ def parse_manifest(contents: bytes) -> dict:
     """Raises ManifestError, ManifestVersionError, ShapeError."""
     try:
         manifest = json.loads(contents, parse_float=_finite, parse_constant=_finite)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ManifestError(f"world.json: expected JSON, got something else ({error}).") from error
     version = manifest.get("schema") if isinstance(manifest, dict) else None
     if version != SCHEMA_VERSION:
         raise ManifestVersionError(
-            f"world.json: expected schema {SCHEMA_VERSION}, got {json.dumps(version)}. "
+            f"world.json: expected schema {SCHEMA_VERSION}, got {reprlib.repr(version)}. "
             "Export the world again, or use a matching release."
         )
     error = next(_validator().iter_errors(manifest), None)

@@ -47,6 +47,15 @@ class Tick:
     done: bool = False  # the reward head says that the episode is over
 
 
+@dataclass(frozen=True)
+class Step:
+    """A step that was computed and not taken."""
+
+    tick: Tick
+    latent: np.ndarray  # [1, N, C]
+    slot: np.ndarray  # [L, 2, N, D]
+
+
 class Dream:
     """The graphs of a package, ready to run. Running them changes nothing here: worlds may share a dream."""
 
@@ -156,8 +165,13 @@ class World:
         `uncertainty` is then the standard deviation over these pictures and the frame itself, as a share of the full
         range, averaged over pixels and channels: 0 where all agree, at most 0.5.
 
-        Raises StateError before `reset`, ActionError.
+        Raises StateError before `reset` and when the network gives NaN or infinity, ActionError; then nothing has
+        changed.
         """
+        return self.take(self.compute(action, samples=samples))
+
+    def compute(self, action: np.ndarray, *, samples: int = 0) -> Step:
+        """A step that changes nothing until `take` is given it. Raises as `step`."""
         began = time.perf_counter()
         feeds = self.prepare(action)
         outputs = self.dream.run("tick", feeds, PASS)
@@ -174,8 +188,8 @@ class World:
 
     def finish(
         self, feeds: dict[str, np.ndarray], outputs: list[np.ndarray], *, ms: float = 0.0, samples: int = 0
-    ) -> Tick:
-        """Takes the step that `prepare` began."""
+    ) -> Step:
+        """The step that `prepare` began; nothing changes before `take`. Raises StateError."""
         rgba, latent, slot = outputs
         action = feeds["action"]
         picture = np.empty((*rgba.shape[:2], 3), np.uint8)
@@ -190,11 +204,20 @@ class World:
         if self.dream.has_reward:
             judged = {"latent": self.latent, "action": action, "latent_next": latent}
             values = self.dream.run("reward", judged, ["reward", "done"])
+            if not np.isfinite(values).all():
+                raise StateError(
+                    f"Tick {self._tick + 1}: expected a finite reward and end, got {values[0][0]} and {values[1][0]}."
+                )
             reward, done = float(values[0][0]), bool(values[1][0] > 0.5)
-        self.latent = self._finite(latent)
-        self._write(slot)
+        tick = Tick(picture=picture, ms=ms, uncertainty=uncertainty, reward=reward, done=done)
+        return Step(tick, self._finite(latent), slot)
+
+    def take(self, step: Step) -> Tick:
+        """The world goes on."""
+        self.latent = step.latent
+        self._write(step.slot)
         self._tick += 1
-        return Tick(picture=picture, ms=ms, uncertainty=uncertainty, reward=reward, done=done)
+        return step.tick
 
     def _draw(self, seed: int, ticks: int) -> np.ndarray:
         """Noise of the tick to come and of those after it, [ticks, K, N, C]."""

@@ -4,7 +4,16 @@
  */
 import type { GameLoop } from "../loop/game-loop";
 import { make } from "./elements";
+import { notify } from "./notices";
 import { openSheet } from "./sheet";
+
+/** Says that a shared drive's pictures will be slightly others; nothing is asked, since they hardly differ at first. */
+export function tellOtherEngine(made: string, here: string): void {
+  const text = `It was made on another engine (${shorten(made)}; here runs ${here}). Rounding differs, so the pictures drift away from those that were shared.`;
+  notify({ title: "Nearly the drive that was shared", content: [make("p", {}, text)] });
+}
+
+const shorten = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}…` : text);
 
 /** Whether to play its actions on all the same; closing the sheet means no. */
 export function askToPlayOn(loop: GameLoop, what: "link" | "session" = "link"): Promise<boolean> {

@@ -2,7 +2,7 @@
 import { filter, firstValueFrom } from "rxjs";
 import { checkReset } from "../model/beginning";
 import type { WorkerWorld } from "../model/worker-client";
-import { packageMark, unpackActions } from "../record/share-link";
+import { engineMark, packageMark, unpackActions } from "../record/share-link";
 import { createView, type View } from "../view/view";
 import type { Address } from "./address";
 import { connectControls } from "./controls";
@@ -15,7 +15,7 @@ import { takeDestination } from "./go-on";
 import { connectHeadset } from "./headset";
 import { connectKeeping } from "./keeping";
 import { complain, veil } from "./notices";
-import { askToPlayOn } from "./other-version";
+import { askToPlayOn, tellOtherEngine } from "./other-version";
 import { connectOwnPicture } from "./own-picture";
 import { connectPlaces, followInAddress } from "./places";
 import { connectRecording } from "./recording";
@@ -96,6 +96,9 @@ export async function play(world: WorkerWorld, view: View, { address, place, sig
     }
     const replays = replay.length > 0 && (!otherVersion || (await askToPlayOn(session.loop)));
     await session.begin({ seed, start }, replays ? replay : []);
+    const here = engineMark(world.backend);
+    if (replays && !otherVersion && address.made !== undefined && address.made !== here)
+      tellOtherEngine(address.made, here);
     followInAddress(session, place, !replays); // a link with a replay stays, to be passed on
     if (document.hidden) session.loop.pause("Paused: the page isn't shown.", true);
   };

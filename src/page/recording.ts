@@ -3,7 +3,7 @@ import type { Subscription } from "rxjs";
 import type { Provenance } from "../model/provenance";
 import type { Clip } from "../record/clip";
 import { download } from "../record/download";
-import { formatHash, packActions, packageMark } from "../record/share-link";
+import { engineMark, formatHash, packActions, packageMark } from "../record/share-link";
 import type { Drive, Shots } from "../record/shots";
 import { button, giveKeysBack, make } from "./elements";
 import { announce, complain } from "./notices";
@@ -112,7 +112,8 @@ async function openShare(session: Session, place: Place): Promise<void> {
   const { seed, start, picture } = beginning.value;
   const here = { ...place, seed, start };
   const link = (replay?: string) => {
-    const drive = replay === undefined ? {} : { package: packageMark(world.packageSha256), replay };
+    const marks = { package: packageMark(world.packageSha256), made: engineMark(world.backend) };
+    const drive = replay === undefined ? {} : { ...marks, replay };
     return new URL(formatHash({ ...here, ...drive }), location.href).href;
   };
   const field = make("input", { readOnly: true, value: link(), id: "link", onfocus: () => field.select() });

@@ -6,7 +6,7 @@
 import { checkAction } from "../action/action";
 import { ActionError, quoted, RecordingError } from "../errors";
 import type { ActionSpec } from "../model/manifest";
-import type { Action } from "../model/world";
+import type { Action, World } from "../model/world";
 import { through } from "./through";
 
 export interface Shared {
@@ -20,6 +20,8 @@ export interface Shared {
    * a foreign world have its hash instead.
    */
   readonly package?: string;
+  /** What computed the drive, as `engineMark` says it: on something else its pictures drift away. */
+  readonly made?: string;
   /** Packed actions, as `packActions` gives them. */
   readonly replay?: string;
 }
@@ -39,6 +41,10 @@ export const MOST_TICKS = 90_000;
 
 /** Stands for a package in a link: enough of its sha256 to tell the versions of a world apart. */
 export const packageMark = (sha256: string): string => sha256.slice(0, 16);
+
+/** What computes, as far as it decides what the pictures are. */
+export const engineMark = ({ name, detail }: World["backend"]): string =>
+  name === "own" ? `own, ${detail?.split(";")[0]}` : name; // behind it: why it was chosen
 
 /** The hash of a link, "#" included. */
 export function formatHash({ foreign, ...shared }: Shared): string {
@@ -66,7 +72,7 @@ export function parseHash(hash: string): Shared {
   const text = (name: string) => (parts.get(name) ? { [name]: parts.get(name) } : {});
   const named = parsePackage(parts);
   const world = named.foreign ? {} : text("world"); // one from elsewhere takes its place, whatever else is named
-  return { ...world, ...integer("seed"), ...integer("start"), ...named, ...text("replay") };
+  return { ...world, ...integer("seed"), ...integer("start"), ...named, ...text("made"), ...text("replay") };
 }
 
 /** `package` names a version of `world`, or in its place a world from elsewhere. @throws RecordingError */

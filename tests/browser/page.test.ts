@@ -272,10 +272,15 @@ describe("the page", () => {
     await page.getByLabel("With my drive").check();
     await page.waitForFunction(() => document.querySelector<HTMLInputElement>("#link")?.value.includes("replay="));
     const { hash } = new URL(await page.locator("#link").inputValue());
-    const { world, package: mark } = parseHash(hash);
+    const { world, package: mark, made } = parseHash(hash);
     expect(world).toBe("copied");
+    expect(made).toMatch(/^(own, .*(float32|int8)|wasm|webgpu)$/);
     expect(await page.evaluate(() => window.worldloop?.world.packageSha256)).toMatch(new RegExp(`^${mark}`));
-    await openPage(elsewhere, hash).then((page) => isState(page, "running"));
+    const same = await openPage(elsewhere, hash);
+    await passes(same, 3);
+    expect(await same.getByText("Nearly the drive").count()).toBe(0);
+    const other = await openPage(elsewhere, hash.replace(/made=[^&]*/, "made=an%20abacus"));
+    await other.getByText(/made on another engine \(an abacus; here runs /).waitFor();
   });
 
   it("saves the clip that is being recorded when the world is left for another, and asks before the page is", async () => {

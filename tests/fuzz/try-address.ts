@@ -15,7 +15,7 @@ import { type Draw, draws } from "./draws";
 
 const SITE = "https://example.org/app/";
 const OPTIONS = ["engine", "precision", "backend", "threads"];
-const PARTS = ["world", "seed", "start", "package", "sha256", "replay"];
+const PARTS = ["world", "seed", "start", "package", "sha256", "made", "replay"];
 const SOUND: Readonly<Record<string, readonly string[]>> = {
   engine: ["own", "ort", "auto"],
   precision: ["float32", "int8"],
@@ -25,6 +25,7 @@ const SOUND: Readonly<Record<string, readonly string[]>> = {
   seed: ["0", "7", "9007199254740991"],
   start: ["0", "1"],
   package: ["0123456789abcdef", "https://example.org/w.zip", "w.zip", "http://localhost:1/w/"],
+  made: ["own, SIMD, int8", "wasm"],
   sha256: ["ab".repeat(32), "AB".repeat(32)],
 };
 const ODD = [

@@ -40,7 +40,9 @@ class LerobotDataset:
             self.count, features = int(info["total_episodes"]), info["features"]
             kinds = {name: feature["dtype"] for name, feature in features.items()}
             shapes = {name: list(feature["shape"]) for name, feature in features.items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            if not 0 < self.frame_rate <= 1000:
+                raise ValueError(f"{self.frame_rate} frames a second")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise TrainingError(
                 f"'{path}': expected that of a LeRobot dataset, got something else: {error!r}"
             ) from error
@@ -55,6 +57,8 @@ class LerobotDataset:
             raise TrainingError(f"'{path}': expected --camera {' or '.join(cameras) or 'of pictures'}, got {camera}.")
         self.camera = camera or cameras[0]
         self.is_video = kinds[self.camera] == "video"
+        if self.is_video and not isinstance(self.video_path, str):
+            raise TrainingError(f"'{path}', video_path: expected where the videos are, got {self.video_path!r}.")
         self.video: Video | None = None
         self.size = [side for side in shapes[self.camera] if side > 4]  # height and width, without the channels
         _check_names(f"'{path}'", features["action"].get("names"), actions or [])
@@ -72,9 +76,9 @@ class LerobotDataset:
                 raise TrainingError(f"{where}: expected an episode of the table in meta/episodes, once.")
             seen.add(number)
             frames, length = [row["frame_index"] for row in episode], entries[number]["length"]
-            if frames != list(range(length)):
-                missing = sorted(set(range(length)) - set(frames))
-                gap = f", frame {missing[0]} is missing" if missing else ""
+            if len(frames) != length or frames != list(range(length)):
+                missing = next((n for n, frame in enumerate(frames) if frame != n), len(frames))
+                gap = f", frame {missing} is missing" if missing < length else ""
                 raise TrainingError(f"{where}: expected frames 0 to {length - 1} in order, got {len(frames)}{gap}.")
             self._check_times(episode, where)
             pictures = self._filmed(entries[number]) if self.is_video else self._drawn(episode, where)
@@ -93,6 +97,12 @@ class LerobotDataset:
         entries = list(self._rows(sorted(self.folder.glob("meta/episodes/*/*.parquet")), columns))
         if not entries:
             raise TrainingError(f"'{self.folder / 'meta/episodes'}': expected a table of episodes, got none.")
+        for entry in entries:
+            wrong = [name for name in columns if not isinstance(entry[name], int | float) or not entry[name] >= 0]
+            if wrong:
+                raise TrainingError(
+                    f"{entry['file']}: expected numbers from 0 in {wrong[0]!r}, got {entry[wrong[0]]!r}."
+                )
         by_number = {entry["episode_index"]: entry for entry in entries}
         said, found = (self.count, self.frames), (len(entries), sum(entry["length"] for entry in entries))
         if said != found or len(by_number) < len(entries):
@@ -135,10 +145,11 @@ class LerobotDataset:
 
     def _drawn(self, episode: list[dict], where: str) -> Iterator[np.ndarray]:
         for row in episode:
-            image = row[self.camera] or {}
+            image = row[self.camera]
             try:
-                yield _in_8_bits(Image.open(io.BytesIO(image.get("bytes") or b"")))
-            except OSError as error:
+                contents = image.get("bytes") if isinstance(image, dict) else None
+                yield _in_8_bits(Image.open(io.BytesIO(contents or b"")))
+            except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError) as error:
                 at = f"{where}, frame {row['frame_index']}"
                 raise TrainingError(f"{at}: expected the bytes of a picture in '{self.camera}', got none.") from error
 
@@ -147,8 +158,7 @@ class LerobotDataset:
         chunk, file, begin = (
             entry[f"videos/{self.camera}/{key}"] for key in ("chunk_index", "file_index", "from_timestamp")
         )
-        name = self.video_path.format(video_key=self.camera, chunk_index=chunk, file_index=file)
-        path, first = self.folder / name, round(begin * self.frame_rate)
+        path, first = self._video_file(int(chunk), int(file)), round(begin * self.frame_rate)
         if self.video is None or self.video.path != path or self.video.next > first:
             self.video = Video(path)
             rate = self.video.frame_rate
@@ -162,6 +172,21 @@ class LerobotDataset:
                 raise TrainingError(f"'{path}': expected {first + entry['length']} frames or more, got {number}.")
             if number >= first:
                 yield picture
+
+    def _video_file(self, chunk: int, file: int) -> Path:
+        """Inside the dataset, whatever its file says."""
+        try:
+            name = self.video_path.format(video_key=self.camera, chunk_index=chunk, file_index=file)
+            path = (self.folder / name).resolve()
+            inside = path.is_relative_to(self.folder.resolve())
+        except (ValueError, KeyError, IndexError, AttributeError, OSError) as error:
+            raise TrainingError(
+                f"'{self.folder / INFO}', video_path: expected the path of a video, with video_key, chunk_index and "
+                f"file_index, got {self.video_path!r}: {error!r}"
+            ) from error
+        if not inside:
+            raise TrainingError(f"'{self.folder / INFO}', video_path: expected one in the dataset, got {name!r}.")
+        return self.folder / name
 
 
 def _check_names(where: str, names: Any, actions: list[ActionSpec]) -> None:
