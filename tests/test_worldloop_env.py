@@ -4,17 +4,20 @@ import base64
 import copy
 import json
 import pickle
+import resource
 import warnings
 from pathlib import Path
 
 import gymnasium
 import numpy as np
+import onnx
 import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
-from tiny_world import TINY_WORLD, copy_world, copy_world_with_batch, copy_world_with_reward
+from onnx import helper
+from tiny_world import TINY_WORLD, add_file, copy_world, copy_world_with_batch, copy_world_with_reward
 from worldloop import Beginning, Dream, World, open_package, register_worlds
-from worldloop.errors import ActionError, ResetError, StateError
+from worldloop.errors import ActionError, ResetError, ShapeError, StateError
 
 GOLDENS = json.loads((TINY_WORLD.parent / "tiny-world.json").read_text())
 
@@ -189,6 +192,29 @@ def test_a_reward_head_gives_rewards_and_ends(tmp_path: Path) -> None:
     _, reward, terminated, _, info = env.step(np.float32([0.25, 0.5]))
     assert (reward, terminated, info["reward_source"]) == (0.75, False, "reward.onnx")
     assert env.step(np.float32([0.75, 0.75]))[1:3] == (1.5, True)
+
+
+def test_a_graph_that_asks_for_gigabytes_gets_none(tmp_path: Path) -> None:
+    folder = copy_world_with_reward(tmp_path / "world")
+    model = onnx.load(folder / "reward.onnx")
+    sizes = [helper.make_tensor("many", onnx.TensorProto.INT64, [2], [2**31, 2]), *model.graph.initializer]
+    nodes = [helper.make_node("Expand", ["action", "many"], ["large"]), *model.graph.node]  # 16 GiB
+    nodes += [helper.make_node("ReduceMax", ["large"], ["most"], keepdims=0)]
+    nodes[1].input[0] = "most_and_action"
+    nodes.insert(1, helper.make_node("Add", ["most", "action"], ["most_and_action"]))
+    nodes.insert(1, nodes.pop())
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(sizes)
+    manifest = json.loads((folder / "world.json").read_text())
+    add_file(folder, manifest, "reward.onnx", model.SerializeToString())
+    (folder / "world.json").write_text(json.dumps(manifest))
+    env = make(package=folder)
+    env.reset(seed=0)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ShapeError, match="reward.onnx: onnxruntime can't run the graph"):
+        env.step(np.float32([0.25, 0.5]))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**21  # KiB
 
 
 def test_worlds_of_one_run_dream_what_each_dreams_alone(tmp_path: Path) -> None:

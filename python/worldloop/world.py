@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import onnxruntime
@@ -22,6 +23,7 @@ from .rng import normals_ahead
 
 AHEAD = 64  # ticks whose noise is drawn at once
 PASS = ["rgba", "latent_next", "slot"]  # what a tick gives
+MAX_MEMORY = 2**32  # bytes of all graphs of this process, their weights included
 MAX_SEED = 2**53 - 1  # the largest whole number that TypeScript holds exactly
 DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32", "tensor(uint8)": "uint8"}
 
@@ -64,11 +66,13 @@ class Dream:
 
         Raises ShapeError when a graph isn't what the manifest says.
         """
+        _limit_memory()
         self.package, self.manifest = package, package.manifest
         self._options = onnxruntime.SessionOptions()
         self._options.intra_op_num_threads = threads
         self._options.inter_op_num_threads = 1
-        self._options.log_severity_level = 3
+        self._options.log_severity_level = 4  # what goes wrong is an error of ours
+        self._options.add_session_config_entry("session.use_env_allocators", "1")  # of `_limit_memory`
         contract = contract_of(self.manifest)
         wanted = [graph for graph in contract if batched or graph != "batch"]
         self._sessions = {graph: self._session(graph, contract[graph]) for graph in wanted}
@@ -79,8 +83,12 @@ class Dream:
         return self  # nothing here changes, and onnxruntime's sessions can't be copied
 
     def run(self, graph: str, feeds: dict[str, np.ndarray], outputs: list[str]) -> list[np.ndarray]:
-        """One run of "tick", "encoder" or "reward"."""
-        return self._sessions[graph].run(outputs, feeds)
+        """One run of "tick", "encoder" or "reward". Raises ShapeError when the graph can't be run."""
+        try:
+            return self._sessions[graph].run(outputs, feeds)
+        except Exception as error:  # onnxruntime's own have no common base
+            file, reason = self.manifest[graph]["file"], str(error).partition("\n")[0]
+            raise ShapeError(f"{file}: onnxruntime can't run the graph ({reason}). Export the world again.") from error
 
     def encoded(self, pictures: Iterable[np.ndarray]) -> list[np.ndarray]:
         """Latents [1, N, C] of pictures uint8 [H, W, 3] that follow each other."""
@@ -120,6 +128,21 @@ class Dream:
             found = {t.name: {"dtype": DTYPES.get(t.type, t.type), "shape": t.shape} for t in tensors}
             check_tensors(f"{file}, {side}", sides[side], found)
         return session
+
+
+@cache
+def _limit_memory() -> None:
+    """Once a process: what graphs compute may be larger than all that they are given, and theirs to choose."""
+    kinds = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    settings = {
+        "max_mem": MAX_MEMORY,
+        "arena_extend_strategy": -1,
+        "initial_chunk_size_bytes": -1,
+        "max_dead_bytes_per_chunk": -1,
+    }
+    onnxruntime.create_and_register_allocator(
+        onnxruntime.OrtMemoryInfo("Cpu", *kinds), onnxruntime.OrtArenaCfg(settings)
+    )
 
 
 class World:

@@ -1,11 +1,14 @@
 /** The command line as people call it: its exit code, its one line on stderr, and what lies on disk after. */
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { WebSocket } from "ws";
 import { worldloop as command } from "../../tests/setup/collect";
 import { npyHeader, parseNpy } from "../dataset/npy";
 import type { Rollout } from "../dataset/rollout-file";
@@ -306,13 +309,27 @@ test("an interrupted rollout leaves nothing behind", async () => {
   expect((await readdir(folder)).filter((name) => name.includes("interrupted"))).toEqual([]);
 });
 
-test("as a process it says the same, with the same exit codes", async () => {
-  const start = (...parameters: string[]) =>
-    promisify(execFile)(process.execPath, ["--import", "tsx", join(root, "src/cli/main.ts"), ...parameters], {
-      cwd: root,
-    });
+const BUSY = 120_000; // ms, for processes on a busy machine
+const start = (...parameters: string[]) =>
+  promisify(execFile)(process.execPath, ["--import", "tsx", join(root, "src/cli/main.ts"), ...parameters], {
+    cwd: root,
+  });
+
+test("as a process it says the same, with the same exit codes", { timeout: BUSY }, async () => {
   const out = join(folder, "process");
   const good = await start("rollout", "--world", world, "--actions", join(folder, "actions.jsonl"), "--out", out);
   expect(good).toMatchObject({ stderr: "", stdout: expect.stringMatching(/^8 frames of tiny-world/) });
   await expect(start("verify", join(folder, "none.json"))).rejects.toMatchObject({ code: 2, stdout: "" });
+});
+
+test("a server that gets SIGTERM says goodbye to its clients and ends without a word", { timeout: BUSY }, async () => {
+  const serving = start("serve", "--world", world, "--port", "0");
+  let said = "";
+  while (!said.includes("OpenEnv")) said += (await once(serving.child.stdout as Readable, "data"))[0];
+  const [, url, token] = /(ws:\S+)\n.*: (\S+)\n/.exec(said) as RegExpExecArray;
+  const client = new WebSocket(url as string, { headers: { authorization: `Bearer ${token}` } });
+  await once(client, "open");
+  serving.child.kill("SIGTERM");
+  expect((await once(client, "close"))[0]).toBe(1001);
+  expect(await serving).toMatchObject({ stderr: "" });
 });
