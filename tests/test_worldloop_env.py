@@ -16,7 +16,7 @@ from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 from onnx import helper
 from tiny_world import TINY_WORLD, add_file, copy_world, copy_world_with_batch, copy_world_with_reward
-from worldloop import Beginning, Dream, World, open_package, register_worlds
+from worldloop import Beginning, Dream, World, WorldVectorEnv, open_package, register_worlds
 from worldloop.errors import ActionError, ResetError, ShapeError, StateError
 
 GOLDENS = json.loads((TINY_WORLD.parent / "tiny-world.json").read_text())
@@ -182,8 +182,12 @@ def test_without_autoreset_worlds_wait_for_a_reset_of_their_own() -> None:
     assert env.step(env.action_space.sample())[3].tolist() == [False, True]
     with pytest.raises(StateError, match=r"worlds \[1\] have ended"):
         env.step(env.action_space.sample())
-    with pytest.raises(ResetError, match="reset_mask: expected bool"):
-        env.reset(options={"reset_mask": np.zeros(2, np.bool_)})
+    for mask in (np.zeros(2, np.bool_), [1, 0], None, "10", [[True], [True, False]]):
+        with pytest.raises(ResetError, match="reset_mask: expected bool"):
+            env.reset(options={"reset_mask": mask})
+    for count in (0, -1, 1.5, True, "2"):
+        with pytest.raises(ValueError, match="num_envs: expected a whole number from 1, got"):
+            WorldVectorEnv(package=TINY_WORLD, num_envs=count)
 
 
 def test_a_reward_head_gives_rewards_and_ends(tmp_path: Path) -> None:

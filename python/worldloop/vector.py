@@ -30,6 +30,8 @@ class WorldVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         **settings: Any,
     ) -> None:
         """Takes the fields of `Settings` too. Raises what opening a package or reaching a server raises."""
+        if not is_whole(num_envs) or num_envs < 1:
+            raise ValueError(f"num_envs: expected a whole number from 1, got {num_envs!r}")
         self.num_envs, self.render_mode = num_envs, render_mode
         self._mode = AutoresetMode(autoreset_mode)
         self._settings = Settings(**settings)
@@ -62,7 +64,11 @@ class WorldVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         if not isinstance(seeds, (list, tuple, np.ndarray)) or len(seeds) != self.num_envs:
             raise ResetError(f"seed: expected an integer or {self.num_envs} of them, got {seed!r}")
         options = check_options(options)
-        mask = np.asarray(options.pop("reset_mask", np.ones(self.num_envs, np.bool_)))
+        given = options.pop("reset_mask", np.ones(self.num_envs, np.bool_))
+        try:
+            mask = np.asarray(given)
+        except (TypeError, ValueError, RuntimeError) as error:  # rows of several lengths
+            raise ResetError(f"reset_mask: expected bool [{self.num_envs}], got {type(given).__name__}") from error
         if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
             raise ResetError(f"reset_mask: expected bool [{self.num_envs}] with a True, got {mask.dtype} {mask.shape}")
         infos: dict[str, Any] = {}

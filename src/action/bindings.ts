@@ -23,7 +23,7 @@ export function defaultBindings(actions: readonly ActionSpec[]): Binding[] {
 }
 
 /** Keys that a world never gets, whatever a table says: the page couldn't be left by keyboard, or shortcuts would break. */
-const RESERVED = /^(|Tab|Escape|(Control|Alt|Meta).*)$/; // some on-screen keyboards name no key
+const RESERVED = /^(|Unidentified|Tab|Escape|(Control|Alt|Meta).*)$/; // some on-screen keyboards name no key
 
 export const isReserved = (code: string): boolean => RESERVED.test(code);
 

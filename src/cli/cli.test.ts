@@ -197,6 +197,7 @@ test("--force writes into a folder that holds something, and leaves the rest alo
 
 const EMPTY: [string, string[]][] = [
   ["--out <folder>", ["rollout", "--world", world, "--actions", "actions.jsonl", "--out", ""]],
+  ["--out <folder>", ["rollout", "--world", world, "--actions", "actions.jsonl", "--out", " \t"]],
   ["--out <folder>", ["collect", "--world", world, "--episodes", "1", "--frames", "2", "--out", ""]],
   ["--out <folder>", ["merge", "a", "--out", ""]],
   ["--out <folder>", ["export-session", "actions.jsonl", "--world", world, "--seed", "7", "--out", ""]],

@@ -224,12 +224,13 @@ export async function run(parameters: readonly string[], terminal: Terminal): Pr
   }
 }
 
-/** No option and no argument may be empty: as a path it would be the current folder. */
+/** No option and no argument may be empty: as a path it would be the current folder, or one that nobody sees. */
 function refuseEmpty(command: Command): void {
   const given = command.options.map(
     (option) => [option.flags, command.getOptionValue(option.attributeName())] as const,
   );
   for (const [what, value] of [...given, ["arguments", command.args] as const]) {
-    if ([value].flat().includes("")) command.error(`error: ${what}: expected a value, got an empty text`);
+    if ([value].flat().some((text) => typeof text === "string" && text.trim() === ""))
+      command.error(`error: ${what}: expected a value, got an empty text`);
   }
 }

@@ -23,6 +23,7 @@ describe("hash", () => {
     expect(parseHash(`#package=w.zip&sha256=${"AB".repeat(32)}`)).toEqual({
       foreign: { address: "w.zip", sha256: "ab".repeat(32) },
     });
+    expect(parseHash("#world=pong&package=0123456789ABCDEF")).toEqual({ world: "pong", package: "0123456789abcdef" });
     expect(() => parseHash("#package=w.zip&sha256=abc")).toThrow(/sha256: expected 64 digits/);
   });
 

@@ -79,7 +79,7 @@ export function parseHash(hash: string): Shared {
 function parsePackage(parts: URLSearchParams): Pick<Shared, "package" | "foreign"> {
   const [name, sha256] = [parts.get("package"), parts.get("sha256")?.toLowerCase()];
   if (!name) return {};
-  if (sha256 === undefined && /^[0-9a-f]{16,64}$/.test(name)) return { package: name };
+  if (sha256 === undefined && /^[0-9a-f]{16,64}$/i.test(name)) return { package: name.toLowerCase() };
   if (sha256 === undefined) return { foreign: { address: name } };
   if (/^[0-9a-f]{64}$/.test(sha256)) return { foreign: { address: name, sha256 } };
   throw new RecordingError(
