@@ -1,7 +1,7 @@
 /**
  * Thousands of tries, in a process of their own that is watched from outside: one that dies or falls silent is counted,
  * told, and started again behind the try that did it. The last line is JSON; exit 1 when anything crashed, hung or broke a
- * promise. `--seed`, `--count` and `--from` choose the tries, so that any one can be made again alone.
+ * promise. `--seed`, `--count` and `--from` choose the tries, so that any one can be made again alone; `--patience` is in seconds.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -10,8 +10,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-/** Of one try; the slowest takes some seconds on a busy machine. */
-const PATIENCE_MS = 120_000;
+/** Seconds of silence that count as a hang; a try takes one, and a process that others starve may take a hundred. */
+const PATIENCE = "300";
 /** Of the process that tries, its threads' included. What a try leaves behind adds up to more sooner or later. */
 const MOST_BYTES = 2e9;
 
@@ -48,7 +48,7 @@ export async function runTries(
   plan: Plan,
   begin: (seed: number, flags: Readonly<Record<string, string>>, folder: string) => Promise<Tries>,
 ): Promise<void> {
-  const defaults = { seed: "1", from: "0", count: String(plan.count), ...plan.flags };
+  const defaults = { seed: "1", from: "0", count: String(plan.count), patience: PATIENCE, ...plan.flags };
   const { values } = parseArgs({
     options: Object.fromEntries(
       Object.entries(defaults).map(([name, value]) => [name, { type: "string" as const, default: value }]),
@@ -98,7 +98,7 @@ async function watch({ program, of, count: _, flags: __ }: Plan, flags: Record<s
   while (next < from + count) {
     const left = { ...flags, from: String(next), count: String(from + count - next) };
     const parameters = Object.entries(left).flatMap(([name, value]) => [`--${name}`, value]);
-    const end = await follow(fork(fileURLToPath(program), parameters), (told) => {
+    const end = await follow(fork(fileURLToPath(program), parameters), 1000 * Number(flags.patience), (told) => {
       next = told.index + 1;
       inputs += told.inputs ?? 1;
       most = Math.max(most, told.bytes);
@@ -125,16 +125,20 @@ async function watch({ program, of, count: _, flags: __ }: Plan, flags: Record<s
   process.exitCode = crashes + hangs + faults > 0 ? 1 : 0;
 }
 
-function follow(child: ChildProcess, tell: (told: Told) => void): Promise<"done" | "crash" | "hang"> {
+function follow(
+  child: ChildProcess,
+  patienceMs: number,
+  tell: (told: Told) => void,
+): Promise<"done" | "crash" | "hang"> {
   return new Promise((resolve) => {
     const hang = () => {
       child.kill("SIGKILL");
       resolve("hang");
     };
-    let timer = setTimeout(hang, PATIENCE_MS);
+    let timer = setTimeout(hang, patienceMs);
     child.on("message", (told) => {
       clearTimeout(timer);
-      timer = setTimeout(hang, PATIENCE_MS);
+      timer = setTimeout(hang, patienceMs);
       tell(told as Told);
     });
     child.on("exit", (code) => {
