@@ -15,7 +15,6 @@ from training.data.record import START_SEED, Recording, record
 from training.data.replay import add_sessions, replayed
 from training.data.sessions import Stretch, read_session, sessions_in
 from training.errors import TrainingError
-from training.run import main as run
 from training.worlds.push_t import WORLD as PUSH_T
 from training.worlds.world import World
 
@@ -202,6 +201,8 @@ def test_there_must_be_an_environment_to_play_in(tmp_path, capsys):
     file = write(tmp_path / "s.json", saved())
     with pytest.raises(TrainingError, match="expected a world with an environment to play it in again, got 'sums'"):
         add_sessions([file], replace(SUMS, source=None), tmp_path / "data")
+    from training.run import main as run  # heavy, and nobody else here wants it
+
     places = ["--tiny", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
     for world, words in (("sums", "is new: expected --gym ID beside the session"), ("pong", "got 'sums'")):
         assert run(["--world", world, "--episodes", str(file), *places]) == 2
