@@ -125,6 +125,7 @@ def test_a_page_that_can_not_be_served_is_one_error(monkeypatch, tmp_path, capsy
     with pytest.raises(TrainingError, match="expected Node with npm"):
         check_watchable(watch.WORLDS / "mine")
     call = ["--world", "push-t", "--tiny", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--watch"]
+    capsys.readouterr()
     assert run(call) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("error: --watch: expected --out in 'assets/worlds'")

@@ -116,7 +116,7 @@ export function tellNewVersion(url: string, sha256: string, what: string): void 
     alt: "Real pictures, and below each row what the network dreamed instead: 1 to 64 frames ahead",
     className: "progress-picture",
     onerror: () => picture.remove(), // not from a training that is under way
-    src: `${url}progress.png?package=${sha256}`,
+    src: `${url}progress.png?sha256=${sha256}`, // one a version, as the service worker keeps pictures,
   });
   const close = notify({ title: TITLE, content: [make("p", {}, `Taken up. ${what}`), picture] });
   setTimeout(close, SHOWN_FOR);
