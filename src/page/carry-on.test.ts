@@ -94,10 +94,11 @@ it("begins anew where the new version has other actions or fewer starts, and say
   const { actions, starts } = old.session.world.manifest;
   const [first, ...others] = actions;
   if (!first) throw new Error("The fake world has actions.");
-  for (const [change, why] of [
+  const changes: [Partial<Manifest>, string][] = [
     [{ actions: [{ ...first, name: "lean" }, ...others] }, "expected the actions lean"],
     [{ actions: [{ ...first, max: 0.1 }, ...others] }, "tick"],
-  ] as const) {
+  ];
+  for (const [change, why] of changes) {
     const next = await sessionOf("b".repeat(64), change);
     const said = await carryOn(next.session, await takeAlong(old.session, "fake"));
     expect(said).toContain("can't go on in it");
