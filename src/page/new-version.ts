@@ -118,12 +118,8 @@ export function tellNewVersion(url: string, sha256: string, what: string): void 
     onerror: () => picture.remove(), // not from a training that is under way
     src: `${url}progress.png?sha256=${sha256}`, // one a version, as the service worker keeps pictures,
   });
-  const close = notify({ title: TITLE, content: [make("p", {}, `Taken up. ${what}`), picture] });
-  setTimeout(close, SHOWN_FOR);
+  notify({ title: TITLE, content: [make("p", {}, `Taken up. ${what}`), picture] });
 }
-
-/** ms. */
-const SHOWN_FOR = 20_000;
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
