@@ -11,13 +11,12 @@ from PIL import Image
 from tiny_stages import SIZE, make_data, world_model
 from tiny_stages import WORLD as PUSH_T
 
-from training import watch
 from training.errors import TrainingError
-from training.package import manifest, preview, publish
+from training.package import manifest, preview, publish, watch
 from training.package.manifest import swap_in
 from training.package.publish import Publisher, Publishing
+from training.package.watch import check_watchable, page_served
 from training.run import main as run
-from training.watch import check_watchable, page_served
 
 
 @pytest.fixture

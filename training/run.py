@@ -48,10 +48,10 @@ from .package.preview import main as preview
 from .package.publish import Publishing, publishing
 from .package.reward import RewardTraining
 from .package.reward import main as reward
+from .package.watch import WORLDS, check_watchable, page_served
 from .stage import STAGES
 from .stages import checkpoint, consistency, matching, self_forcing, teacher, world_model
 from .stages.together import processes, train_together
-from .watch import WORLDS, check_watchable, page_served
 from .worlds.registry import find_world
 from .worlds.world import World
 

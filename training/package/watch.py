@@ -1,7 +1,7 @@
 """Serves the page while a world trains: `npm start`, and its address.
 
 The page's own server gives worlds as they lie in `assets/worlds` now, so a page that is open takes up each package that
-`package/publish.py` writes (`src/page/new-version.ts`).
+`publish.py` writes (`src/page/new-version.ts`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from .errors import TrainingError
+from ..errors import TrainingError
 
 WORLDS = Path("assets/worlds")
 COMMAND = ["npm", "start", "--silent"]
