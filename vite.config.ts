@@ -1,11 +1,7 @@
-/**
- * Builds and serves the page. Worlds are the folders of `assets/worlds`; their list is derived here, so nobody writes
- * it twice. What runs in the browser is bundled: nothing comes from a CDN.
- */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+/** Builds and serves the page. What runs in the browser is bundled: nothing comes from a CDN. */
 import { type Connect, defaultClientConditions, defineConfig, type Plugin, type Rolldown } from "vite";
 import { serviceWorker } from "./vite/service-worker.ts";
+import { worldFiles } from "./vite/world-files.ts";
 
 /**
  * WASM threads need a cross-origin isolated page. On a host that doesn't send these two headers everything runs on one
@@ -53,43 +49,6 @@ function contentSecurityPolicy(): Plugin {
   };
 }
 
-/**
- * `worlds/index.json`: the names of the folders that hold a `world.json`; `worlds/previews.json`: what the previews
- * beside them say of themselves, by name. In development and in the build.
- */
-function worldLists(): Plugin {
-  let folder = "";
-  const names = () =>
-    (existsSync(folder) ? readdirSync(folder).sort() : []).filter((name) =>
-      existsSync(join(folder, name, "world.json")),
-    );
-  const previewOf = (name: string) => {
-    const path = join(folder, name, "preview.json");
-    return existsSync(path) ? { [name]: JSON.parse(readFileSync(path, "utf8")) } : {};
-  };
-  const lists: Readonly<Record<string, () => string>> = {
-    "worlds/index.json": () => JSON.stringify(names()),
-    "worlds/previews.json": () => JSON.stringify(Object.assign({}, ...names().map(previewOf))),
-  };
-  return {
-    name: "worldloop:world-lists",
-    configResolved(config) {
-      folder = join(config.publicDir, "worlds");
-    },
-    configureServer(server) {
-      server.middlewares.use((request, response, next) => {
-        const list = lists[request.url?.split("?")[0]?.slice(1) ?? ""];
-        if (!list) return next();
-        response.setHeader("Content-Type", "application/json");
-        response.end(list());
-      });
-    },
-    generateBundle() {
-      for (const [fileName, list] of Object.entries(lists)) this.emitFile({ type: "asset", fileName, source: list() });
-    },
-  };
-}
-
 /** Built files carry a hash of their content in their name: a browser may keep them for ever. Each gets its policy. */
 function serveBuiltFiles(): Plugin {
   const handler: Connect.NextHandleFunction = (request, response, next) => {
@@ -123,7 +82,7 @@ export default defineConfig({
   optimizeDeps: { exclude: ["onnxruntime-web"] },
   plugins: [
     contentSecurityPolicy(),
-    worldLists(),
+    worldFiles(),
     serveBuiltFiles(),
     serviceWorker({ page: headers, worker: { ...isolation, "Content-Security-Policy": workerPolicy } }),
   ],

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from training.data.record import Recording, record
+from training.data.record import START_SEED, Recording, record
 from training.errors import TrainingError
-from training.package.manifest import START_FRAMES, START_SEED
+from training.package.manifest import START_FRAMES
 from training.worlds import doom, doom_hall, push_t
 from training.worlds.picture_explorer import medikits, wall_ahead
 from training.worlds.picture_pusher import found

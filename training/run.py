@@ -5,6 +5,8 @@
     python -m training.run --world mine --episodes FOLDER --actions actions.json
     python -m training.run --base car-racing,push-t,doom-hall,doom-rooms,pong --minutes 600
 
+    python -m training.run --world doom-hall --episodes session.json --minutes 60 --watch  # what you played in the page
+
     record -> world model -> refinements -> package -> preview -> reward -> evaluate
 
 A world starts from the base (`assets/base`): a network trained on all shipped worlds together, by this very pipeline.
@@ -43,8 +45,10 @@ from .package.base import load as load_base
 from .package.base import save as save_base
 from .package.manifest import main as package
 from .package.preview import main as preview
+from .package.publish import Publishing, publishing
 from .package.reward import RewardTraining
 from .package.reward import main as reward
+from .package.watch import WORLDS, check_watchable, page_served
 from .stage import STAGES
 from .stages import checkpoint, consistency, matching, self_forcing, teacher, world_model
 from .stages.together import processes, train_together
@@ -81,6 +85,7 @@ class Run:
     compile: bool = True
     refill: bool = True  # record fresh episodes beside the training
     minutes: float = math.inf  # for recording and training
+    publish_every: float | None = None  # minutes between two packages while it trains; None: one at the end
 
     @property
     def sources(self) -> tuple[Corpus, ...]:
@@ -131,7 +136,12 @@ def run(r: Run) -> None:
         )
     r.data.mkdir(parents=True, exist_ok=True)
     record(r)
-    with refilling(r.sources, most=KEPT, frames=r.frames) if r.refill else contextlib.nullcontext():
+    with contextlib.ExitStack() as meanwhile:
+        if r.refill:
+            meanwhile.enter_context(refilling(r.sources, most=KEPT, frames=r.frames))
+        if r.publish_every is not None:
+            stages = tuple(name for name in (world_model.STAGE, *r.refine) if STAGES[name].student)
+            meanwhile.enter_context(publishing(Publishing(r.world.name, r.data, r.out, stages, 60 * r.publish_every)))
         for name, share in shares_of(r):
             train(r, name, *([config] if name == world_model.STAGE else []), until=begin + 60 * r.minutes * share)
     if r.corpora:
@@ -172,7 +182,8 @@ def train(r: Run, name: str, *shapes: WorldModelConfig, until: float) -> None:
     meta = r.data / f"{name}.pt.json"
     if meta.exists():
         state = json.loads(meta.read_text())
-        if state["step"] >= state["steps"]:
+        more = math.isfinite(r.minutes) and name == shares_of(r)[0][0]  # minutes are the last stage's, though complete
+        if state["step"] >= state["steps"] and not more:
             return
     settings: dict[str, Any] = {"until": until, "corpora": r.corpora, "compile": r.compile}
     if r.steps is not None:
@@ -294,11 +305,21 @@ def main(argv: list[str] | None = None) -> int:
         help="what a network learns that starts from nothing; the chain from a teacher wants x",
     )
     parser.add_argument("--minutes", type=float, help="for recording and training; the same command goes on")
+    parser.add_argument(
+        "--watch",
+        type=float,
+        nargs="?",
+        const=5.0,
+        metavar="MINUTES",
+        help="serves the page, and packages the world every so many minutes (5) while it trains: the page takes it up",
+    )
     parser.add_argument("--tiny", action="store_true", help="a rehearsal in a minute or two")
     add_arguments(parser)
     args = parser.parse_args(argv)
     if args.minutes is not None and not args.minutes > 0:
         parser.error(f"--minutes: expected more than 0, got {args.minutes:g}.")
+    if args.watch is not None and (args.base or not args.watch > 0):
+        parser.error(f"--watch: expected a world, and more than 0 minutes, got {args.base or f'{args.watch:g}'}.")
     if args.tiny and (args.data is None or args.out is None):
         parser.error("--tiny wants --data and --out of its own, so that it overwrites nothing of worth.")
     name = args.world or BASE
@@ -311,8 +332,11 @@ def main(argv: list[str] | None = None) -> int:
             corpora = tuple(Corpus(find_world(each), folder / each) for each in args.base.split(","))
             world, out = base_world(corpora), args.out or BASE_FOLDER
         else:
+            out = args.out or WORLDS / name
+            if args.watch is not None:
+                check_watchable(out)
             bring(args, data)
-            world, out = find_world(name, data), args.out or Path("assets/worlds") / name
+            world = find_world(name, data)
         plan = Run(
             world=world,
             data=data,
@@ -322,10 +346,12 @@ def main(argv: list[str] | None = None) -> int:
             refine=refine,
             prediction=args.prediction,
             minutes=math.inf if args.minutes is None else args.minutes,
+            publish_every=args.watch,
         )
         if args.minutes is not None:
             plan = short(plan)
-        run(tiny(plan) if args.tiny else plan)
+        with contextlib.nullcontext() if args.watch is None else page_served(out.name):
+            run(tiny(plan) if args.tiny else plan)
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

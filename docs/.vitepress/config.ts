@@ -57,6 +57,7 @@ export default defineConfig({
         items: [
           { text: "Tour", link: "/tour" },
           { text: "Tutorial: your own world", link: "/tutorials/own-world" },
+          { text: "Tutorial: play, record, train", link: "/tutorials/play-record-train" },
           { text: "Tutorial: your own policy", link: "/tutorials/own-policy" },
           { text: "Tutorial: host it", link: "/tutorials/host" },
         ],

@@ -5,6 +5,7 @@ const read = (search: string, hash = "") => readAddress({ search, hash });
 
 it("reads what is there and nothing else", () => {
   expect(read("")).toEqual({});
+  expect(read("?follow", "#world=mine")).toEqual({ follows: true, world: "mine" });
   expect(read("?backend=wasm&threads=2", "#world=car-racing&seed=7&start=1")).toEqual({
     backend: "wasm",
     threads: 2,

@@ -1,4 +1,4 @@
-/** What the address asks for: `?engine=own|ort|auto&precision=float32|int8&backend=wasm|webgpu&threads=n` and `#world=…&seed=…&start=…&replay=…`. */
+/** What the address asks for: `?engine=own|ort|auto&precision=float32|int8&backend=wasm|webgpu&threads=n&follow` and `#world=…&seed=…&start=…&replay=…`. */
 import { BackendError, UnknownWorldError } from "../errors";
 import { type EngineChoice, isEngineChoice, isPrecision, type Precision } from "../model/engine-choice";
 import { formatHash, parseHash, type Shared } from "../record/share-link";
@@ -8,6 +8,8 @@ export interface Address extends Shared {
   readonly precision?: Precision;
   readonly backend?: "wasm" | "webgpu";
   readonly threads?: number;
+  /** New versions of the world are taken up as they come: `new-version.ts`. */
+  readonly follows?: true;
 }
 
 /** The world that an address's hash names, of this site or from elsewhere; undefined for the gallery. */
@@ -41,6 +43,7 @@ export function readAddress(location: Pick<Location, "search" | "hash">): Addres
     ...(precision ? { precision } : {}),
     ...(backend ? { backend } : {}),
     ...(threads ? { threads: Number(threads) } : {}),
+    ...(query.has("follow") ? { follows: true as const } : {}),
   };
 }
 

@@ -60,13 +60,16 @@ export interface PlayOptions {
   readonly place: Place;
   /** Ends the session. */
   readonly signal: AbortSignal;
+  /** Begins it with what was played before in another version of the world; what the address says is in that. */
+  readonly carryOn?: (session: Session) => Promise<void>;
 }
 
 /**
  * Connects the page to the world and begins at once: with the address's replay, if it has one, else in the person's hands.
  * @throws RecordingError, ResetError when the world can't begin as the address says; AbortedError when it was left meanwhile
  */
-export async function play(world: WorkerWorld, view: View, { address, place, signal }: PlayOptions): Promise<Session> {
+export async function play(world: WorkerWorld, view: View, options: PlayOptions): Promise<Session> {
+  const { address, place, signal, carryOn } = options;
   const { seed = FIRST.seed, start = FIRST.start } = address;
   checkReset({ seed, start }, world.manifest);
   const replay = address.replay ? await unpackActions(address.replay, world.manifest.actions) : [];
@@ -88,6 +91,11 @@ export async function play(world: WorkerWorld, view: View, { address, place, sig
   connectSheet("about", async () => (await import("./world-card")).openCard(session, place));
   const otherVersion = address.package !== undefined && address.package !== packageMark(world.packageSha256);
   const begin = async () => {
+    if (carryOn) {
+      await carryOn(session);
+      followInAddress(session, place, true);
+      return;
+    }
     if (goneBy) {
       const onTick = (done: number, of: number) => veil(`Going on from where the file ended: tick ${done} of ${of}.`);
       await session.goOn({ seed, start }, goneBy, { onTick });

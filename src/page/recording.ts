@@ -101,6 +101,9 @@ function onClick(id: string, task: () => Promise<void>): void {
   };
 }
 
+/** Whether a clip of the open world is being recorded. */
+export const isRecordingClip = (): boolean => button("clip").getAttribute("aria-pressed") === "true";
+
 function showRecording(text: string, on: boolean): void {
   const label = button("clip").querySelector("span");
   if (label) label.textContent = text;

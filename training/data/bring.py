@@ -15,6 +15,8 @@ from ..worlds.own_world import SIZES
 from ..worlds.pictures import FITS
 from ..worlds.registry import WORLDS, find_world
 from .import_episodes import add_episodes, import_world
+from .replay import add_sessions
+from .sessions import sessions_in
 
 FLAGS = ("gym", "frame_skip", "idle", "size", "fit")  # named as the fields of `OwnWorld`
 
@@ -24,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--episodes",
         type=Path,
-        help="folder of episodes: .npz, a LeRobot v3 dataset, .mp4 and .jsonl (VPT's too), or CS:GO's .hdf5",
+        help="folder of episodes: .npz, a LeRobot v3 dataset, .mp4 and .jsonl (VPT's too), or CS:GO's .hdf5; or a "
+        "session or an action log that the page saved, or a folder of them: played again in the real environment",
     )
     group.add_argument(
         "--actions",
@@ -47,19 +50,25 @@ def bring(args: argparse.Namespace, data: Path) -> None:
     wishes = {key: getattr(args, key) for key in FLAGS if getattr(args, key) is not None}
     about = own_world.read_about(args.actions) if args.actions else None
     folder = str(args.episodes.resolve()) if args.episodes else None
+    sessions = sessions_in(args.episodes) if args.episodes else []
     if args.world in WORLDS:
         if wishes or about:
             raise TrainingError(
                 f"'{args.world}' is a world of this project: expected none of these flags but --episodes."
             )
     elif (there := own_world.load(data)) is not None:
-        imported = {"episodes": folder, "camera": args.camera} if there.gym is None else {}
+        imported = {"episodes": None if sessions else folder, "camera": args.camera} if there.gym is None else {}
         table = {"actions": about.actions} if about else {}
         own_world.check_same(there, data, {"name": args.world, **wishes, **table, **imported})
     elif args.gym:
         if data.is_dir() and any(data.glob("*.npz")):
             raise TrainingError(f"'{data}': expected no recordings in the folder of a new world, got some.")
         own_world.save(gym_world.describe(args.world, about, **wishes), data)
+    elif sessions:
+        raise TrainingError(
+            f"world '{args.world}' is new: expected --gym ID beside the session '{sessions[0]}', whose actions are "
+            "played again in that environment, or a folder of episodes with real pictures."
+        )
     elif folder:
         if {"frame_skip", "idle"} & wishes.keys():
             raise TrainingError("expected neither --frame-skip nor --idle beside --episodes: they are for --gym.")
@@ -68,6 +77,8 @@ def bring(args: argparse.Namespace, data: Path) -> None:
         raise TrainingError(f"world '{args.world}' is new: expected --episodes FOLDER or --gym ID beside these flags.")
     if folder:
         world = find_world(args.world, data)
-        if world.source is not None:
+        if sessions:
+            add_sessions(sessions, world, data)
+        elif world.source is not None:
             look: dict[str, Any] = {"size": world.size, "how": world.fit, "frame_rate": world.frame_rate}
             add_episodes(args.episodes, data, world.actions, camera=args.camera, **look)

@@ -131,6 +131,12 @@ def add_episodes(
     opened = open_folder(folder, actions, camera)
     check_rate(str(folder), opened, frame_rate=frame_rate)
     read = read_episodes(opened, actions, size=size, how=how)
+    if (folder / "provenance.json").is_file():
+        print(
+            f"note: the pictures of '{folder}' were dreamed by a network, and teach what it dreams already. Bring the "
+            "session or the action log itself: then its actions are played in the real environment.",
+            file=sys.stderr,
+        )
     data.mkdir(parents=True, exist_ok=True)
     for part in parts(read):
         arrays = recording(part)
@@ -194,7 +200,7 @@ def _filmed(names: list[Path], actions: list[str]) -> Iterator[Found]:
     for name in names:
         video, log = Video(name.with_suffix(".mp4")), name.with_suffix(".jsonl")
         pictures = list(video)
-        rows = _logged(log, actions)
+        rows = logged(log, actions)
         if len(rows) == len(pictures) - 1:
             rows.append(rows[-1])
         if len(rows) != len(pictures):
@@ -205,7 +211,7 @@ def _filmed(names: list[Path], actions: list[str]) -> Iterator[Found]:
         yield f"'{log}'", pictures, np.array(rows)
 
 
-def _logged(log: Path, names: list[str]) -> list[list]:
+def logged(log: Path, names: list[str]) -> list[list]:
     """Lines such as {"steer": -0.3, "gas": 0.5} as rows in the order of `names`; a first line may be a record."""
     try:
         lines = log.read_text(encoding="utf-8-sig").splitlines()

@@ -13,8 +13,10 @@ import argparse
 import os
 import sys
 import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from itertools import count, islice
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -24,8 +26,10 @@ from tqdm import tqdm
 from ..errors import TrainingError, exit_status
 from ..worlds.registry import find_world
 from ..worlds.sticky import Pausing
+from ..worlds.world import Action, Picture, Source, World
 
 HELD_OUT_FROM = 1_000_000  # `--seed` from here on is never trained on
+START_SEED = 2_000_000  # the package's starts are recorded from a seed of their own, which nothing is judged on
 FRAMES = 10_000  # of a recording to train on
 PAUSES = 0.25  # of what is recorded to train on
 
@@ -55,35 +59,36 @@ def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
     if spec.policy not in world.policies:
         source.close()
         raise TrainingError(f"unknown policy: expected one of {', '.join(world.policies)}, got '{spec.policy}'.")
-
-    rest = np.array([action["rest"] for action in world.actions], np.float32)
-    frames, actions, starts = [], [], []
-    bar = tqdm(total=spec.frames, unit="frame", disable=not progress, file=sys.stderr)
-    episode = 0
-    while len(frames) < spec.frames:
-        seed = np.random.SeedSequence([spec.seed, episode])
-        rng = np.random.default_rng(seed)
-        policy = world.policies[spec.policy](rng)
-        if spec.pauses:
-            policy = Pausing(rng, policy, rest, share=spec.pauses)
-        frame = source.reset(int(seed.generate_state(1)[0]) & 0x7FFF_FFFF)
-        for age in range(min(spec.episode, spec.frames - len(frames))):
-            action = policy(source)
-            frames.append(frame)
-            actions.append(action)
-            starts.append(age == 0)
-            bar.update()
-            frame = source.step(action)
-            if source.done:
-                break
-        episode += 1
-    bar.close()
+    rows = islice(play(world, source, spec), spec.frames)
+    bar = tqdm(rows, total=spec.frames, unit="frame", disable=not progress, file=sys.stderr)
+    frames, actions, starts = zip(*bar, strict=True)
     source.close()
     return {
         "frames": np.stack(frames),
         "actions": np.stack(actions).astype(np.float32),
         "starts": np.array(starts, bool),
     }
+
+
+def play(world: World, source: Source, spec: Recording) -> Iterator[tuple[Picture, Action, bool]]:
+    """What `spec.policy` sees and does, episode after episode, without end: picture, action, whether an episode begins.
+
+    The source stands at the picture; its action is taken when the next row is asked for.
+    """
+    rest = np.array([action["rest"] for action in world.actions], np.float32)
+    for episode in count():
+        seed = np.random.SeedSequence([spec.seed, episode])
+        rng = np.random.default_rng(seed)
+        policy = world.policies[spec.policy](rng)
+        if spec.pauses:
+            policy = Pausing(rng, policy, rest, share=spec.pauses)
+        picture = source.reset(int(seed.generate_state(1)[0]) & 0x7FFF_FFFF)
+        for age in range(spec.episode):
+            action = policy(source)
+            yield picture, action, age == 0
+            picture = source.step(action)
+            if source.done:
+                break
 
 
 def to_train_on(world: str, folder: Path, recordings: int, frames: int = FRAMES) -> list[tuple[Path, Recording]]:

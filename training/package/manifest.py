@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import torch
 
 from ..data.episodes import Episodes, load_episodes
 from ..data.held_out import held_out_episodes, spread
-from ..data.record import Recording, record
+from ..data.record import START_SEED, Recording, record
 from ..errors import TrainingError, exit_status
 from ..model.picture import to_latent
 from ..model.world_model import WorldModel, latents_of
@@ -31,8 +32,11 @@ from .weights import write_rest
 
 SCHEMA = 1
 START_FRAMES = 2  # history of a start: enough to know how fast one goes; each delays the first frame by a tick
-START_SEED = 2_000_000  # starts are recorded from seeds of their own, neither trained on nor evaluated
+PROGRESS, PROGRESS_FACTS = "progress.png", "progress.json"  # of a world in training: see `publish.py`
+BESIDE = ("world.json", PICTURE, FACTS, PROGRESS, PROGRESS_FACTS)  # in the folder, listed by no manifest
 OWN_STARTS = 5  # starts of a world that names none: from its held-out episodes
+
+Starts = tuple[Episodes, list[tuple[str, int]]]  # real episodes, and the starts in them: title and frame
 
 
 def write_package(
@@ -45,10 +49,14 @@ def write_package(
     context_level: float,
     trained_frames: int,
     batch: int = 0,
+    starts: Starts | None = None,
+    beside: Callable[[Path], object] | None = None,
 ) -> Path:
     """Builds the package beside `folder` and swaps it in. Metrics of a package that is there already are dropped.
 
-    `data` is the world's data folder; `batch` of 1 or more adds a graph that steps so many worlds in one run.
+    `data` is the world's data folder; `batch` of 1 or more adds a graph that steps so many worlds in one run; `starts`:
+    what `starts_of` gave, to spare recording them again; `beside` is called with the folder of the finished package
+    before it is swapped in, and may add what no manifest lists, such as a preview.
     """
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -61,8 +69,8 @@ def write_package(
     export_encoder(world.size, path=partial / "encoder.onnx")
     write_rest(partial, model)
 
-    episodes, places = starts_of(world, data)
-    starts = []
+    episodes, places = starts or starts_of(world, data)
+    listed = []
     for number, (title, frame) in enumerate(places):
         rows = np.arange(frame - START_FRAMES + 1, frame + 1)
         if rows[0] < 0 or episodes.starts[rows[1:]].any():
@@ -77,7 +85,7 @@ def write_package(
         }
         for name, values in files.values():
             (partial / name).write_bytes(np.ascontiguousarray(values).tobytes())
-        starts.append({"title": title, "frames": START_FRAMES, **{k: name for k, (name, _) in files.items()}})
+        listed.append({"title": title, "frames": START_FRAMES, **{k: name for k, (name, _) in files.items()}})
 
     c, size = model.config, world.size
     (partial / "README.md").write_text(
@@ -106,7 +114,7 @@ def write_package(
         "tick": {"file": "tick.onnx", **tensors_of(partial / "tick.onnx")},
         **({"batch": {"file": "batch.onnx", **tensors_of(partial / "batch.onnx")}} if batch else {}),
         "encoder": {"file": "encoder.onnx", **tensors_of(partial / "encoder.onnx")},
-        "starts": starts,
+        "starts": listed,
         "files": {},
         "recordedFrom": {
             "environment": world.environment,
@@ -116,12 +124,34 @@ def write_package(
         "metrics": {},
     }
     write_manifest(partial, manifest)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    if beside is not None:
+        beside(partial)
+    swap_in(partial, folder)
     return folder
 
 
-def starts_of(world: World, data: Path) -> tuple[Episodes, list[tuple[str, int]]]:
+def swap_in(partial: Path, folder: Path) -> None:
+    """Puts a finished folder in the place of another one: whoever reads finds the one or the other, whole."""
+    old = folder.with_name(folder.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    try:
+        partial.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def frames_of(data: Path, stage: str) -> int:
+    """Recorded frames that a stage was trained on; of a checkpoint that doesn't say, all that are there."""
+    noted = checkpoint.frames_trained_on(data, stage)
+    return len(load_episodes(sorted(data.glob("train-*.npz")), pictures=False).actions) if noted is None else noted
+
+
+def starts_of(world: World, data: Path) -> Starts:
     """Real episodes that weren't trained on, and the starts in them: title and frame."""
     if not world.starts:
         held = held_out_episodes(world, data)
@@ -133,8 +163,8 @@ def starts_of(world: World, data: Path) -> tuple[Episodes, list[tuple[str, int]]
 
 
 def write_manifest(folder: Path, manifest: dict) -> None:
-    """Lists every file of the folder with size and hash, but not a preview, then writes world.json."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in ("world.json", PICTURE, FACTS))
+    """Lists every file of the folder with size and hash, but for those of `BESIDE`, then writes world.json."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in BESIDE)
     manifest["files"] = {
         p.relative_to(folder).as_posix(): {
             "bytes": p.stat().st_size,
@@ -142,7 +172,9 @@ def write_manifest(folder: Path, manifest: dict) -> None:
         }
         for p in files
     }
-    (folder / "world.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    partial = folder / "world.json.partial"
+    partial.write_text(json.dumps(manifest, indent=1) + "\n")
+    partial.replace(folder / "world.json")  # a page may be reading it
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -169,10 +201,6 @@ def main(argv: list[str] | None = None) -> int:
         stages = [args.stage] if args.stage else ["self-forcing", "world-model"]
         stage = next((name for name in stages if (data / f"{name}.pt").is_file()), stages[-1])
         checkpoint.check_made_from(data, stage)
-        trained_frames = checkpoint.frames_trained_on(data, stage)
-        if trained_frames is None:  # a checkpoint of before they were noted: what is there
-            files = sorted(data.glob("train-*.npz"))
-            trained_frames = len(load_episodes(files, pictures=False).actions)
         folder = write_package(
             args.out or Path("assets/worlds") / args.world,
             world=find_world(args.world, data),
@@ -181,7 +209,7 @@ def main(argv: list[str] | None = None) -> int:
             evaluations=args.evaluations,
             context_level=args.context_level,
             batch=args.batch,
-            trained_frames=trained_frames,
+            trained_frames=frames_of(data, stage),
         )
         size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
         print(f"{folder}: {size / 1e6:.1f} MB")

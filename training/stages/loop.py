@@ -225,8 +225,9 @@ class Loop:
         for name, value in scores.items():
             writer.add_scalar(f"{self.stage}/{name}", value, self.step)
         line = "  ".join(f"{name} {value:.2f}" for name, value in scores.items())
-        tqdm.write(f"step {self.step}: {line}", file=sys.stderr)
         self._draw(writer)
+        seen = "" if self.sheet is None else f"  ({self.args.data / self.stage}.png)"
+        tqdm.write(f"step {self.step}: {line}{seen}", file=sys.stderr)
 
     def _draw(self, writer: SummaryWriter) -> None:
         if self.sheet is None:

@@ -232,7 +232,7 @@ WORLD = World(
     source=Source,
     policies=POLICIES,
     start_policy="scripted",
-    # Title and frame in the recording that `manifest.START_SEED` gives.
+    # Title and frame in the recording that `record.START_SEED` gives.
     starts=(
         ("Left-hander ahead", 450),
         ("Hairpin", 100),

@@ -127,7 +127,7 @@ WORLD = World(
     mirror=None,  # mirrored walls would be none of this hall's
     policies=POLICIES,
     start_policy="scripted",
-    # Title and frame in the recording that `manifest.START_SEED` gives.
+    # Title and frame in the recording that `record.START_SEED` gives.
     starts=(
         ("Two medikits", 1044),
         ("A far corner", 1170),

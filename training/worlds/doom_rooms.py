@@ -197,7 +197,7 @@ WORLD = World(
     mirror=None,  # a mirrored map would be another map
     policies=POLICIES,
     start_policy="scripted",
-    # Title and frame in the recording that `manifest.START_SEED` gives.
+    # Title and frame in the recording that `record.START_SEED` gives.
     starts=(
         ("The red room", 64),
         ("Towards the windows", 218),

@@ -231,7 +231,7 @@ WORLD = World(
     mirror=None,  # the right paddle is another one than the left
     policies=POLICIES,
     start_policy="scripted",
-    # Title and frame in the recording that `manifest.START_SEED` gives.
+    # Title and frame in the recording that `record.START_SEED` gives.
     starts=(
         ("To the right, by the upper wall", 196),
         ("Close to the cake", 42),

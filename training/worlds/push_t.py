@@ -278,7 +278,7 @@ WORLD = World(
     mirror=None,  # the goal's angle is fixed: no mirrored picture could be one of this world
     policies=POLICIES,
     start_policy="scripted",
-    # Title and frame in the recording that `manifest.START_SEED` gives.
+    # Title and frame in the recording that `record.START_SEED` gives.
     starts=(
         ("Close to the goal", 348),
         ("Above the goal", 718),

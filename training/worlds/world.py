@@ -102,7 +102,7 @@ class World:
     """Who plays for the recorder, by name: `mixed` makes the training data, `sticky-random` random scripts."""
     start_policy: str = "mixed"  # of `policies`: who plays up to the package's starts
     starts: tuple[tuple[str, int], ...] = ()
-    """The package's starts: title, and frame in the recording of `manifest.START_SEED`. None: held-out episodes."""
+    """The package's starts: title, and frame in the recording of `record.START_SEED`. None: held-out episodes."""
     player: Callable[[np.random.Generator], Player] | None = None  # makes one that steers by sight
     mirror: tuple[float, ...] | None = None
     """What the actions are multiplied by when a picture is mirrored left to right; None: it would be another world."""
