@@ -2,7 +2,7 @@
  * Builds and serves the page. Worlds are the folders of `assets/worlds`; their list is derived here, so nobody writes
  * it twice. What runs in the browser is bundled: nothing comes from a CDN.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Connect, defaultClientConditions, defineConfig, type Plugin, type Rolldown } from "vite";
 import { serviceWorker } from "./vite/service-worker.ts";
@@ -90,6 +90,15 @@ function worldLists(): Plugin {
   };
 }
 
+/** Of the public folder, what only training reads. */
+function leaveOutBase(): Plugin {
+  return {
+    name: "worldloop:leave-out-base",
+    apply: "build",
+    writeBundle: ({ dir }) => rmSync(join(dir ?? "dist", "base"), { recursive: true, force: true }),
+  };
+}
+
 /** Built files carry a hash of their content in their name: a browser may keep them for ever. Each gets its policy. */
 function serveBuiltFiles(): Plugin {
   const handler: Connect.NextHandleFunction = (request, response, next) => {
@@ -124,6 +133,7 @@ export default defineConfig({
   plugins: [
     contentSecurityPolicy(),
     worldLists(),
+    leaveOutBase(),
     serveBuiltFiles(),
     serviceWorker({ page: headers, worker: { ...isolation, "Content-Security-Policy": workerPolicy } }),
   ],
@@ -134,7 +144,14 @@ export default defineConfig({
     chunkSizeWarningLimit: 1500,
     rolldownOptions: { output },
   },
-  server: { host: "127.0.0.1", headers: isolation },
+  server: {
+    host: "127.0.0.1",
+    headers: isolation,
+    // What tests, training and Python write is no source of the page: it would be watched, and reload it.
+    watch: {
+      ignored: [".venv", ".data", ".cache", "test-results", "training", "docs/dist"].map((name) => `**/${name}/**`),
+    },
+  },
   preview: {
     host: "127.0.0.1",
     port: 4173,
