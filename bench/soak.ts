@@ -1,6 +1,6 @@
 /**
  * `node src/cli/start.mjs bench/soak.ts`: plays a world for very long, as fast as it goes, in the built page and in Node,
- * and tells whether memory grows: samples of it, and the slope over the last two thirds, when all budgets are full.
+ * and tells whether memory grows: samples of it, and the slope over the last third, when all budgets are full.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
@@ -41,7 +41,7 @@ const {
   .opts<{ world: string; page: string; ticks: number; runtime: "chromium" | "node"; precision: "float32" | "int8" }>();
 
 function report(samples: readonly Sample[], more: object): void {
-  const late = samples.filter(({ tick }) => tick >= ticks / 3);
+  const late = samples.filter(({ tick }) => tick >= (2 * ticks) / 3);
   const slopes = (["heap", "total"] as const).map((what) => {
     const { slope, error } = slopeOf(late.map((sample) => [sample.tick, sample[what]] as const));
     return [what, { bytesPerTick: slope, error }] as const;
