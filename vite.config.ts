@@ -1,4 +1,6 @@
 /** Builds and serves the page. What runs in the browser is bundled: nothing comes from a CDN. */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { type Connect, defaultClientConditions, defineConfig, type Plugin, type Rolldown } from "vite";
 import { serviceWorker } from "./vite/service-worker.ts";
 import { worldFiles } from "./vite/world-files.ts";
@@ -49,6 +51,15 @@ function contentSecurityPolicy(): Plugin {
   };
 }
 
+/** Of the public folder, what only training reads. */
+function leaveOutBase(): Plugin {
+  return {
+    name: "worldloop:leave-out-base",
+    apply: "build",
+    writeBundle: ({ dir }) => rmSync(join(dir ?? "dist", "base"), { recursive: true, force: true }),
+  };
+}
+
 /** Built files carry a hash of their content in their name: a browser may keep them for ever. Each gets its policy. */
 function serveBuiltFiles(): Plugin {
   const handler: Connect.NextHandleFunction = (request, response, next) => {
@@ -83,6 +94,7 @@ export default defineConfig({
   plugins: [
     contentSecurityPolicy(),
     worldFiles(),
+    leaveOutBase(),
     serveBuiltFiles(),
     serviceWorker({ page: headers, worker: { ...isolation, "Content-Security-Policy": workerPolicy } }),
   ],
@@ -93,7 +105,14 @@ export default defineConfig({
     chunkSizeWarningLimit: 1500,
     rolldownOptions: { output },
   },
-  server: { host: "127.0.0.1", headers: isolation },
+  server: {
+    host: "127.0.0.1",
+    headers: isolation,
+    // What tests, training and Python write is no source of the page: it would be watched, and reload it.
+    watch: {
+      ignored: [".venv", ".data", ".cache", "test-results", "training", "docs/dist"].map((name) => `**/${name}/**`),
+    },
+  },
   preview: {
     host: "127.0.0.1",
     port: 4173,

@@ -21,6 +21,7 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 300_000,
           hookTimeout: 120_000,
+          expect: { poll: { timeout: 60_000 } }, // a busy machine may take seconds for what is done at once elsewhere
         },
       },
     ],

@@ -33,6 +33,11 @@ const PAGE = PAGE_PREFIX + SITE.version;
 const SEEN = "worldloop-seen";
 /** In the page's own head; another site that has moved to this address doesn't have it. */
 const MARK = 'name="worldloop-version"';
+/**
+ * Hosts say that answers vary with the header Origin, with which a page asks for its scripts and `addAll` doesn't. Ours
+ * don't vary.
+ */
+const ANY = { ignoreVary: true };
 /** ms. Whoever has a kept copy doesn't wait longer for a network that is hardly there. */
 const PATIENCE_MS = 5_000;
 
@@ -95,7 +100,7 @@ async function forgetOlderPages(): Promise<void> {
 
 /** A person or the browser may have emptied the cache. */
 async function keepPageAgain(): Promise<void> {
-  if (await caches.match(scope, { cacheName: PAGE })) return;
+  if (await caches.match(scope, { ...ANY, cacheName: PAGE })) return;
   await keepPage().catch((error: Error) => console.info(error.message));
 }
 
@@ -105,7 +110,7 @@ async function page(event: FetchEvent): Promise<Response> {
   const answer = await inTime(asked);
   if (answer && answer.status < 500) return isolated(answer);
   const cache = await caches.open(PAGE);
-  const copy = await cache.match(scope);
+  const copy = await cache.match(scope, ANY);
   return copy ? isolated(copy) : asked;
 }
 
@@ -127,7 +132,7 @@ function withHeaders(response: Response, wanted: Readonly<Record<string, string>
 
 async function builtFile(event: FetchEvent): Promise<Response> {
   const { request } = event;
-  let response = await caches.match(request);
+  let response = await caches.match(request, ANY);
   if (!response) {
     response = await fetch(request);
     if (response.status === 200) event.waitUntil(put(PAGE, request, response.clone()));
@@ -138,19 +143,19 @@ async function builtFile(event: FetchEvent): Promise<Response> {
 
 /** Reading it anew, which is asked for when its hash is wrong, forgets the copy. */
 async function packageFile(request: Request): Promise<Response> {
-  if (request.cache !== "reload") return (await caches.match(request)) ?? fetch(request, { cache: "no-store" });
-  for (const name of await packages()) await (await caches.open(name)).delete(request);
+  if (request.cache !== "reload") return (await caches.match(request, ANY)) ?? fetch(request, { cache: "no-store" });
+  for (const name of await packages()) await (await caches.open(name)).delete(request, ANY);
   return fetch(request, { cache: "no-store" });
 }
 
 /** By its hash; of several versions the last one seen stays. */
 async function picture(event: FetchEvent): Promise<Response> {
   const { request } = event;
-  const copy = await caches.match(request);
+  const copy = await caches.match(request, ANY);
   if (copy) return copy;
   const response = await fetch(request);
   const keepIt = async (fresh: Response) => {
-    await (await caches.open(SEEN)).delete(request, { ignoreSearch: true });
+    await (await caches.open(SEEN)).delete(request, { ...ANY, ignoreSearch: true });
     await put(SEEN, request, fresh);
   };
   if (response.status === 200) event.waitUntil(keepIt(response.clone()));
@@ -165,18 +170,18 @@ async function newest(event: FetchEvent): Promise<Response> {
     if (answer.status === 200) event.waitUntil(put(SEEN, request, answer.clone()));
     return answer;
   }
-  return (await kept(request)) ?? (await caches.match(request)) ?? asked;
+  return (await kept(request)) ?? (await caches.match(request, ANY)) ?? asked;
 }
 
 /** A kept package's manifest, whose hash is the name of the cache; a damaged one is forgotten. */
 async function kept(request: Request): Promise<Response | undefined> {
   for (const name of await packages()) {
-    const response = await caches.match(request, { cacheName: name });
+    const response = await caches.match(request, { ...ANY, cacheName: name });
     if (!response) continue;
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await response.clone().arrayBuffer()));
     const sha256 = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
     if (name === PACKAGE_PREFIX + sha256) return response;
-    await (await caches.open(name)).delete(request);
+    await (await caches.open(name)).delete(request, ANY);
   }
   return undefined;
 }

@@ -12,6 +12,16 @@ export interface StartBeginning {
   readonly start: number;
 }
 
+/** At a start of the package, or at a picture of one's own; which start one was at stays known. */
+export interface SessionBeginning extends StartBeginning {
+  /** uint8 RGB [height, width, 3] of the world's size, in place of the start. */
+  readonly picture?: Uint8Array<ArrayBuffer>;
+}
+
+/** What a world is to be given for it. */
+export const resetOf = ({ seed, start, picture }: SessionBeginning): ResetOptions =>
+  picture ? { seed, context: { frames: picture, actions: new Float32Array(0) } } : { seed, start };
+
 /** Checked `ResetOptions`. */
 export type Beginning = StartBeginning | { readonly seed: number; readonly context: Context };
 

@@ -4,10 +4,9 @@
  * The same for a world in a worker (`worker-client.ts`) and for one in this thread.
  */
 import { StateError } from "../errors";
-import type { StartBeginning } from "./beginning";
 import type { Point } from "./branch-tree";
 import { createJournal, type Journal, type JournalView, type SessionRecord } from "./journal";
-import type { Frame, Snapshot, World } from "./world";
+import type { Frame, ResetOptions, Snapshot, World } from "./world";
 
 export interface SeekOptions {
   /** Aborting leaves the world at the tick that it has come to, whose frame is then the result. */
@@ -27,7 +26,7 @@ export interface RecordedWorld extends World {
    * Begins a saved session, at its first frame; `seek` goes on from there.
    * @param keyframe a state of its last branch, which saves the way there
    */
-  load(from: StartBeginning, recorded: SessionRecord, keyframe?: Snapshot): Promise<Frame>;
+  load(from: ResetOptions, recorded: SessionRecord, keyframe?: Snapshot): Promise<Frame>;
 }
 
 /** The calls of a world that change its state. */

@@ -25,7 +25,6 @@ export interface Card {
 export function createCard(name: string, isLast: boolean): Card {
   const link = make("a", { href: formatHash({ world: name }), textContent: name });
   const canvas = make("canvas", { width: 1, height: 1 });
-  canvas.setAttribute("role", "img");
   const caption = make("p", { className: "caption" });
   const about = make("p", {});
   const actions = make("ul", { className: "actions", ariaLabel: "What you can do" });
@@ -61,6 +60,7 @@ export function createCard(name: string, isLast: boolean): Card {
     },
     captionPicture(text) {
       caption.textContent = text;
+      canvas.setAttribute("role", "img");
       canvas.setAttribute("aria-label", `A picture of ${link.textContent}`);
     },
     showLimits(sentences) {

@@ -7,6 +7,7 @@ import { button, element, make } from "./elements";
 import { type Card, createCard } from "./gallery-card";
 import { limitsOf } from "./limits";
 import { announce } from "./notices";
+import { pagePads } from "./pad-navigation";
 import { type Preview, previewOf, readPreviews, sheetAddress } from "./preview";
 import { createPreviewPlayer, type PreviewPlayer } from "./preview-player";
 import { keep, loadSettings, recall } from "./settings";
@@ -42,6 +43,7 @@ export async function showGallery(signal: AbortSignal, cameFrom: string | undefi
   if (cameFrom !== undefined) (cards.get(cameFrom) ?? cards.get(ordered[0] ?? ""))?.link.focus();
   announce(`${names.length} ${names.length === 1 ? "world" : "worlds"}.`);
 
+  pagePads(); // the d-pad walks from card to card
   const player = createPreviewPlayer(signal);
   connectMotion(player, signal);
   const previews = readPreviews().catch(() => ({}) as Readonly<Record<string, unknown>>); // start pictures do as well
@@ -153,7 +155,7 @@ function connectMotion(player: PreviewPlayer, signal: AbortSignal): void {
 
 function problemOf(error: Error): HTMLElement {
   const again = make("button", { type: "button", textContent: "Try again", onclick: () => location.reload() });
-  const box = make("li", { className: "card" }, make("p", { className: "problem" }, error.message), again);
+  const box = make("div", { className: "failure" }, make("p", { className: "problem" }, error.message), again);
   box.setAttribute("role", "alert");
-  return box;
+  return make("li", {}, box);
 }

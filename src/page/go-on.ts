@@ -4,8 +4,10 @@
  */
 import { z } from "zod/mini";
 import { RecordingError } from "../errors";
-import type { StartBeginning } from "../model/beginning";
+import type { SessionBeginning, StartBeginning } from "../model/beginning";
+import type { Action } from "../model/world";
 import { formatHash } from "../record/share-link";
+import type { Session } from "./session";
 
 export interface Destination extends StartBeginning {
   readonly world: string;
@@ -42,3 +44,39 @@ export function takeDestination(world: string): string | undefined {
     return undefined;
   }
 }
+
+/** Where actions of a file lead. */
+export interface Way extends SessionBeginning {
+  readonly actions: readonly Action[];
+}
+
+export interface WayOptions {
+  /** Aborting stays where it has come by then. */
+  readonly signal?: AbortSignal;
+  /** Of a way that takes long. */
+  readonly onTick: (done: number, of: number) => void;
+}
+
+/** In the open world. @throws ResetError, the session being as it was */
+export async function goOnHere(
+  session: Session,
+  { actions, ...beginning }: Way,
+  { signal, onTick }: WayOptions,
+): Promise<void> {
+  const packed = Float32Array.from(actions.flatMap((action) => Array.from(action)));
+  const branch = { name: "Branch 1", parting: null, actions: packed };
+  const at = { branch: 0, tick: actions.length };
+  const watching = session.seeking.progress.subscribe((way) => way && onTick(way.done, way.total));
+  const stop = () => session.seeking.cancel();
+  signal?.addEventListener("abort", stop);
+  try {
+    await session.load(beginning, { width: actions[0]?.length ?? 0, branches: [branch], at });
+  } finally {
+    watching.unsubscribe();
+    signal?.removeEventListener("abort", stop);
+  }
+}
+
+/** Waits there for a key. */
+export const standThere = ({ loop, frame }: Session): void =>
+  loop.pause(`Tick ${frame()?.tick}, as the file has it.`, true);

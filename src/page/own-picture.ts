@@ -87,7 +87,7 @@ function openOffer(session: Session, picture: OwnPicture): void {
   begin.focus();
 }
 
-async function beginAt(session: Session, rgb: Uint8Array): Promise<void> {
+async function beginAt(session: Session, rgb: Uint8Array<ArrayBuffer>): Promise<void> {
   const { seed, start } = session.beginning.value;
   try {
     await session.begin({ seed, start, picture: rgb });

@@ -31,7 +31,7 @@ export function cropOf(picture: Size, target: Size, at = 0.5): Crop {
 /** A decoded picture; `close` frees it. */
 export interface OwnPicture extends Size {
   /** RGB of the crop at this size, uint8 [height, width, 3]. */
-  rgb(size: Size, at: number): Uint8Array;
+  rgb(size: Size, at: number): Uint8Array<ArrayBuffer>;
   close(): void;
 }
 
@@ -105,7 +105,7 @@ function drawing(image: HTMLImageElement, { width, height }: Size): Omit<OwnPict
 }
 
 /** Halves the size until it is nearly there: scaled down in one step some browsers look at only a few of its pixels. */
-function draw(image: CanvasImageSource, crop: Crop, size: Size): Uint8Array {
+function draw(image: CanvasImageSource, crop: Crop, size: Size): Uint8Array<ArrayBuffer> {
   let source = image;
   let { x, y, width, height } = crop;
   let context: CanvasRenderingContext2D;

@@ -11,7 +11,7 @@ import { button, element } from "./elements";
 import { connectEpisode } from "./episode";
 import { connectFirstRun } from "./first-run";
 import { connectFullScreen } from "./full-screen";
-import { takeDestination } from "./go-on";
+import { goOnHere, standThere, takeDestination } from "./go-on";
 import { connectHeadset } from "./headset";
 import { connectKeeping } from "./keeping";
 import { complain, veil } from "./notices";
@@ -98,7 +98,8 @@ export async function play(world: WorkerWorld, view: View, options: PlayOptions)
     }
     if (goneBy) {
       const onTick = (done: number, of: number) => veil(`Going on from where the file ended: tick ${done} of ${of}.`);
-      await session.goOn({ seed, start }, goneBy, { onTick });
+      await goOnHere(session, { seed, start, actions: goneBy }, { onTick });
+      standThere(session);
       followInAddress(session, place, true);
       return;
     }

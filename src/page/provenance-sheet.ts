@@ -2,7 +2,7 @@
  * What a dropped picture, clip or action log says about itself; replays it to see whether that is true; goes on from where
  * it ended. Loaded when the first file comes.
  */
-import type { StartBeginning } from "../model/beginning";
+import type { SessionBeginning } from "../model/beginning";
 import { sha256Hex } from "../model/hash";
 import { httpSource } from "../model/http-source";
 import { type Manifest, parseManifest } from "../model/manifest";
@@ -14,13 +14,14 @@ import { parseActionLog } from "../record/action-log";
 import { type MarkedFile, type PlainLog, readMarkedFile } from "../record/provenance-file";
 import type { PlayableShot } from "../record/replay-shots";
 import { packActions } from "../record/share-link";
-import { engineName, playableShots, type Verdict, verifyRecord } from "../record/verify-record";
+import { playableShots, type Verdict, verifyRecord } from "../record/verify-record";
 import { listWorlds } from "./address";
 import type { DropPlace } from "./drop";
 import { make } from "./elements";
-import { handOver } from "./go-on";
+import { goOnHere, handOver, standThere, type Way } from "./go-on";
 import { announce } from "./notices";
 import { offerPicture } from "./own-picture";
+import { provenanceFacts } from "./provenance-facts";
 import { openSheet } from "./sheet";
 
 export async function openProvenance(file: File, place: DropPlace): Promise<void> {
@@ -47,21 +48,24 @@ async function openMarked(fileName: string, found: MarkedFile, place: DropPlace)
   const { provenance, contradiction, kind } = found;
   const { session } = place;
   const here = await whereIs(provenance, place);
+  const picture = here.world === place.name ? session.beginning.value.picture : undefined;
+  const isRooted = await beginsHere(provenance, picture);
   const note = make("p", { className: "note" });
   note.setAttribute("role", "status");
   const outcome = make(
     "p",
     { className: "outcome" },
-    contradiction ?? here.problem ?? (holdsActions(found) ? "" : KEPT),
+    contradiction ?? here.problem ?? (isRooted ? (holdsActions(found) ? "" : KEPT) : LACKS_PICTURE),
   );
   outcome.setAttribute("role", "status");
   if (contradiction) outcome.dataset.outcome = "different";
   const stop = new AbortController();
   const verify = make("button", { type: "button", textContent: "Verify", className: "primary" });
   const goOn = make("button", { type: "button", textContent: goOnLabel(found) });
-  const verifiable = here.world !== undefined && !here.otherVersion && contradiction === null && holdsActions(found);
+  const verifiable =
+    here.world !== undefined && !here.otherVersion && contradiction === null && isRooted && holdsActions(found);
   verify.disabled = !verifiable;
-  goOn.disabled = here.world === undefined;
+  goOn.disabled = here.world === undefined || !isRooted;
 
   const dialog = openSheet(
     session.loop,
@@ -71,7 +75,7 @@ async function openMarked(fileName: string, found: MarkedFile, place: DropPlace)
     make("div", { className: "row" }, verify, goOn),
     note,
     outcome,
-    facts(found),
+    provenanceFacts(found),
   );
   dialog.addEventListener("close", () => stop.abort(), { once: true });
   const busy = async (task: () => Promise<void>) => {
@@ -93,25 +97,36 @@ async function openMarked(fileName: string, found: MarkedFile, place: DropPlace)
   verify.onclick = () =>
     busy(async () => {
       note.textContent = "Waking the network …";
-      const verdict = await verifyElsewhere(found, here.world ?? "", { signal: stop.signal, onTick });
+      const verdict = await verifyElsewhere(found, here.world ?? "", { signal: stop.signal, onTick, picture });
       outcome.dataset.outcome = verdict.outcome;
       outcome.textContent = verdict.line;
     });
   goOn.onclick = () =>
     busy(async () => {
       const { world = place.name, table = [] } = here;
-      const { seed, start, actions } = await destinationOf(found, table);
+      const to = await destinationOf(found, table, picture);
       if (world !== place.name) {
-        handOver({ world, seed, start, actions: await packActions(actions, Number.POSITIVE_INFINITY) });
+        handOver({ ...to, world, actions: await packActions(to.actions, Number.POSITIVE_INFINITY) });
         dialog.close();
         return;
       }
-      await session.goOn({ seed, start }, actions, { signal: stop.signal, onTick });
-      whenClosed(dialog, () => session.loop.pause(`Tick ${session.frame()?.tick}, as the file has it.`, true));
+      await goOnHere(session, to, { signal: stop.signal, onTick });
+      if (!dialog.open) return; // put away on the way: it goes on from where it had come
+      dialog.addEventListener("close", () => standThere(session), { once: true });
+      dialog.close();
     });
 }
 
 const KEPT = "Its actions aren't in it: whoever made it kept them, or they were too many. It can't be verified.";
+
+const LACKS_PICTURE =
+  "It began at a picture of somebody's own, which isn't in the file. If you have it, begin there in its world (under Start), then open this file again.";
+
+/** Whether it began at a start of the world, or at the picture that this session began at, too. */
+async function beginsHere({ shots }: Provenance, picture: SessionBeginning["picture"]): Promise<boolean> {
+  const own = picture && (await sha256Hex(picture));
+  return shots.every(({ start, contextSha256 }) => start !== undefined || contextSha256 === own);
+}
 
 const goOnLabel = (found: MarkedFile) => (holdsActions(found) ? "Go on from here" : "Begin where it began");
 
@@ -144,16 +159,16 @@ async function whereIs({ world, packageSha256 }: Provenance, { session, name }: 
 const otherVersion = (made: string, here: string) =>
   `It was made with another version of this world (${made.slice(0, 12)}…; here is ${here.slice(0, 12)}…), so it can't be verified here: the same actions give other pictures.`;
 
-interface Place extends StartBeginning {
-  readonly actions: readonly Action[];
-}
-
 /** Where it ended; where it began, when its actions aren't in it. @throws RecordingError, ActionError when they are damaged */
-async function destinationOf(found: MarkedFile, table: Manifest["actions"]): Promise<Place> {
+async function destinationOf(
+  found: MarkedFile,
+  table: Manifest["actions"],
+  picture: SessionBeginning["picture"],
+): Promise<Way> {
   const last = found.provenance.shots.at(-1);
   if (!holdsActions(found) && last?.start !== undefined) return { seed: last.seed, start: last.start, actions: [] };
-  const shot = (await playableShots(found, table)).at(-1) as PlayableShot; // a record has one or more
-  return { seed: shot.seed, start: shot.start, actions: shot.actions };
+  const { from: _, to: __, ...way } = (await playableShots(found, table, picture)).at(-1) as PlayableShot; // it has one or more
+  return way;
 }
 
 const holdsActions = ({ kind, provenance }: MarkedFile): boolean =>
@@ -162,10 +177,12 @@ const holdsActions = ({ kind, provenance }: MarkedFile): boolean =>
 interface VerifyOptions {
   readonly signal: AbortSignal;
   readonly onTick: (done: number, of: number) => void;
+  readonly picture: SessionBeginning["picture"];
 }
 
 /** In a worker of its own, so that the session stays as it is, and on the engine that made the file if it runs here. */
-async function verifyElsewhere(found: MarkedFile, name: string, { signal, onTick }: VerifyOptions): Promise<Verdict> {
+async function verifyElsewhere(found: MarkedFile, name: string, options: VerifyOptions): Promise<Verdict> {
+  const { signal } = options;
   const url = `worlds/${name}/`;
   const asMade = { url, signal, ...engineOptions(found.provenance.engine) };
   const world: WorkerWorld = await openWorld(asMade).catch((error: Error) => {
@@ -175,7 +192,7 @@ async function verifyElsewhere(found: MarkedFile, name: string, { signal, onTick
   try {
     const opened = { world, packageSha256: world.packageSha256 };
     const openClip = async (file: Blob) => (await import("../record/clip-file")).openClipPictures(file);
-    return await verifyRecord(found, opened, { signal, onTick, openClip });
+    return await verifyRecord(found, opened, { ...options, openClip });
   } finally {
     await world.close();
   }
@@ -188,29 +205,6 @@ function engineOptions({
 }: Provenance["engine"]): Pick<OpenOptions, "engine" | "precision" | "backend"> {
   if (name === "own") return { engine: "own", precision: arithmetic?.endsWith("int8") ? "int8" : "float32" };
   return { engine: "ort", backend: name === "webgpu" ? "webgpu" : "wasm" };
-}
-
-function facts({ provenance, signed }: MarkedFile): HTMLElement {
-  const { generator, packageSha256, engine, shots } = provenance;
-  const last = shots.at(-1);
-  const rows: [string, string | Node][] = [
-    ["Made with", generator],
-    ["Kind", "Generated by a trained network (IPTC: trainedAlgorithmicMedia)"],
-    ["World", provenance.world],
-    ["Package, sha256", make("code", {}, packageSha256)],
-    ["Engine", engineName(engine)],
-    ["Seed", String(last?.seed ?? "")],
-    ["Start", last?.start === undefined ? "pictures of somebody's own" : String(last.start + 1)],
-    [
-      shots.length > 1 ? "Ticks, in order" : "Tick",
-      shots.map(({ from, to }) => (from === to ? from : `${from} – ${to}`)).join(", "),
-    ],
-    ["Actions, sha256", make("code", {}, last?.actionsSha256 ?? "")],
-    ...(signed
-      ? [["Signature", "It carries a C2PA manifest; a C2PA reader tells who signed it."] as [string, string]]
-      : []),
-  ];
-  return make("dl", {}, ...rows.map(([term, value]) => make("div", {}, make("dt", {}, term), make("dd", {}, value))));
 }
 
 function preview(file: Blob): HTMLElement {
@@ -251,9 +245,4 @@ function openPlainLog(fileName: string, { text }: PlainLog, { session }: DropPla
     dialog.close();
     session.begin({ seed, start }, actions).catch((error: Error) => announce(error.message));
   };
-}
-
-function whenClosed(dialog: HTMLDialogElement, then: () => void): void {
-  dialog.addEventListener("close", then, { once: true });
-  dialog.close();
 }

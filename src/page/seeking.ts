@@ -27,7 +27,7 @@ const SHOWN_FROM = 40;
 /** Ticks between two pictures on a long way. */
 const DRAW_EVERY = 8;
 
-export function createSeeking(session: Omit<Session, "seeking">): Seeking {
+export function createSeeking(session: Omit<Session, "seeking" | "load">): Seeking {
   const { world, view, loop } = session;
   const progress = new BehaviorSubject<Progress | null>(null);
   let wanted: Point | undefined;

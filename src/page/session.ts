@@ -12,23 +12,17 @@ import { createTouch } from "../action/touch";
 import { pageClock } from "../loop/clock";
 import { createGameLoop, type GameLoop } from "../loop/game-loop";
 import { createStats, type Stats } from "../loop/stats";
-import { checkReset, type StartBeginning } from "../model/beginning";
+import { checkReset, resetOf, type SessionBeginning } from "../model/beginning";
 import type { Point } from "../model/branch-tree";
 import type { SessionRecord } from "../model/journal";
 import type { SeekOptions } from "../model/recorded-world";
 import type { WorkerWorld } from "../model/worker-client";
-import type { Action, Frame, ResetOptions, Snapshot } from "../model/world";
+import type { Action, Frame, Snapshot } from "../model/world";
 import type { View } from "../view/view";
 import { element } from "./elements";
 import { pagePads } from "./pad-navigation";
 import { createSeeking, type Seeking } from "./seeking";
 import { keep, recall, type Settings } from "./settings";
-
-/** Where a session begins: at a start of the world, or at a person's own picture; which start they were at stays known. */
-export interface SessionBeginning extends StartBeginning {
-  /** uint8 RGB [height, width, 3] of the world's size, in place of the start. */
-  readonly picture?: Uint8Array;
-}
 
 export interface Session {
   /** Aborted when the world is left: then everything here has ended, and so must what others connected to it. */
@@ -47,16 +41,10 @@ export interface Session {
    */
   begin(beginning: SessionBeginning, replay?: readonly Action[]): Promise<void>;
   /**
-   * Goes at once to where these actions lead, or, called off, to where it has come by then. Stands still there if nothing
-   * ran before. @throws ResetError, the session being as it was
+   * Goes to where a recorded session was left and stands still there; called off by `seeking.cancel`, where it has come by
+   * then. @param keyframe as `RecordedWorld.load` has it. @throws ResetError, the session being as it was
    */
-  goOn(
-    beginning: StartBeginning,
-    actions: readonly Action[],
-    options?: { readonly signal?: AbortSignal; readonly onTick?: (done: number, of: number) => void },
-  ): Promise<void>;
-  /** Begins a recorded session, at its first frame, and stands still there. @param keyframe as `RecordedWorld.load` has it */
-  load(beginning: StartBeginning, recorded: SessionRecord, keyframe?: Snapshot): Promise<void>;
+  load(beginning: SessionBeginning, recorded: SessionRecord, keyframe?: Snapshot): Promise<void>;
   /** Goes to another tick and stands still there; called off by `stopSeeking`, or when the session begins anew. */
   seek(to: Point, onStep?: SeekOptions["onStep"]): Promise<void>;
   stopSeeking(): void;
@@ -118,14 +106,14 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
     for (const subject of [settings, bindings, beginning]) subject.complete();
   });
 
-  let seeking: AbortController | undefined;
-  const stopSeeking = () => seeking?.abort();
+  let onTheWay: AbortController | undefined;
+  const stopSeeking = () => onTheWay?.abort();
   /** Going elsewhere is also a way out of a failure; one that came on the way stays. */
   const standStill = () => {
     if (loop.state.value.name === "loading") loop.pause(STANDING);
   };
 
-  const session: Omit<Session, "seeking"> = {
+  const session: Omit<Session, "seeking" | "load"> = {
     signal,
     world,
     loop,
@@ -159,36 +147,9 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
       if (loop.state.value.name === "loading") loop.resume();
       if (refusal) throw refusal;
     },
-    async goOn(from, actions, { signal, onTick } = {}) {
-      stopSeeking();
-      checkReset(from, world.manifest); // or a file's mistake would end the session that runs
-      await loop.exclusive(async () => {
-        let frame = await world.reset(from);
-        for (const action of actions) {
-          if (signal?.aborted) break;
-          frame = await world.step(action);
-          onTick?.(frame.tick, actions.length);
-        }
-        replay = createReplay([], live);
-        beginning.next(from);
-        return frame;
-      });
-      if (loop.state.value.name === "loading") loop.pause(`Tick ${newest?.tick}, as the file has it.`, true);
-    },
-    async load(from, recorded, keyframe) {
-      stopSeeking();
-      loop.pause(STANDING);
-      await loop.exclusive(async () => {
-        const frame = await world.load(from, recorded, keyframe);
-        replay = createReplay([], live);
-        beginning.next(from);
-        return frame;
-      });
-      standStill();
-    },
     async seek(to, onStep) {
       const stop = new AbortController();
-      seeking = stop;
+      onTheWay = stop;
       loop.pause(STANDING);
       await loop.exclusive(async () => {
         replay.stop();
@@ -208,11 +169,22 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
     frame: () => newest,
     stats: () => stats.read(),
   };
-  return Object.assign(session, { seeking: createSeeking(session) });
-}
-
-function resetOf({ seed, start, picture }: SessionBeginning): ResetOptions {
-  return picture ? { seed, context: { frames: picture, actions: new Float32Array(0) } } : { seed, start };
+  const seeking = createSeeking(session);
+  const load: Session["load"] = async (from, recorded, keyframe) => {
+    checkReset(resetOf(from), world.manifest); // or a file's mistake would end the session that runs
+    stopSeeking();
+    loop.pause(STANDING);
+    await loop.exclusive(async () => {
+      const frame = await world.load(resetOf(from), recorded, keyframe);
+      replay = createReplay([], live);
+      beginning.next(from);
+      return frame;
+    });
+    standStill();
+    const branch = world.journal.branches()[recorded.at.branch]?.id ?? 0;
+    await seeking.to({ branch, tick: recorded.at.tick });
+  };
+  return Object.assign(session, { seeking, load });
 }
 
 /** Marks for measurements: the picture is there; the network's first own frame has been drawn. */

@@ -9,7 +9,7 @@ import { installOffer, OFFLINE, offlineState } from "./offline";
  */
 export function storageView(playing?: string): HTMLElement {
   const state = make("p", { className: "note", textContent: "Looking at what is kept …" });
-  const list = make("ul", { className: "kept" });
+  const list = make("ul", { className: "stored" });
   const note = make("p", { className: "note" });
   note.setAttribute("role", "status");
   const choices = make("div", { className: "choices" });

@@ -56,8 +56,6 @@ export async function takeUpSession(
   if (!isSame && !(await askToPlayOn(loop, "session"))) return;
   const { seed, start, record, frameSha256, engine } = saved;
   await session.load({ seed, start }, record, isSame ? keyframe : undefined);
-  const branch = world.journal.branches()[record.at.branch]?.id ?? 0;
-  await session.seeking.to({ branch, tick: record.at.tick });
   const frame = session.frame();
   if (frame?.tick !== record.at.tick) return; // stopped on the way
   const here = `Tick ${frame.tick} of the session.`;

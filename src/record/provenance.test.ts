@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it, test } from "vitest";
 import { carActions } from "../action/car.fixture";
+import { resetOf } from "../model/beginning";
 import { createFakeWorld } from "../model/fake-world";
 import { sha256Hex } from "../model/hash";
 import { GENERATED, originOf, type Provenance, parseProvenance } from "../model/provenance";
@@ -106,6 +107,25 @@ describe("a picture", () => {
     expect(found.provenance.shots[0]?.actions).toBeUndefined();
     expect(found.provenance.shots[0]?.actionsSha256).toMatch(/^[0-9a-f]{64}$/);
     await expect(verify(found)).rejects.toEqual(refusal(/whoever made it kept them/));
+  });
+
+  it("of a drive from one's own picture has that picture's hash, not the picture, and is verified where it is at hand", async () => {
+    const { width, height } = world.manifest.picture;
+    const own = Uint8Array.from({ length: width * height * 3 }, (_, i) => i % 251);
+    const other = createFakeWorld();
+    await other.reset(resetOf({ seed: SEED, start: 1, picture: own }));
+    const frame = await other.step(actions[0] as Action);
+    const drives = [{ seed: SEED, start: 1, picture: own, from: 1, to: 1, actions: actions.slice(0, 1) }];
+    const record: Provenance = { ...origin(), kind: "picture", shots: await describeShots(drives, true) };
+    expect(record.shots[0]).toMatchObject({ seed: SEED, contextSha256: await sha256Hex(own) });
+    expect(record.shots[0]).not.toHaveProperty("start");
+    expect(record.shots[0]).not.toHaveProperty("picture");
+    const found = await read(screenshot(frame, record));
+    await expect(verify(found)).rejects.toEqual(refusal(/pictures of somebody's own, which aren't in the file/));
+    const opened = { world: createFakeWorld(), packageSha256: PACKAGE };
+    expect(await verifyRecord(found, opened, { openClip: noClip, picture: own })).toMatchObject({ outcome: "same" });
+    const wrong = verifyRecord(found, opened, { openClip: noClip, picture: own.map((value) => value ^ 1) });
+    await expect(wrong).rejects.toEqual(refusal(/pictures of somebody's own/));
   });
 
   it("of another version of the world says which", async () => {

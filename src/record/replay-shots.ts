@@ -1,11 +1,10 @@
 /** Plays the shots of a record again and hands out the pictures that they show. Knows no file. */
 import { AbortedError, RecordingError } from "../errors";
+import { resetOf, type SessionBeginning } from "../model/beginning";
 import type { Action, Frame, World } from "../model/world";
 
 /** A shot with its actions unpacked. */
-export interface PlayableShot {
-  readonly seed: number;
-  readonly start: number;
+export interface PlayableShot extends SessionBeginning {
   readonly from: number;
   readonly to: number;
   /** As many as `to`. */
@@ -44,13 +43,13 @@ export async function* replayShots(
 
 /** Goes back to where the shot left the one before it, if the world remembers so far; else begins anew. */
 async function beginShot(world: World, shot: PlayableShot, before: PlayableShot | undefined): Promise<Frame> {
-  if (before && before.seed === shot.seed && before.start === shot.start) {
+  if (before && before.seed === shot.seed && before.start === shot.start && before.picture === shot.picture) {
     const differs = before.actions.findIndex((action, i) => action.join() !== shot.actions[i]?.join());
     const common = Math.min(differs < 0 ? before.actions.length : differs, Math.max(0, shot.from - 1));
     const { rewindable } = await world.status();
     if (before.to - common <= rewindable) return world.rewind(before.to - common);
   }
-  return world.reset({ seed: shot.seed, start: shot.start });
+  return world.reset(resetOf(shot));
 }
 
 /** @throws RecordingError when they are fewer or more than the shot's ticks */

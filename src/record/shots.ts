@@ -3,14 +3,14 @@
  * whose drive is kept whole, because what was rewound is nowhere else.
  */
 import { RecordingError } from "../errors";
+import type { SessionBeginning } from "../model/beginning";
+import { sha256Hex } from "../model/hash";
 import { actionsSha256, type Shot } from "../model/provenance";
 import type { Action } from "../model/world";
 import { MOST_TICKS, packActions } from "./share-link";
 
 /** A drive from its beginning, and the ticks of it that are shown. */
-export interface Drive {
-  readonly seed: number;
-  readonly start: number;
+export interface Drive extends SessionBeginning {
   readonly from: number;
   readonly to: number;
   /** All from the beginning to tick `to`. */
@@ -24,7 +24,7 @@ export interface Shots {
    */
   add(
     frame: { readonly tick: number; readonly action: Action | null },
-    drive: { readonly seed: number; readonly start: number; actions(): readonly Action[] },
+    drive: SessionBeginning & { actions(): readonly Action[] },
   ): void;
   read(): readonly Drive[];
 }
@@ -33,13 +33,13 @@ export function createShots(): Shots {
   const shots: (Omit<Drive, "to" | "actions"> & { readonly actions: Action[] })[] = [];
   let cut = true;
   return {
-    add({ tick, action }, { seed, start, actions }) {
+    add({ tick, action }, { actions, ...beginning }) {
       const last = shots.at(-1);
       if (action === null) cut = true;
       else if (!cut && last?.actions.length === tick - 1) last.actions.push(action.slice());
       else {
         cut = false;
-        shots.push({ seed, start, from: tick, actions: [...actions()] });
+        shots.push({ ...beginning, from: tick, actions: [...actions()] });
       }
     },
     read: () => shots.map((shot) => ({ ...shot, to: shot.actions.length })),
@@ -53,11 +53,12 @@ const MOST_PACKED = 1_000_000;
 export async function describeShots(drives: readonly Drive[], withActions: boolean): Promise<Shot[]> {
   const shots: Shot[] = [];
   let room = withActions ? MOST_PACKED : 0;
-  for (const { actions, ...rest } of drives) {
+  for (const { seed, start, picture, from, to, actions } of drives) {
+    const beginning = picture ? { contextSha256: await sha256Hex(picture) } : { start }; // the picture itself stays here
     const packed = actions.length > MOST_TICKS ? null : await packWithin(actions, room);
     room -= packed?.length ?? 0;
     shots.push({
-      ...rest,
+      ...{ seed, ...beginning, from, to },
       actionsSha256: await actionsSha256(actions),
       ...(packed === null ? {} : { actions: packed }),
     });

@@ -4,7 +4,7 @@
  */
 
 import { RecordingError } from "../errors";
-import { frameSha256 } from "../model/hash";
+import { frameSha256, sha256Hex } from "../model/hash";
 import { actionsSha256, originOf, type Provenance, sameEngine } from "../model/provenance";
 import type { Frame, World } from "../model/world";
 import { parseActionLog } from "./action-log";
@@ -32,6 +32,8 @@ export interface OpenedWorld {
 
 export interface VerifyOptions extends ReplayOptions {
   readonly openClip: (file: Blob) => Promise<ClipPictures>;
+  /** A picture that the file may have begun at: uint8 RGB [H, W, 3]. */
+  readonly picture?: Uint8Array<ArrayBuffer> | undefined;
 }
 
 /**
@@ -56,7 +58,7 @@ export async function verifyRecord(found: MarkedFile, opened: OpenedWorld, optio
   if (contradiction) return { outcome: "different", line: contradiction };
   const { world, packageSha256 } = opened;
   checkVersion(provenance, packageSha256);
-  const shots = await playableShots(found, world.manifest.actions);
+  const shots = await playableShots(found, world.manifest.actions, options.picture);
   if (kind === "actions") {
     const found = await actionsSha256(shots[0]?.actions ?? []);
     if (found !== provenance.shots[0]?.actionsSha256) {
@@ -81,16 +83,21 @@ export function checkVersion({ packageSha256, world, generator }: Provenance, he
   );
 }
 
-/** The shots with their actions. @throws RecordingError when they aren't in the file, damaged, or another world's */
+/**
+ * The shots with their actions. @param picture that they may have begun at: its hash tells
+ * @throws RecordingError when the actions aren't in the file, damaged, or another world's
+ */
 export async function playableShots(
   { provenance, kind, file }: MarkedFile,
   table: World["manifest"]["actions"],
+  picture?: Uint8Array<ArrayBuffer>,
 ): Promise<PlayableShot[]> {
+  const pictureSha256 = picture && (await sha256Hex(picture));
   const place = { name: "Record, actions", advice: "The record was changed after it was made." };
   const shots: PlayableShot[] = [];
   for (const shot of provenance.shots) {
-    const { seed, start, from, to } = shot;
-    if (start === undefined) {
+    const { seed, start, contextSha256, from, to } = shot;
+    if (start === undefined && contextSha256 !== pictureSha256) {
       throw new RecordingError(
         "It began from pictures of somebody's own, which aren't in the file. It can't be replayed without them.",
       );
@@ -105,7 +112,8 @@ export async function playableShots(
         ? parseActionLog(table, await file.text())
         : await unpackActions(shot.actions, table, place);
     checkLength(shot, actions);
-    shots.push({ seed, start, from, to, actions });
+    const beginning = start === undefined && picture ? { start: 0, picture } : { start: start ?? 0 };
+    shots.push({ seed, ...beginning, from, to, actions });
   }
   return shots;
 }

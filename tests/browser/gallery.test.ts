@@ -3,6 +3,7 @@ import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import { listWorlds } from "../../src/model/node-runtime";
 import { countLive, type Live } from "../setup/live-objects";
+import { PAD, plugPad, pressPad } from "../setup/pad";
 import { usePages } from "../setup/pages";
 
 /** Each is opened and left in turn; WORLDLOOP_SWITCHES=50 for a longer look. */
@@ -85,6 +86,16 @@ describe("the gallery", () => {
     await page.getByRole("link", { name: "All worlds" }).click();
     await isFilled(page);
     expect(await page.evaluate(() => "notReloaded" in window && !window.worldloop)).toBe(true);
+  });
+
+  it("is walked by a pad before any world was open", async () => {
+    const page = await openPage("", plugPad);
+    await isFilled(page);
+    const focused = () => page.evaluate(() => document.activeElement?.closest(".card") !== null);
+    for (let i = 0; i < 3 && !(await focused()); i++) await pressPad(page, PAD.DOWN);
+    expect(await focused()).toBe(true);
+    await pressPad(page, PAD.A);
+    await page.waitForFunction(() => document.body.dataset.worldloopState === "running");
   });
 
   it("shows where a world begins while it is being fetched", async () => {

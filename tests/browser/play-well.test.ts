@@ -5,6 +5,7 @@ import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import { parseManifest } from "../../src/model/manifest";
 import { rewardGraph, withReward } from "../../src/model/reward.fixture";
+import { PAD, plugPad, pressPad } from "../setup/pad";
 import { usePages } from "../setup/pages";
 
 const pages = usePages();
@@ -21,28 +22,7 @@ async function open(prepare?: (page: Page) => Promise<unknown>, hash = "#world=c
   return page;
 }
 
-/** A pad of the standard layout that a test works with `pad(button, value)`; plugged in from the beginning. */
-const plugPad = (page: Page) =>
-  page.addInitScript(() => {
-    const buttons = Array.from({ length: 17 }, () => ({ value: 0, pressed: false, touched: false }));
-    const pad = { id: "Test pad", index: 0, mapping: "standard", connected: true, axes: [0, 0, 0, 0], buttons };
-    navigator.getGamepads = () => [pad as unknown as Gamepad, null, null, null];
-    const set = (button: number, value: number) =>
-      buttons.splice(button, 1, { value, pressed: value > 0, touched: value > 0 });
-    Object.assign(window, { pad: set });
-  });
-const [A, B, LEFT_BUMPER, VIEW, MENU, DOWN] = [0, 1, 4, 8, 9, 13];
-
-/** Presses a button for long enough to be seen by the page, which looks once a frame. */
-async function press(page: Page, button: number, whileHeld: () => Promise<unknown> = async () => undefined) {
-  const nextFrames = () =>
-    page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
-  await page.evaluate(`pad(${button}, 1)`);
-  await nextFrames();
-  await whileHeld();
-  await page.evaluate(`pad(${button}, 0)`);
-  await nextFrames();
-}
+const { A, B, LEFT_BUMPER, VIEW, MENU, DOWN } = PAD;
 
 describe("playing well", () => {
   it("draws the world's own keys on the first visit, until one is pressed, and again when asked", async () => {
@@ -72,28 +52,28 @@ describe("playing well", () => {
 
   it("is worked by a pad: pause, rewind, a menu that the d-pad walks in", async () => {
     const page = await open(plugPad);
-    await press(page, MENU);
+    await pressPad(page, MENU);
     await isState(page, "paused");
-    await press(page, MENU);
+    await pressPad(page, MENU);
     await isState(page, "running");
     await passes(page, (await tick(page)) + 10);
     const before = await tick(page);
-    await press(page, LEFT_BUMPER, () =>
+    await pressPad(page, LEFT_BUMPER, () =>
       page.waitForFunction((before) => Number(document.body.dataset.tick) < before - 3, before),
     );
     await isState(page, "running");
-    await press(page, VIEW);
+    await pressPad(page, VIEW);
     const menu = page.locator("dialog[open]");
     await menu.waitFor();
     const focused = () => page.evaluate(() => document.activeElement?.textContent);
     expect(await focused()).toBe("Go on");
-    await press(page, DOWN);
+    await pressPad(page, DOWN);
     expect(await focused()).not.toBe("Go on");
-    await press(page, B);
+    await pressPad(page, B);
     await menu.waitFor({ state: "hidden" });
-    await press(page, VIEW);
+    await pressPad(page, VIEW);
     await menu.waitFor();
-    await press(page, A);
+    await pressPad(page, A);
     await menu.waitFor({ state: "hidden" });
     await isState(page, "running");
   });
@@ -181,5 +161,13 @@ describe("playing well", () => {
     await passes(page, 3);
     await page.locator("#share").click();
     await page.getByText("which no link can carry").waitFor();
+    await page.keyboard.press("Escape");
+    const [shot] = await Promise.all([page.waitForEvent("download"), page.locator("#screenshot").click()]);
+    const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.locator("#open-file").click()]);
+    await chooser.setFiles(await shot.path());
+    const sheet = page.getByRole("dialog");
+    await sheet.getByText("a picture of somebody's own").waitFor();
+    await sheet.getByRole("button", { name: "Verify" }).click(); // it is still at hand here
+    await sheet.getByText("gives this picture, bit by bit").waitFor();
   });
 });

@@ -47,9 +47,7 @@ const passes = (page: Page, tick: number) =>
 /** Asked for from here: a page behind another draws no frames, which is when the page's own waiting looks. */
 const standsAt = (page: Page, tick: number) =>
   expect
-    .poll(() => page.evaluate(() => [document.body.dataset.tick, document.body.dataset.worldloopState].join()), {
-      timeout: 60_000,
-    })
+    .poll(() => page.evaluate(() => [document.body.dataset.tick, document.body.dataset.worldloopState].join()))
     .toBe(`${tick},paused`);
 async function pause(page: Page): Promise<number> {
   await page.keyboard.press("KeyP");
@@ -69,9 +67,9 @@ async function hashNow(page: Page): Promise<string> {
   return createHash("sha256").update(rgb).digest("hex");
 }
 
-/** What lies in the browser's storage. */
-const KEPT = (): Promise<{ at: { tick: number } }[]> =>
-  new Promise((resolve) => {
+/** What lies in the browser's storage: at which tick each session was left, and whether a tab plays it. */
+const KEPT = async (): Promise<{ tick: number; isPlayed: boolean }[]> => {
+  const sessions = await new Promise<{ id: string; at: { tick: number } }[]>((resolve) => {
     const open = indexedDB.open("worldloop-sessions");
     open.onsuccess = () => {
       const all = open.result.transaction("sessions").objectStore("sessions").getAll();
@@ -81,6 +79,9 @@ const KEPT = (): Promise<{ at: { tick: number } }[]> =>
       };
     };
   });
+  const held = (await navigator.locks.query()).held ?? [];
+  return sessions.map(({ id, at }) => ({ tick: at.tick, isPlayed: held.some(({ name }) => name?.endsWith(id)) }));
+};
 
 describe("the timeline", () => {
   it("goes to any tick, keeps the old future as a branch, and the command line plays both", async () => {
@@ -169,10 +170,10 @@ describe("the timeline", () => {
 
   it("goes on where a killed tab was, in one tab at a time; refuses a damaged file and opens a whole one", async () => {
     const killed = await openPage();
-    await passes(killed, 75);
+    await passes(killed, 55); // two seconds are worth keeping
     const tick = await pause(killed);
     const hash = await hashNow(killed);
-    while (!(await killed.evaluate(KEPT)).some((one) => one.at.tick === tick)) await killed.waitForTimeout(200);
+    await expect.poll(() => killed.evaluate(KEPT)).toContainEqual({ tick, isPlayed: true });
     const session = await pages.browser.newCDPSession(killed);
     const crashed = killed.waitForEvent("crash");
     session.send("Page.crash").catch(() => undefined);
@@ -182,15 +183,15 @@ describe("the timeline", () => {
     await page.getByRole("button", { name: "Go on where you were" }).click();
     await standsAt(page, tick);
     expect(await hashNow(page)).toBe(hash);
-    await page.waitForFunction(async () => ((await navigator.locks.query()).held?.length ?? 0) > 0);
+    await expect.poll(() => page.evaluate(KEPT)).toContainEqual({ tick, isPlayed: true });
     const other = await openPage();
     await passes(other, 3);
     await other.keyboard.press("KeyO");
     await other.locator("#sheet .kept").waitFor();
-    const kept = await other.evaluate(KEPT);
-    expect(kept.some((one) => one.at.tick === tick)).toBe(true);
-    // All but the one that is being played over there.
-    expect(await other.getByRole("button", { name: "Forget: " }).count()).toBe(kept.length - 1);
+    const kept = await other.evaluate(KEPT); // its own among them, where it has played for long enough by now
+    expect(kept).toContainEqual({ tick, isPlayed: true });
+    const free = kept.filter(({ isPlayed }) => !isPlayed);
+    expect(await other.getByRole("button", { name: "Forget: " }).count()).toBe(free.length);
     await other.close();
     await page.bringToFront();
 

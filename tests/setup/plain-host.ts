@@ -1,6 +1,6 @@
 /**
  * The plainest static host there is, with the built page in a folder of it and the tiny world under two names: no headers
- * but the type of the commonest files. Can be shut and opened again at the same address, and can answer for some paths with
+ * but the type of the commonest files and the remark that answers vary with the origin, which none does. Can be shut and opened again at the same address, and can answer for some paths with
  * what a test says.
  */
 import { readFileSync } from "node:fs";
@@ -47,7 +47,8 @@ export async function startPlainHost(): Promise<PlainHost> {
         try {
           const body = read(below);
           if (body === null) throw new Error("gone");
-          response.writeHead(200, { "Content-Type": TYPES[extname(below)] ?? "application/octet-stream" }).end(body);
+          const type = TYPES[extname(below)] ?? "application/octet-stream";
+          response.writeHead(200, { "Content-Type": type, Vary: "Origin" }).end(body); // as many hosts do
         } catch {
           response.writeHead(404).end();
         }
