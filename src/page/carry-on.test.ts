@@ -2,13 +2,14 @@
 import { BehaviorSubject } from "rxjs";
 import { expect, it } from "vitest";
 import type { LoopState } from "../loop/game-loop";
+import type { SessionBeginning } from "../model/beginning";
 import { createFakeWorld } from "../model/fake-world";
 import { createJournal } from "../model/journal";
 import type { Manifest } from "../model/manifest";
 import { recordCalls } from "../model/recorded-world";
 import type { Action, Frame } from "../model/world";
 import { carryOn, takeAlong } from "./carry-on";
-import type { Session, SessionBeginning } from "./session";
+import type { Session } from "./session";
 
 const drive = (tick: number, side = 1) => Float32Array.of(Math.sin(tick / 9) * side, 0.5, 0);
 

@@ -5,11 +5,12 @@
 
 import { RecordingError } from "../errors";
 import type { Speed } from "../loop/game-loop";
+import type { SessionBeginning } from "../model/beginning";
 import type { Action, Frame } from "../model/world";
 import { checkSession, type SavedSession } from "../record/session-file";
 import { keepingOf } from "./keeping";
 import { savedSession } from "./saved-session";
-import type { Session, SessionBeginning } from "./session";
+import type { Session } from "./session";
 
 /** What a session leaves to the next one. */
 export interface Carried {
