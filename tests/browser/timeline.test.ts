@@ -212,6 +212,7 @@ describe("the timeline", () => {
     await page.keyboard.press("KeyR");
     await expect.poll(() => page.evaluate(() => Number(document.body.dataset.tick))).toBeLessThan(tick);
     await page.keyboard.press("KeyO");
+    await page.locator("#sheet[open]").waitFor(); // a file may be put into what the closed one still holds
     await page.getByLabel("Open a session or an action log").setInputFiles(path);
     await standsAt(page, tick);
     expect(await hashNow(page)).toBe(hash);
