@@ -83,6 +83,7 @@ async function inChromium(): Promise<void> {
     const page = await browser.newPage();
     await page.setViewportSize({ width: 480, height: 480 }); // graphics on the CPU shall not take it from the network
     await page.route(`**/worlds/${world}/world.json*`, async (route) => {
+      if (route.request().method() !== "GET") return route.continue(); // it asks whether there is a newer one
       const response = await route.fetch();
       await route.fulfill({ response, json: { ...(await response.json()), frameRate: UNTHROTTLED } });
     });
