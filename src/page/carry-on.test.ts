@@ -36,6 +36,8 @@ async function sessionOf(packageSha256: string, change: Partial<Manifest> = {}) 
     async load(...[from, record]: Parameters<Session["load"]>) {
       beginning.next(from);
       frame = await world.load(from, record);
+      const branch = journal.branches()[record.at.branch]?.id ?? 0;
+      frame = await world.seek({ branch, tick: record.at.tick });
     },
     seeking: {
       to: async (point: Parameters<typeof world.seek>[0]) => {

@@ -71,15 +71,15 @@ export async function carryOn(session: Session, carried: Carried): Promise<strin
     return `Your session can't go on in it (${(error as Error).message}).${kept}`;
   }
   const { seed, start, record } = saved;
-  await session.load({ seed, start }, record);
+  const { at } = record;
+  const isLong = at.tick > MOST_AT_ONCE;
+  await session.load({ seed, start }, isLong ? { ...record, at: { ...at, tick: 0 } } : record);
   if (carried.keptAs !== undefined) void takeTheirPlace(session, carried.keptAs);
-  if (record.at.tick > MOST_AT_ONCE) {
+  if (isLong) {
     if (running) session.watch();
     return "Your session is long, so you see it from its beginning; touch a control to take over.";
   }
-  const branch = world.journal.branches()[record.at.branch]?.id ?? 0;
-  await session.seeking.to({ branch, tick: record.at.tick });
-  if (running && session.frame()?.tick === record.at.tick) loop.resume();
+  if (running && session.frame()?.tick === at.tick) loop.resume();
   return `You go on at tick ${session.frame()?.tick ?? 0}, with the same actions behind you.`;
 }
 

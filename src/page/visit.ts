@@ -92,7 +92,8 @@ async function open(location: Location, signal: AbortSignal, entering: Entering)
   const { world, place } = opened;
   session = await play(world, view, {
     ...(successor ? { address: {}, carryOn: (session) => takeUp(session, successor) } : { address }),
-    ...{ place, signal },
+    place,
+    signal,
   });
   opened.session = session;
   current = { session, place, name: nameOf(place) };

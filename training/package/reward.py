@@ -34,7 +34,7 @@ from ..stages.fit import fit
 from ..worlds.registry import find_world
 from ..worlds.world import Source, Task, World
 from .export import export_graph, round_weights, tensors_of
-from .manifest import write_manifest
+from .manifest import swap_in, write_manifest
 
 TRAIN_SEED, TEST_SEED = 4_000_000, HELD_OUT_FROM + 5
 PLAYED, ARRANGED = 60, 4  # steps of an episode as recorded, and of one that begins at a rare place
@@ -217,8 +217,7 @@ def add_head(folder: Path, head: RewardHead, figures: dict) -> None:
     manifest["reward"] = {"file": "reward.onnx", **tensors_of(partial / "reward.onnx")}
     add_to_card(partial, manifest)
     write_manifest(partial, manifest)
-    shutil.rmtree(folder)
-    partial.rename(folder)
+    swap_in(partial, folder)
 
 
 def add_to_card(folder: Path, manifest: dict) -> None:
