@@ -1,6 +1,7 @@
 /** Our own engine asked onto a GPU where there is none: a named reason, and the same frames from WebAssembly. */
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { barrenGpu } from "../engine/webgpu/gpu.fixture";
 import { BackendError } from "../errors";
 import { folderSource } from "./folder-source";
 import { createNetworkModel } from "./network-model";
@@ -26,6 +27,14 @@ test("without WebGPU it says so and runs in WebAssembly", async () => {
   );
   expect(frames[1]?.frame.rgba).toEqual(frames[0]?.frame.rgba);
   await Promise.all([expected.close(), model.close()]);
+});
+
+test("a GPU that is too small for the tick leaves it to WebAssembly, with the reason", async () => {
+  const engine = await webGpuEngine(ownEngine, "float32", async () => barrenGpu({ maxBufferSize: 1024 }));
+  expect(engine.backend.detail).toMatch(/^WebGPU/);
+  const model = await createNetworkModel(opened, engine);
+  expect(model.backend.detail).toMatch(/SIMD, float32; WebGPU: .*bytes of weights/);
+  await model.close();
 });
 
 test("whole numbers are refused, not left out", async () => {

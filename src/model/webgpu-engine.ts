@@ -37,6 +37,7 @@ export async function webGpuEngine(
   }
   const detail = `WebGPU${gpu.isSoftware ? " on the CPU" : ""}, float32`;
   let engine: Engine | null = null; // once the GPU has been left
+  let isFirst = true; // the first session is the tick's
   const leave = (reason: string): Engine => {
     engine ??= because(rest(), reason);
     return engine;
@@ -50,10 +51,13 @@ export async function webGpuEngine(
       if (engine) return engine.createSession(bytes, spec);
       try {
         const session = await createGpuSession(bytes, spec, gpu);
+        isFirst = false;
         return survivor(session, (reason) => leave(reason).createSession(bytes, spec));
       } catch (error) {
-        if (!gpu.failure() || !(error instanceof BackendError)) throw error;
-        return leave(error.message).createSession(bytes, spec);
+        if (!isRefusal(error)) throw error;
+        // Another graph that isn't for this GPU runs in WebAssembly beside a tick that is.
+        const next = isFirst || gpu.failure() ? leave(error.message) : rest();
+        return next.createSession(bytes, spec);
       }
     },
   };

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { WorldloopError } from "../../errors";
 import { type FixtureNode, writeOnnx } from "../onnx.fixture";
 import { compileGpu } from "./compile-gpu";
-import type { Gpu } from "./gpu-device";
+import { barrenGpu } from "./gpu.fixture";
 import { createGpuMachine } from "./gpu-machine";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
@@ -31,26 +31,13 @@ test("no two buffers that are needed at once share memory, and none lies outside
   }
 });
 
-/** A device that has limits and nothing else: whoever asks it to make something fails. */
-const barren = (limits: Record<string, number>): Gpu => ({
-  device: {
-    limits: {
-      ...{ maxBufferSize: 2 ** 28, maxStorageBufferBindingSize: 2 ** 27, maxUniformBufferBindingSize: 2 ** 16 },
-      ...{ minUniformBufferOffsetAlignment: 256, ...limits },
-    },
-  } as unknown as GPUDevice,
-  isSoftware: true,
-  failure: () => null,
-  close: () => undefined,
-});
-
 describe("refused by name, before anything is made", () => {
   test.each([
     ["weights", { maxStorageBufferBindingSize: 1024 }],
     ["weights", { maxBufferSize: 1024 }],
     ["addresses a step", { maxUniformBufferBindingSize: 128 }],
   ] as const)("more bytes of %s than the device has", async (what, limits) => {
-    await expect(createGpuMachine(compileGpu(tiny), barren(limits))).rejects.toMatchObject({
+    await expect(createGpuMachine(compileGpu(tiny), barrenGpu(limits))).rejects.toMatchObject({
       name: "UnsupportedGraphError",
       message: expect.stringContaining(`bytes of ${what}`),
     });
