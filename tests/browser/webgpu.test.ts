@@ -23,7 +23,7 @@ test("every operator and pattern gives what WebAssembly gives", async () => {
 });
 
 test.each(["pong", "doom-hall"])("%s: from the same state both make the same tick", async (name) => {
-  const worst = await page.evaluate((name) => window.client.compareTicks(`/worlds/${name}/`, 6), name);
+  const worst = await page.evaluate((name) => window.client.compareTicks(`/worlds/${name}/`, 4), name);
   expect(worst.backend).toMatchObject({ name: "own", detail: expect.stringMatching(/^WebGPU.*, float32$/) });
   expect(worst.latent).toBeLessThan(2e-3);
   expect(worst.slot).toBeLessThan(2e-2);
