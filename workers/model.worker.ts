@@ -14,18 +14,28 @@ import { keepPackage } from "../src/model/package-store";
 import { withOutcomes } from "../src/model/reward-head";
 import { checkThreads } from "../src/model/thread-count";
 import { webHelper } from "../src/model/web-helper";
-import type { Progress, WorkerApi } from "../src/model/worker-api";
+import type { Progress, WorkerApi, WorkerFrame } from "../src/model/worker-api";
 import type { Frame, World } from "../src/model/world";
 import { zipSource } from "../src/model/zip-source";
 
 let opened: { readonly world: World; readonly contents: WorldPackage; readonly url: string | Blob } | null = null;
+/** What the page believes to compute. */
+let told = "";
 
 function current(): World {
   if (!opened) throw new StateError("The worker has no world yet. Call open first.");
   return opened.world;
 }
 
-const handOver = (frame: Frame): Frame => transfer(frame, [frame.rgba.buffer]);
+/** With what computes, when that has changed. */
+function handOver(frame: Frame): WorkerFrame {
+  const { backend } = current();
+  const now = JSON.stringify(backend);
+  if (now === told) return transfer(frame, [frame.rgba.buffer]);
+  told = now;
+  console.warn(`${backend.name} computes from now on: ${backend.detail}`);
+  return transfer({ ...frame, backend }, [frame.rgba.buffer]);
+}
 
 const api: WorkerApi = {
   async open({ url, start, engine, precision, backend, threads }, onProgress) {
@@ -51,12 +61,18 @@ const api: WorkerApi = {
     );
     const { manifest, sha256 } = contents;
     onProgress({ ...newest, phase: "session" });
+    const ownWasm = () => ownEngine({ precision, threads: checkThreads(threads) ?? 1, startHelper: webHelper });
+    const ownWebGpu = async () => {
+      const { webGpuEngine } = await import("../src/model/webgpu-engine"); // most visits don't need it
+      return webGpuEngine(ownWasm, precision);
+    };
     const chosen = await chooseEngine(choice, contents, {
-      own: async () => ownEngine({ precision, threads: checkThreads(threads) ?? 1, startHelper: webHelper }),
+      own: async () => (backend === "webgpu" ? ownWebGpu() : ownWasm()),
       ort: () => ort ?? loadOrt(),
     });
     const world = createWorld(withOutcomes(await createNetworkModel(contents, chosen), contents, chosen));
     opened = { world, contents, url };
+    told = JSON.stringify(world.backend);
     (onProgress as Partial<Remote<typeof onProgress>>)[releaseProxy]?.(); // closes its port
     return { manifest, backend: world.backend, packageSha256: sha256, files: Object.keys(manifest.files) };
   },

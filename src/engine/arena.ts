@@ -25,6 +25,21 @@ interface Life {
   to: number;
 }
 
+/** From the first step that touches a buffer to the last. */
+export function livesOf(
+  steps: readonly { readonly reads: readonly Buffer[]; readonly writes: readonly Buffer[] }[],
+): Life[] {
+  const lives = new Map<Buffer, Life>();
+  steps.forEach((step, at) => {
+    for (const buffer of [...step.reads, ...step.writes]) {
+      const life = lives.get(buffer);
+      if (life) life.to = at;
+      else lives.set(buffer, { buffer, from: at, to: at });
+    }
+  });
+  return [...lives.values()];
+}
+
 /** @throws UnsupportedGraphError when it takes more than 1 GiB */
 export function planArena(steps: readonly Step[], kept: readonly Buffer[]): Arena {
   const offsets = new Map<Buffer, number>();
@@ -42,13 +57,8 @@ export function planArena(steps: readonly Step[], kept: readonly Buffer[]): Aren
   };
   const bytesOf = ({ size, kind }: Buffer) => size * BYTES[kind];
 
-  const lives = new Map<Buffer, Life>();
-  steps.forEach((step, at) => {
-    for (const buffer of [...step.reads, ...step.writes]) {
-      const life = lives.get(buffer);
-      if (life) life.to = at;
-      else lives.set(buffer, { buffer, from: at, to: at });
-    }
+  const lives = livesOf(steps);
+  for (const step of steps) {
     for (const arg of step.args) {
       if (!Array.isArray(arg)) continue;
       const table = arg as Table;
@@ -58,7 +68,7 @@ export function planArena(steps: readonly Step[], kept: readonly Buffer[]): Aren
       if (!tables.has(key)) tables.set(key, { table, offset: place(4 * table.length) });
       tableKeys.set(table, key);
     }
-  });
+  }
   function idOf(buffer: Buffer): number {
     const id = ids.get(buffer) ?? ids.size;
     ids.set(buffer, id);
@@ -66,17 +76,17 @@ export function planArena(steps: readonly Step[], kept: readonly Buffer[]): Aren
   }
 
   for (const buffer of kept) offsets.set(buffer, place(bytesOf(buffer)));
-  for (const { buffer } of lives.values()) {
+  for (const { buffer } of lives) {
     if (buffer.place === "constant" && !offsets.has(buffer)) offsets.set(buffer, place(bytesOf(buffer)));
   }
-  sharePadded([...lives.values()].filter(({ buffer }) => buffer.place === "padded")).forEach((group) => {
+  sharePadded(lives).forEach((group) => {
     const offset = place(bytesOf((group[0] as Life).buffer));
     for (const { buffer } of group) offsets.set(buffer, offset);
   });
   const start = end;
-  const work = placeWork([...lives.values()].filter(({ buffer }) => buffer.place === "work"));
+  const work = placeWork(lives, (buffer) => align(bytesOf(buffer) + 16));
   for (const [buffer, offset] of work.offsets) offsets.set(buffer, start + offset);
-  place(work.bytes);
+  place(work.size);
 
   const addressOf = ({ buffer, offset }: Address) => (offsets.get(buffer) as number) + offset;
   return {
@@ -101,9 +111,10 @@ export function planArena(steps: readonly Step[], kept: readonly Buffer[]): Aren
 const align = (bytes: number) => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 
 /** Padded buffers of one shape, of which no two are alive at once, can be one: their borders stay zeros. */
-function sharePadded(lives: readonly Life[]): Life[][] {
+export function sharePadded(lives: readonly Life[]): Life[][] {
   const groups: Life[][] = [];
   for (const life of lives) {
+    if (life.buffer.place !== "padded") continue;
     const free = groups.find((group) => {
       const last = group.at(-1) as Life;
       return last.buffer.shape === life.buffer.shape && last.to < life.from;
@@ -115,13 +126,16 @@ function sharePadded(lives: readonly Life[]): Life[][] {
 }
 
 /** Largest first, each at the lowest place that is free during its life. */
-function placeWork(lives: readonly Life[]): { readonly offsets: Map<Buffer, number>; readonly bytes: number } {
+export function placeWork(
+  lives: readonly Life[],
+  sizeOf: (buffer: Buffer) => number,
+): { readonly offsets: Map<Buffer, number>; readonly size: number } {
   const offsets = new Map<Buffer, number>();
   const placed: { from: number; to: number; begin: number; end: number }[] = [];
-  let bytes = 0;
-  const bytesOf = ({ buffer }: Life) => align(buffer.size * BYTES[buffer.kind] + 16);
-  for (const life of [...lives].sort((a, b) => bytesOf(b) - bytesOf(a))) {
-    const size = bytesOf(life);
+  let all = 0;
+  const work = lives.filter(({ buffer }) => buffer.place === "work");
+  for (const life of work.sort((a, b) => sizeOf(b.buffer) - sizeOf(a.buffer))) {
+    const size = sizeOf(life.buffer);
     let begin = 0;
     const rivals = placed
       .filter(({ from, to }) => from <= life.to && to >= life.from)
@@ -132,7 +146,7 @@ function placeWork(lives: readonly Life[]): { readonly offsets: Map<Buffer, numb
     }
     placed.push({ from: life.from, to: life.to, begin, end: begin + size });
     offsets.set(life.buffer, begin);
-    bytes = Math.max(bytes, begin + size);
+    all = Math.max(all, begin + size);
   }
-  return { offsets, bytes };
+  return { offsets, size: all };
 }

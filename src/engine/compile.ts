@@ -6,6 +6,7 @@
 import { type Arena, planArena } from "./arena";
 import type { Buffer } from "./expression";
 import { joinNodes } from "./graph";
+import { wasmKernels } from "./kernels/wasm-kernels";
 import { Lowering } from "./lower";
 import type { InstructionSet } from "./math";
 import { type Graph, readOnnx } from "./onnx";
@@ -27,7 +28,9 @@ export interface Compiled {
  */
 export function compile(bytes: Uint8Array, instructionSet: InstructionSet, precision: Precision = "float32"): Compiled {
   const graph = readOnnx(bytes);
-  const { steps, inputs, outputs } = new Lowering(new Program(instructionSet), precision).lower(joinNodes(graph));
+  const program = new Program(instructionSet);
+  const { inputs, outputs } = new Lowering(wasmKernels(program), precision).lower(joinNodes(graph));
+  const { steps } = program;
   const arena = planArena(steps, [...inputs.values(), ...outputs.values()]);
   return { graph, steps, arena, inputs, outputs };
 }

@@ -2,8 +2,6 @@
 import { integer, integers, text, unsupported } from "./attributes";
 import type { Buffer, View } from "./expression";
 import { pending } from "./expression";
-import { productOf } from "./kernels/product";
-import { winogradOf, winogradTile } from "./kernels/winograd";
 import { type Layout, reshape } from "./layout";
 import type { Lowering } from "./lower";
 import { viewOf } from "./matmul";
@@ -41,8 +39,8 @@ export function convolution(at: Lowering, node: Node): Value {
   const pointwise = [down, across, ...strides].every((size) => size === 1); // walks any axes, however they lie
   const input = seen && (pointwise || seen.layout.every((axis) => axis.length < 2)) ? seen : padded(at, value, pads);
   const plain = [down, across].every((taps) => taps === 3) && [...strides, ...dilations].every((step) => step === 1);
-  const tile = plain && pads.every((pad) => pad === 1) ? winogradTile({ ...picture, input, weights }) : null;
-  const result = tile ? winogradOf(at.program, { ...picture, input, weights }, tile) : patches(at);
+  const isPlain = plain && pads.every((pad) => pad === 1);
+  const result = (isPlain && at.kernels.winograd({ ...picture, input, weights })) || patches(at);
   if (!result) throw unsupported(node, "axes that go together");
   const rows = expressed([1, outHeight * outWidth, filters], pending(result));
   const sum = at.transpose(at.reshape(rows, [1, outHeight, outWidth, filters]), [0, 3, 1, 2]);
@@ -68,7 +66,7 @@ export function convolution(at: Lowering, node: Node): Value {
     const matrix = reshape((weights as View).layout, [1, filters, channels * down * across]);
     if (!matrix) return null;
     const right: View = { ...(weights as View), layout: [matrix[0] ?? [], matrix[2] ?? [], matrix[1] ?? []] };
-    return productOf(lowering.program, {
+    return lowering.kernels.product({
       left: [left],
       right: [right],
       label: `conv ${down}×${across}`,

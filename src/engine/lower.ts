@@ -23,29 +23,29 @@ import {
   workView,
 } from "./expression";
 import { lastProducts } from "./graph";
-import { addElementwise } from "./kernels/elementwise";
+import type { KernelSet } from "./kernel-set";
 import { broadcast, dense, type Layout, product, shapeOf } from "./layout";
 import { OPERATORS, type Operator } from "./math";
 import { type Constant, elementsOf, type Graph, type Node } from "./onnx";
 import { OPERATIONS } from "./operators";
-import type { Precision, Program, Step } from "./program";
+import type { Precision } from "./program";
 import { broken, commonShape, expressed, fold, isCheap, LONGEST, packed, same, type Value, weight } from "./value";
 
+/** Where the graph's inputs and outputs lie; the kernels have their program. */
 export interface Lowered {
-  readonly steps: readonly Step[];
   readonly inputs: ReadonlyMap<string, Buffer>;
   readonly outputs: ReadonlyMap<string, Buffer>;
 }
 
 export class Lowering {
-  readonly program: Program;
+  readonly kernels: KernelSet;
   private readonly values = new Map<string, Value>();
   private readonly constants = new Map<string, Constant>();
   private readonly precision: Precision;
   private last: ReadonlySet<Node> = new Set();
 
-  constructor(program: Program, precision: Precision) {
-    this.program = program;
+  constructor(kernels: KernelSet, precision: Precision) {
+    this.kernels = kernels;
     this.precision = precision;
   }
 
@@ -91,7 +91,7 @@ export class Lowering {
         this.give(value, shape, outputs.get(name) as Buffer);
       }
     }
-    return { steps: this.program.steps, inputs, outputs };
+    return { inputs, outputs };
   }
 
   /** A constant: numbers for kernels, and for the operators that need to know it. */
@@ -276,17 +276,14 @@ export class Lowering {
       ) as Expression;
     }
     const label = expression.kind === "apply" ? expression.operator : "copy";
-    if (addElementwise(this.program, expression, target, label)) return target;
+    if (this.kernels.elementwise(expression, target, label)) return target;
     const copies = mapLeaves(expression, (leaf) => {
       if (leaf.kind === "result" || leaf.layout.every((axis) => axis.length < 2)) return leaf;
       return load(this.copyOf(leaf));
     }) as Expression;
-    if (addElementwise(this.program, copies, target, label)) return target;
+    if (this.kernels.elementwise(copies, target, label)) return target;
     const between = workView(value.shape);
-    if (
-      !addElementwise(this.program, copies, between, label) ||
-      !addElementwise(this.program, load(between), target, "copy")
-    ) {
+    if (!this.kernels.elementwise(copies, between, label) || !this.kernels.elementwise(load(between), target, "copy")) {
       throw new UnsupportedGraphError("expected axes that have common loops, got others");
     }
     return target;
@@ -294,7 +291,7 @@ export class Lowering {
 
   private copyOf(view: View): View {
     const copy = workView(shapeOf(view.layout));
-    addElementwise(this.program, load(view), copy, "copy");
+    this.kernels.elementwise(load(view), copy, "copy");
     return copy;
   }
 

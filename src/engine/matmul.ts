@@ -1,7 +1,7 @@
 /** Which way round a matrix product is done, and in what order its factors lie for it. */
 import { UnsupportedGraphError } from "../errors";
 import { pending, type View, workView } from "./expression";
-import { type Factors, productOf } from "./kernels/product";
+import type { Factors } from "./kernels/product";
 import { type Layout, product } from "./layout";
 import type { Lowering } from "./lower";
 import { expressed, type Value } from "./value";
@@ -39,14 +39,14 @@ function multiply(at: Lowering, left: Value, right: Value, how: How): Value {
   const weights = at.known(right);
   if (weights) {
     const result =
-      productOf(at.program, { left: viewsOf(at, left, 1), right: [weights], ...how }) ??
-      productOf(at.program, { left: [at.dense(left)], right: [weights], ...how });
+      at.kernels.product({ left: viewsOf(at, left, 1), right: [weights], ...how }) ??
+      at.kernels.product({ left: [at.dense(left)], right: [weights], ...how });
     if (result) return expressed(shape, pending(result));
   }
   if (right.kind !== "joined" || right.axis === 1) {
     const pieces = viewsOf(at, right, 1);
     const result = pieces.every((piece) => isRowByRow(piece.layout[2] ?? []))
-      ? productOf(at.program, { left: [viewOf(at, left)], right: pieces, ...how })
+      ? at.kernels.product({ left: [viewOf(at, left)], right: pieces, ...how })
       : null;
     if (result) return expressed(shape, pending(result));
   }
@@ -56,10 +56,10 @@ function multiply(at: Lowering, left: Value, right: Value, how: How): Value {
     const columnsFirst = workView([batch, depth, rows]);
     const [batches = [], depths = [], lines = []] = columnsFirst.layout;
     at.store(left, { ...columnsFirst, layout: [batches, lines, depths] });
-    const result = productOf(at.program, { left: turnedRows, right: [columnsFirst], ...how });
+    const result = at.kernels.product({ left: turnedRows, right: [columnsFirst], ...how });
     if (result) return at.transpose(expressed([batch, columns, rows], pending(result)), [0, 2, 1]);
   }
-  const result = productOf(at.program, { left: [at.dense(left)], right: [at.dense(right)], ...how });
+  const result = at.kernels.product({ left: [at.dense(left)], right: [at.dense(right)], ...how });
   if (!result) throw new UnsupportedGraphError("MatMul: expected factors with common axes, got others");
   return expressed(shape, pending(result));
 }

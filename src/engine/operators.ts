@@ -5,9 +5,6 @@
 import { axisOf, integer, integers, text, unsupported } from "./attributes";
 import { convolution } from "./convolution";
 import { type Expression, load, loadsOf, pending, workView } from "./expression";
-import { addLookup } from "./kernels/lookup";
-import { meanOf } from "./kernels/mean";
-import { addSoftmax } from "./kernels/softmax";
 import { product } from "./layout";
 import type { Lowering } from "./lower";
 import type { Operator } from "./math";
@@ -210,7 +207,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     const axes = at.numbers(node, 1).map((axis) => axisOf(node, axis, value.shape.length));
     const expression = at.expression(value);
     const input = expression.kind === "load" || isLoaded(expression) ? expression : at.stored(value);
-    const mean = meanOf(at.program, input, value.shape, axes);
+    const mean = at.kernels.mean(input, value.shape, axes);
     const kept = expressed(mean.shape, pending(mean));
     if (integer(node, "keepdims", 1) === 1) return [kept];
     return [
@@ -230,7 +227,7 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     const view = at.dense(turned);
     const length = value.shape[axis] as number;
     const target = workView(turned.shape);
-    addSoftmax(at.program, view, target, product(value.shape) / length, length);
+    at.kernels.softmax(view, target, product(value.shape) / length, length);
     const back = order.map((_, i) => order.indexOf(i));
     return [at.transpose(expressed(turned.shape, load(target)), back)];
   },
@@ -267,6 +264,6 @@ function lookup(at: Lowering, table: Value, index: Value, shape: readonly number
   const rows = table.shape[0] as number;
   const width = product(table.shape) / rows;
   const target = workView(shape);
-  addLookup(at.program, at.dense(table), at.dense(index), target, { rows, width, count: product(index.shape) });
+  at.kernels.lookup(at.dense(table), at.dense(index), target, { rows, width, count: product(index.shape) });
   return expressed(shape, load(target));
 }

@@ -2,7 +2,6 @@
 import { UnsupportedGraphError } from "../errors";
 import { integer, text, unsupported } from "./attributes";
 import { constantView, load, workView } from "./expression";
-import { addGridSample } from "./kernels/grid-sample";
 import type { Lowering } from "./lower";
 import { matmul } from "./matmul";
 import type { Node } from "./onnx";
@@ -66,6 +65,6 @@ export function gridSample(at: Lowering, node: Node): Value {
   const pixels = down * across;
   const target = workView([1, down, across, channels]);
   const picture = at.dense(at.transpose(value, [0, 2, 3, 1]));
-  addGridSample(at.program, { picture, grid: at.dense(grid), target, height, width, channels, pixels, cubic });
+  at.kernels.gridSample({ picture, grid: at.dense(grid), target, height, width, channels, pixels, cubic });
   return at.transpose(expressed([1, down, across, channels], load(target)), [0, 3, 1, 2]);
 }

@@ -51,7 +51,9 @@ export function createWorld(model: WorldModel, options: WorldOptions = {}): Worl
 
   return {
     manifest,
-    backend: model.backend,
+    get backend() {
+      return model.backend;
+    },
     reset: (resetOptions) =>
       inTurn(async () => {
         open();

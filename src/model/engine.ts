@@ -11,6 +11,7 @@ import type { WorldPackage } from "./package";
 import type { World } from "./world";
 
 export interface Engine {
+  /** What computes: read it again after a run, an engine may have had to move. */
   readonly backend: World["backend"];
   /** @throws BackendError, ShapeError, UnsupportedGraphError */
   createSession(bytes: Bytes, spec: GraphSpec): Promise<GraphSession>;
@@ -64,13 +65,15 @@ export async function chooseEngine(
 }
 
 /** What our own engine says of a graph or a machine that isn't for it; onnxruntime may see it otherwise. */
-const isRefusal = (error: unknown): error is WorldloopError =>
+export const isRefusal = (error: unknown): error is WorldloopError =>
   error instanceof UnsupportedGraphError || error instanceof UnsafeGraphError || error instanceof BackendError;
 
 /** Hands out the tick's session that is there already; other graphs that our own engine doesn't cover go to onnxruntime. */
 function prepared(engine: Engine, tick: Bytes, session: GraphSession, sources: EngineSources): Engine {
   return {
-    backend: engine.backend,
+    get backend() {
+      return engine.backend;
+    },
     async createSession(bytes, spec) {
       if (bytes === tick) return session;
       try {
@@ -84,10 +87,12 @@ function prepared(engine: Engine, tick: Bytes, session: GraphSession, sources: E
 }
 
 /** The same engine, which says why it was taken. */
-const because = (engine: Engine, reason: string): Engine => {
-  const detail = [engine.backend.detail, reason].filter(Boolean).join("; ");
-  return { ...engine, backend: { ...engine.backend, detail } };
-};
+export const because = (engine: Engine, reason: string): Engine => ({
+  get backend() {
+    return { ...engine.backend, detail: [engine.backend.detail, reason].filter(Boolean).join("; ") };
+  },
+  createSession: engine.createSession,
+});
 
 /** Shortest time of a tick on zeros, ms. */
 async function measure(session: GraphSession, { tick }: Manifest): Promise<number> {

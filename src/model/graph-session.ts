@@ -84,7 +84,7 @@ export async function createGraphSession(bytes: Bytes, spec: GraphSpec, runtime:
   };
 }
 
-const isRows = (feed: Feed): feed is readonly (Float32Array | null)[] => Array.isArray(feed);
+export const isRows = (feed: Feed): feed is readonly (Float32Array | null)[] => Array.isArray(feed);
 
 function joined(rows: readonly (Float32Array | null)[], shape: readonly number[]): Float32Array {
   const out = new Float32Array(shape.reduce((size, side) => size * side, 1));

@@ -85,7 +85,9 @@ export async function createNetworkModel(opened: WorldPackage, engine: Engine): 
   return {
     manifest,
     packageSha256: sha256,
-    backend: engine.backend,
+    get backend() {
+      return engine.backend;
+    },
     async begin(beginning) {
       const { latents, actions, picture } =
         "context" in beginning ? await historyOfContext(beginning.context) : await historyOfStart(beginning.start);

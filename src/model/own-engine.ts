@@ -5,14 +5,12 @@
 import { type Compiled, compile } from "../engine/compile";
 import { detectInstructionSet } from "../engine/detect";
 import { createMachine, type Numbers } from "../engine/machine";
-import type { InstructionSet } from "../engine/math";
 import type { Helper } from "../engine/threads";
 import { ShapeError, UnsafeGraphError, UnsupportedGraphError } from "../errors";
-import type { Bytes } from "./bytes";
 import { checkTensors } from "./contract";
 import type { Engine } from "./engine";
 import type { Precision } from "./engine-choice";
-import type { Feed, GraphSession, TensorData } from "./graph-session";
+import { type Feed, type GraphSession, isRows, type TensorData } from "./graph-session";
 import type { GraphSpec } from "./manifest";
 
 export interface OwnOptions {
@@ -31,17 +29,12 @@ export function ownEngine({ precision = "float32", threads = 1, startHelper }: O
   return {
     backend: { name: "own", threads, detail: `${name}, ${precision}` },
     async createSession(bytes, spec) {
-      const compiled = compileNamed(bytes, spec, { instructionSet, precision });
+      const compiled = compileNamed(spec, () => compile(bytes, instructionSet, precision));
       const helpers = startHelper ? Array.from({ length: waiting }, startHelper) : [];
       waiting = 0;
       return createOwnSession(compiled, spec, helpers);
     },
   };
-}
-
-interface Arithmetic {
-  readonly instructionSet: InstructionSet;
-  readonly precision: Precision;
 }
 
 async function createOwnSession(
@@ -89,13 +82,11 @@ async function createOwnSession(
   };
 }
 
-const isRows = (feed: Feed): feed is readonly (Float32Array | null)[] => Array.isArray(feed);
-
 /** Errors begin with the file's name, a ShapeError says what the manifest expects; a graph that no rule foresaw is one that isn't covered. */
-function compileNamed(bytes: Bytes, spec: GraphSpec, { instructionSet, precision }: Arithmetic) {
+export function compileNamed<T extends Pick<Compiled, "graph">>(spec: GraphSpec, compile: () => T): T {
   try {
-    const compiled = compile(bytes, instructionSet, precision);
-    const table = (tensors: typeof compiled.graph.inputs): GraphSpec["inputs"] =>
+    const compiled = compile();
+    const table = (tensors: Compiled["graph"]["inputs"]): GraphSpec["inputs"] =>
       Object.fromEntries(tensors.map(({ name, kind, shape }) => [name, { dtype: kind, shape: [...shape] }]));
     checkTensors(`${spec.file}, inputs`, spec.inputs, table(compiled.graph.inputs));
     checkTensors(`${spec.file}, outputs`, spec.outputs, table(compiled.graph.outputs));

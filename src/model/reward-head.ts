@@ -59,6 +59,9 @@ export function withOutcomes(model: WorldModel, opened: WorldPackage, engine: En
 
   return {
     ...model,
+    get backend() {
+      return model.backend;
+    },
     begin(beginning) {
       if (failure !== undefined) head = undefined;
       failure = undefined;

@@ -18,7 +18,7 @@ export interface OpenOptions {
   readonly engine?: EngineChoice;
   /** Of our own engine; absent: float32. */
   readonly precision?: Precision;
-  /** Of onnxruntime. Absent: WebGPU when an adapter is there, WASM otherwise. */
+  /** Absent: WASM for our own engine; of onnxruntime WebGPU when an adapter is there, WASM otherwise. */
   readonly backend?: Backend;
   /** WASM threads; absent: chosen by the machine. More than one needs a cross-origin isolated page. */
   readonly threads?: number;
@@ -50,15 +50,18 @@ export interface StartPicture {
   readonly rgb: Uint8Array;
 }
 
+/** A frame; and what computes from now on, when that is no longer what the page was told. */
+export type WorkerFrame = Frame & { readonly backend?: World["backend"] };
+
 export interface WorkerApi {
   /** Once per worker. @throws the package's errors (see package.ts), BackendError */
   open(options: OpenOptions, onProgress: (progress: Progress) => void): Promise<OpenedWorld>;
-  reset(options: ResetOptions): Promise<Frame>;
-  step(action: Action): Promise<Frame>;
-  rewind(ticks: number): Promise<Frame>;
+  reset(options: ResetOptions): Promise<WorkerFrame>;
+  step(action: Action): Promise<WorkerFrame>;
+  rewind(ticks: number): Promise<WorkerFrame>;
   status(): ReturnType<World["status"]>;
   snapshot(): Promise<Snapshot>;
-  restore(snapshot: Snapshot): Promise<Frame>;
+  restore(snapshot: Snapshot): Promise<WorkerFrame>;
   /** @throws ResetError when there is no such start */
   readStart(index: number): Promise<StartPicture>;
   /**

@@ -7,7 +7,7 @@ import { proxy } from "comlink";
 import { AbortedError, ResetError, StateError, WorkerCrashError } from "../errors";
 import { createJournal } from "./journal";
 import { type RecordedWorld, recordCalls } from "./recorded-world";
-import type { OpenedWorld, OpenOptions, Progress, StartPicture } from "./worker-api";
+import type { OpenedWorld, OpenOptions, Progress, StartPicture, WorkerFrame } from "./worker-api";
 import { type Connection, connect, type WorkerLike } from "./worker-connection";
 import type { Frame } from "./world";
 
@@ -95,13 +95,20 @@ export async function openWorld(options: OpenWorldOptions, source: WorkerSource 
   let restarting: Promise<Frame> | null = null;
   const call: Connection["call"] = (run) => connection.call(run, source.patienceMs);
 
+  /** The engine may have had to move, from a GPU that was lost. */
+  const told = async (answer: Promise<WorkerFrame>): Promise<Frame> => {
+    const { backend, ...frame } = await answer;
+    if (backend) opened = { ...opened, backend };
+    return frame;
+  };
+
   const journal = createJournal();
   const recorded = recordCalls(
     {
-      reset: (from) => call((api) => api.reset(from)),
-      step: (action) => call((api) => api.step(action)),
-      rewind: (ticks) => call((api) => api.rewind(ticks)),
-      restore: (snapshot) => call((api) => api.restore(snapshot)),
+      reset: (from) => told(call((api) => api.reset(from))),
+      step: (action) => told(call((api) => api.step(action))),
+      rewind: (ticks) => told(call((api) => api.rewind(ticks))),
+      restore: (snapshot) => told(call((api) => api.restore(snapshot))),
       snapshot: () => call((api) => api.snapshot()),
     },
     // A dead worker has been told by `onCrash`; any other failure only makes the replay after a crash longer.

@@ -203,6 +203,7 @@ function engineOptions({
   name,
   arithmetic,
 }: Provenance["engine"]): Pick<OpenOptions, "engine" | "precision" | "backend"> {
+  if (name === "own" && arithmetic?.startsWith("WebGPU")) return { engine: "own", backend: "webgpu" };
   if (name === "own") return { engine: "own", precision: arithmetic?.endsWith("int8") ? "int8" : "float32" };
   return { engine: "ort", backend: name === "webgpu" ? "webgpu" : "wasm" };
 }

@@ -108,11 +108,13 @@ export function reopenings({ backend, isIsolated, cores, hasGpu }: Circumstances
   const { detail = "" } = backend;
   return [
     ...(isForced ? to("Let the page choose the engine", { engine: "auto" }) : []),
-    ...(hasGpu && backend.name !== "webgpu" ? to("Try the graphics card", { backend: "webgpu" }) : []),
-    ...(backend.name === "own" && backend.threads === 1 && isIsolated && cores >= 4
+    ...(hasGpu && backend.name !== "webgpu" && !detail.startsWith("WebGPU")
+      ? to("Try the graphics card", { backend: "webgpu" })
+      : []),
+    ...(backend.name === "own" && !detail.startsWith("WebGPU") && backend.threads === 1 && isIsolated && cores >= 4
       ? to("Try two threads", { engine: "own", threads: "2" })
       : []),
-    ...(backend.name === "own" && detail.includes("float32")
+    ...(backend.name === "own" && !detail.startsWith("WebGPU") && detail.includes("float32")
       ? to("Try whole numbers (int8)", { engine: "own", precision: "int8" })
       : []),
   ];

@@ -1,5 +1,5 @@
 /**
- * Before the browser tests: builds the page of the worker tests, with the tiny world of random weights beside it, and
+ * Before the browser tests: builds the page of the worker tests, with the tiny world of random weights and two shipped ones beside it, and
  * serves it and the real page, which `npm run build` has made.
  */
 import { cpSync, existsSync } from "node:fs";
@@ -20,6 +20,9 @@ declare module "vitest" {
 export default async function serve(project: TestProject): Promise<() => Promise<void>> {
   if (!existsSync("dist/index.html")) throw new Error("No built page: run `npm run build` first.");
   cpSync("tests/goldens/tiny-world", `${PUBLIC}/worlds/tiny`, { recursive: true });
+  for (const name of ["pong", "doom-hall"]) {
+    cpSync(`assets/worlds/${name}`, `${PUBLIC}/worlds/${name}`, { recursive: true });
+  }
   await build({
     logLevel: "warn",
     publicDir: PUBLIC,

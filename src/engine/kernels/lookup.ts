@@ -6,13 +6,19 @@ import type { View } from "../expression";
 import { addressOf, type Program } from "../program";
 import { Func, get, i32, type Local, set, v128 } from "../wasm";
 
+export interface LookupSize {
+  readonly rows: number;
+  readonly width: number;
+  readonly count: number;
+}
+
 /** table float32 [rows, width], index float32 [count], target float32 [count, width]; all dense. */
 export function addLookup(
   program: Program,
   table: View,
   index: View,
   target: View,
-  { rows, width, count }: { readonly rows: number; readonly width: number; readonly count: number },
+  { rows, width, count }: LookupSize,
 ): void {
   const func = new Func(5);
   const [first, last, from, indices, to] = func.params as [Local, Local, Local, Local, Local];
