@@ -152,7 +152,7 @@ async function openShare(session: Session, place: Place): Promise<void> {
       ? make(
           "p",
           {},
-          "You began with a picture of your own, which no link can carry: this one begins at the world's start.",
+          "You began with a picture of your own, which no link can carry: this one begins at the world's start. A session can: save it under Sessions.",
         )
       : make(
           "label",

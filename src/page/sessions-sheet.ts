@@ -40,7 +40,11 @@ export async function openSessions(session: Session, { name, store, autosave }: 
     dialog.close();
   };
 
-  const save = make("button", { type: "button", textContent: "Save this session", className: "primary" });
+  const { picture } = session.beginning.value;
+  const { width, height } = world.manifest.picture;
+  const textContent = picture ? "Save it with my picture" : "Save this session";
+  const save = make("button", { type: "button", textContent, className: "primary" });
+  if (picture) save.setAttribute("aria-describedby", "own-picture-note");
   save.onclick = async () => {
     try {
       const frame = session.frame();
@@ -124,6 +128,16 @@ export async function openSessions(session: Session, { name, store, autosave }: 
     loop,
     "Sessions",
     make("p", {}, "A session is all you did, with every branch. Opened again, it gives the same pictures."),
+    ...(picture
+      ? [
+          make(
+            "p",
+            { id: "own-picture-note" },
+            "You began with a picture of your own, and only with it this session plays again. The file would hold it, at " +
+              `${width} × ${height} pixels: whoever gets the file can look at it.`,
+          ),
+        ]
+      : []),
     make("div", { className: "row" }, save),
     make("label", { className: "row" }, "Open a session or an action log", file),
     note,
