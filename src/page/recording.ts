@@ -66,7 +66,8 @@ export function connectRecording(session: Session, place: Place): void {
     if (recording) return finishClip();
     const { startClip } = await import("../record/clip");
     const { picture, frameRate } = world.manifest;
-    const clip = await startClip(picture.width, picture.height, frameRate);
+    const tell = (error: Error) => complain("The clip ended", error);
+    const clip = await startClip(picture.width, picture.height, frameRate, () => void finishClip().catch(tell));
     const shots = (await import("../record/shots")).createShots();
     if (signal.aborted) return clip.cancel();
     let count = 0;
