@@ -77,6 +77,11 @@ def test_minutes_end_with_a_package_and_the_same_command_goes_on(episodes, judge
     shutil.copy(data / "train-1.npz", data / "train-2.npz")
     assert run(command) == 0
     assert json.loads((out / "world.json").read_text())["recordedFrom"]["frames"] == 2 * 104
+    # One whose weights are gone is made anew, though what it said of itself is there.
+    (data / "self-forcing.pt").unlink()
+    assert run(command) == 0
+    meta = state(data, "self-forcing")
+    assert (data / "self-forcing.pt").exists()
     # A stage whose beginning is gone isn't gone on with.
     for file in data.glob("world-model.pt*"):
         file.unlink()

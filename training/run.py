@@ -182,9 +182,8 @@ def record(r: Run) -> None:
 
 def train(r: Run, name: str, *shapes: WorldModelConfig, until: float) -> None:
     """One stage, unless it is complete. A budget that is spent ends it in order."""
-    meta = r.data / f"{name}.pt.json"
-    if meta.exists():
-        state = json.loads(meta.read_text())
+    state = checkpoint.about(r.data, name)
+    if state and (r.data / f"{name}.pt").exists():
         more = math.isfinite(r.minutes) and name == shares_of(r)[0][0]  # minutes are the last stage's, though complete
         if state["step"] >= state["steps"] and not more:
             return
