@@ -1,7 +1,12 @@
 """What the run decides: a base and a world from it, a budget of minutes, and what is refused before it costs time."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,6 +51,7 @@ def judged(monkeypatch) -> list[list[str]]:
     """The arguments of each evaluation, which isn't done: `test_evaluate.py` does it."""
     calls: list[list[str]] = []
     monkeypatch.setattr(module, "evaluate", lambda arguments: calls.append(arguments) or 0)
+    monkeypatch.setattr(module, "told", lambda before, now: f"{now} beside {before}")  # it reads what would be judged
     return calls
 
 
@@ -65,10 +71,17 @@ def test_minutes_end_with_a_package_and_the_same_command_goes_on(episodes, judge
     assert meta["step"] == meta["steps"] == 3 and meta["ended"]
     assert state(data, "world-model")["step"] == 1  # what began from it isn't begun again
     assert (out / "tick.onnx").read_bytes() != before and "--quick" not in judged[1]
+    assert "--before" not in judged[0] and judged[1][-2:] == ["--before", str(data / "before")]
+    assert (data / "before" / "tick.onnx").read_bytes() == before and f"{out} beside" in capsys.readouterr().err
     # What comes later wasn't trained on, and isn't counted.
     shutil.copy(data / "train-1.npz", data / "train-2.npz")
     assert run(command) == 0
     assert json.loads((out / "world.json").read_text())["recordedFrom"]["frames"] == 2 * 104
+    # One whose weights are gone is made anew, though what it said of itself is there.
+    (data / "self-forcing.pt").unlink()
+    assert run(command) == 0
+    meta = state(data, "self-forcing")
+    assert (data / "self-forcing.pt").exists()
     # A stage whose beginning is gone isn't gone on with.
     for file in data.glob("world-model.pt*"):
         file.unlink()
@@ -76,6 +89,55 @@ def test_minutes_end_with_a_package_and_the_same_command_goes_on(episodes, judge
     assert run(command) == 2
     assert "made from a checkpoint of the stage 'world-model', that is gone" in capsys.readouterr().err
     assert not (data / "world-model.pt").exists() and state(data, "self-forcing") == meta
+
+
+@pytest.mark.parametrize("ending", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_what_ends_it_clears_up_and_says_how_to_go_on(tmp_path, capsys, monkeypatch, ending):
+    cleared = []
+
+    def work(_) -> None:
+        try:
+            signal.raise_signal(getattr(signal, ending))
+        finally:
+            cleared.append(ending)
+
+    monkeypatch.setattr(module, "run", work)
+    assert run(["--world", "push-t", "--tiny", "--data", str(tmp_path / "d"), "--out", str(tmp_path / "o")]) == 130
+    assert cleared == [ending] and "the same command goes on" in capsys.readouterr().err
+
+
+def test_no_process_outlives_the_command(tmp_path):
+    """Even where that is killed: a training would go on for ever, and package over what comes later."""
+    script, note = tmp_path / "parent.py", tmp_path / "child"
+    script.write_text(
+        "import multiprocessing, os, signal, sys, time\n"
+        "from pathlib import Path\n"
+        "from training.processes import end_with_parent\n"
+        "def child(note):\n"
+        "    end_with_parent()\n"
+        "    signal.raise_signal(signal.SIGINT)\n"  # the parent's to deal with
+        "    Path(note).write_text(str(os.getpid()))\n"
+        "    time.sleep(600)\n"
+        "if __name__ == '__main__':\n"
+        "    multiprocessing.get_context('spawn').Process(target=child, args=(sys.argv[1],)).start()\n"
+        "    time.sleep(600)\n"
+    )
+    root = str(Path(module.__file__).parents[1])
+    parent = subprocess.Popen([sys.executable, script, note], env={**os.environ, "PYTHONPATH": root})
+    while not note.is_file() or not note.read_text():
+        assert parent.poll() is None
+        time.sleep(0.05)
+    child = int(note.read_text())
+    parent.kill()
+    parent.wait()
+    for _ in range(1200):
+        try:
+            os.kill(child, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("it goes on without its parent")
 
 
 @pytest.fixture(scope="module")

@@ -100,8 +100,30 @@ def test_info_tells_model_uncertainty_and_where_the_reward_comes_from() -> None:
     sha256 = open_package(TINY_WORLD).sha256
     assert info == {"model": sha256, "tick": 1, "seed": 7, "start": 1, "reward_source": "none"}
     assert same(play(env, 5, seed=7), play(make(), 5, seed=7))  # the samples change no frame
-    with pytest.raises(ValueError, match="max_frames: expected 2 or more, got 1"):
-        make(max_frames=1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"max_frames": 1}, "max_frames: expected a whole number from 2, got 1"),
+        ({"max_frames": 5.0}, "max_frames: expected a whole number from 2, got 5.0"),
+        ({"uncertainty": -1}, "uncertainty: expected a whole number from 0, got -1"),
+        ({"uncertainty": True}, "uncertainty: expected a whole number from 0, got True"),
+        ({"threads": 0}, "threads: expected a whole number from 1, got 0"),
+        ({"threads": -2}, "threads: expected a whole number from 1, got -2"),
+        ({"threads": "2"}, "threads: expected a whole number from 1, got '2'"),
+        ({"threads": 2, "server": "ws://127.0.0.1:1"}, "threads: expected worlds of this process, got the server"),
+        ({"batched": "no"}, "batched: expected True or False, got 'no'"),
+        ({"timing": 1}, "timing: expected True or False, got 1"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(settings: dict, message: str) -> None:
+    for open_env in (make, lambda **settings: make_vec(2, **settings)):
+        with pytest.raises(ValueError, match=message):
+            open_env(**settings)
+    if set(settings) == {"threads"}:
+        with pytest.raises(ValueError, match=message):
+            Dream(open_package(TINY_WORLD), **settings)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from .data.corpus import Corpus
 from .data.record import FRAMES, HELD_OUT_FROM, Recording, record_all, to_train_on
 from .data.refill import recorded, refilling
 from .errors import TrainingError
+from .judge.before import keep_package, told
 from .judge.evaluate import main as evaluate
 from .model.picture import CELL
 from .model.world_model import WorldModelConfig
@@ -49,6 +50,7 @@ from .package.publish import Publishing, publishing
 from .package.reward import RewardTraining
 from .package.reward import main as reward
 from .package.watch import WORLDS, check_watchable, page_served
+from .processes import ended_in_order
 from .stage import STAGES
 from .stages import checkpoint, consistency, matching, self_forcing, teacher, world_model
 from .stages.together import processes, train_together
@@ -135,6 +137,7 @@ def run(r: Run) -> None:
             f"got '{config.prediction}'. Say --prediction x, or --refine self-forcing."
         )
     r.data.mkdir(parents=True, exist_ok=True)
+    before = None if r.corpora else keep_package(r.out, r.data)
     record(r)
     with contextlib.ExitStack() as meanwhile:
         if r.refill:
@@ -147,7 +150,7 @@ def run(r: Run) -> None:
     if r.corpora:
         write_base(r)
     else:
-        finish(r)
+        finish(r, before)
 
 
 def shares_of(r: Run) -> list[tuple[str, float]]:
@@ -179,9 +182,8 @@ def record(r: Run) -> None:
 
 def train(r: Run, name: str, *shapes: WorldModelConfig, until: float) -> None:
     """One stage, unless it is complete. A budget that is spent ends it in order."""
-    meta = r.data / f"{name}.pt.json"
-    if meta.exists():
-        state = json.loads(meta.read_text())
+    state = checkpoint.about(r.data, name)
+    if state and (r.data / f"{name}.pt").exists():
         more = math.isfinite(r.minutes) and name == shares_of(r)[0][0]  # minutes are the last stage's, though complete
         if state["step"] >= state["steps"] and not more:
             return
@@ -197,8 +199,11 @@ def train(r: Run, name: str, *shapes: WorldModelConfig, until: float) -> None:
     train_together(stage.train, stage.settings(r.world, r.data, **settings), *shapes, count=count)
 
 
-def finish(r: Run) -> None:
-    """What comes after training: the package, its preview, a reward head where there is a task, the card."""
+def finish(r: Run, before: Path | None) -> None:
+    """What comes after training: the package, its preview, a reward head where there is a task, the card.
+
+    before: the package that was there, for the card to compare with.
+    """
     places = ["--world", r.world.name, "--data", str(r.data)]
     briefly = math.isfinite(r.minutes)
     last = [world_model.STAGE, *r.refine][-1]
@@ -207,7 +212,10 @@ def finish(r: Run) -> None:
     if r.world.task is not None and not briefly:
         call(reward, ["--world", r.world.name, "--package", str(r.out), "--steps", str(r.reward_steps)])
     amount = ["--quick"] if briefly else ["--starts", str(r.starts), "--frames", str(r.drive)]
-    call(evaluate, [*places, "--package", str(r.out), *amount])
+    beside = [] if before is None else ["--before", str(before)]
+    call(evaluate, [*places, "--package", str(r.out), *amount, *beside])
+    if before is not None:
+        print(told(before, r.out), file=sys.stderr)
 
 
 def call(command: Callable[[list[str]], int], arguments: list[str]) -> None:
@@ -350,11 +358,14 @@ def main(argv: list[str] | None = None) -> int:
         )
         if args.minutes is not None:
             plan = short(plan)
-        with contextlib.nullcontext() if args.watch is None else page_served(out.name):
+        with ended_in_order(), contextlib.nullcontext() if args.watch is None else page_served(out.name):
             run(tiny(plan) if args.tiny else plan)
     except TrainingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from what is there", file=sys.stderr)
+        return 130
     return 0
 
 

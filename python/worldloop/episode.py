@@ -17,7 +17,7 @@ from gymnasium.utils import seeding
 from .client import RemoteWorlds
 from .errors import ResetError
 from .local import LocalWorlds
-from .world import MAX_SEED, Beginning, Tick, check_beginning, is_whole
+from .world import MAX_SEED, Beginning, Tick, check_beginning, check_count, is_whole
 
 OPTIONS = ("start", "frames", "actions")
 
@@ -37,12 +37,16 @@ class Settings:
 
     def open(self, count: int) -> LocalWorlds | RemoteWorlds:
         """Raises ValueError, and what opening a package or reaching a server raises."""
-        if self.max_frames < 2:
-            raise ValueError(f"max_frames: expected 2 or more, got {self.max_frames}")
-        if self.uncertainty < 0:
-            raise ValueError(f"uncertainty: expected a number of samples, 0 or more, got {self.uncertainty}")
-        if self.batched and self.server is not None:
-            raise ValueError(f"batched: expected worlds of this process, got the server {self.server}")
+        check_count("max_frames", self.max_frames, 2)
+        check_count("uncertainty", self.uncertainty, 0)
+        if self.threads is not None:
+            check_count("threads", self.threads, 1)
+        for name in ("timing", "batched"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise ValueError(f"{name}: expected True or False, got {getattr(self, name)!r}")
+        for name in ("threads", "batched"):
+            if getattr(self, name) and self.server is not None:
+                raise ValueError(f"{name}: expected worlds of this process, got the server {self.server}")
         if self.server is None:
             settings = {"threads": self.threads, "samples": self.uncertainty, "batched": self.batched}
             return LocalWorlds(self.package, count=count, **settings)

@@ -46,7 +46,8 @@ class LocalWorlds:
             )
         self._dream, self._together = dream, dream.batch if batched else 1
         self._worlds = [World(dream) for _ in range(count)]
-        threads = min(-(-count // self._together), threads or os.cpu_count() or 1)
+        most = os.cpu_count() or 1 if threads is None else threads
+        threads = min(-(-count // self._together), most)
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def reset(self, beginnings: dict[int, Beginning]) -> dict[int, np.ndarray]:

@@ -13,7 +13,7 @@ from gymnasium.vector.utils import batch_space
 
 from .episode import Episode, Settings, check_options, draw_beginning, next_rng, spaces_of
 from .errors import ActionError, ResetError, StateError
-from .world import is_whole
+from .world import check_count, is_whole
 
 
 class WorldVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
@@ -30,8 +30,7 @@ class WorldVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         **settings: Any,
     ) -> None:
         """Takes the fields of `Settings` too. Raises what opening a package or reaching a server raises."""
-        if not is_whole(num_envs) or num_envs < 1:
-            raise ValueError(f"num_envs: expected a whole number from 1, got {num_envs!r}")
+        check_count("num_envs", num_envs, 1)
         self.num_envs, self.render_mode = num_envs, render_mode
         self._mode = AutoresetMode(autoreset_mode)
         self._settings = Settings(**settings)

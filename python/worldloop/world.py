@@ -64,8 +64,9 @@ class Dream:
     def __init__(self, package: Package, *, threads: int = 1, batched: bool = False) -> None:
         """`threads` work inside one operator; `batched` opens the package's batch graph, if it has one, as well.
 
-        Raises ShapeError when a graph isn't what the manifest says.
+        Raises ShapeError when a graph isn't what the manifest says, ValueError for fewer threads than one.
         """
+        check_count("threads", threads, 1)
         _limit_memory()
         self.package, self.manifest = package, package.manifest
         self._options = onnxruntime.SessionOptions()
@@ -335,3 +336,9 @@ def _array(name: str, values: object) -> np.ndarray:
 
 def is_whole(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def check_count(name: str, value: object, least: int) -> None:
+    """Of a setting. Raises ValueError."""
+    if not is_whole(value) or value < least:
+        raise ValueError(f"{name}: expected a whole number from {least}, got {value!r}")

@@ -124,6 +124,30 @@ it("doesn't guess at unknown layouts, and says what it sees", () => {
   expect(source.pads.describe()).toBe("Connected: Test pad");
 });
 
+it("takes what isn't a number for rest", () => {
+  const source = make();
+  pads[0] = pad([Number.NaN, 0, 0, 0], { 6: Number.NaN, 7: 1 });
+  expect([...source.sample().action]).toEqual([0, 1, 0]);
+});
+
+it("lets go of what a pad held whose place another one of an unknown layout took", () => {
+  const source = make();
+  pads[0] = pad([1, 0, 0, 0], { 7: 1 });
+  source.sample();
+  pads[0] = pad([0.5, 0, 0, 0], {}, "");
+  expect([...source.sample().action]).toEqual([0, 0, 0]);
+});
+
+it("works where the page is forbidden to read gamepads", () => {
+  const getGamepads = () => {
+    throw new DOMException("Access to the feature is disallowed by permissions policy.", "SecurityError");
+  };
+  vi.stubGlobal("navigator", { getGamepads });
+  const source = make();
+  expect([...source.sample().action]).toEqual([0, 0, 0]);
+  expect(source.pads.describe()).toMatch(/not to this page/);
+});
+
 it("works without the gamepad interface", () => {
   vi.stubGlobal("navigator", {});
   expect([...make().sample().action]).toEqual([0, 0, 0]);

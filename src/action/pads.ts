@@ -45,6 +45,18 @@ export interface Pads {
 const DOWN = 0.5;
 const UP = 0.35;
 
+/** Drivers report what isn't a number now and then: a control that says nothing is at rest. */
+const numberOf = (value: number): number => (Number.isFinite(value) ? value : 0);
+
+/** A page within another site's may be forbidden to read them: asking throws then. */
+function offersGamepads(): boolean {
+  try {
+    return typeof navigator.getGamepads === "function" && navigator.getGamepads() !== null;
+  } catch {
+    return false;
+  }
+}
+
 export function createPads(): Pads {
   const pads = new Map<string, PadState>();
   const held = new Map<string, Set<number>>(); // by pad: buttons down, those from before it appeared included
@@ -75,11 +87,11 @@ export function createPads(): Pads {
     });
   };
   const take = (index: number, { mapping, id, axes, buttons }: Gamepad) => {
-    if (mapping !== "standard") return;
-    put(`pad ${index}`, { id, axes: [...axes], buttons: buttons.map(({ value }) => value) });
+    const state = { id, axes: axes.map(numberOf), buttons: buttons.map(({ value }) => numberOf(value)) };
+    put(`pad ${index}`, mapping === "standard" ? state : null); // it may have taken another one's place
   };
 
-  const listener = typeof navigator.getGamepads === "function" ? new GamepadListener({ deadZone: 0 }) : undefined;
+  const listener = offersGamepads() ? new GamepadListener({ deadZone: 0 }) : undefined;
   listener?.on("gamepad:connected", ({ detail }) => take(detail.index, detail.gamepad));
   listener?.on("gamepad:axis", ({ detail }) => take(detail.index, detail.gamepad));
   listener?.on("gamepad:button", ({ detail }) => take(detail.index, detail.gamepad));
@@ -96,7 +108,7 @@ export function createPads(): Pads {
     put,
     describe() {
       if (pads.size > 0) return `Connected: ${[...pads.values()].map(({ id }) => id).join(", ")}`;
-      if (!listener) return "This browser offers no gamepads.";
+      if (!listener) return "This browser offers no gamepads, or not to this page.";
       const other = navigator.getGamepads().find((gamepad) => gamepad && gamepad.mapping !== "standard");
       return other
         ? `${other.id}: its layout is unknown, so it isn't read.`

@@ -121,7 +121,12 @@ function fromLink(link: string, options: ExportOptions): Source {
 
 function fromSession(path: string, text: string, options: ExportOptions): Source {
   const session = about(path, () => parseSession(text));
-  const { seed, start, packageSha256 } = session;
+  const { seed, start, picture, packageSha256 } = session;
+  if (picture) {
+    throw new RecordingError(
+      `${path}: expected a session from a start of the world, got one from a picture; use rollout`,
+    );
+  }
   return {
     ...{ world: options.world ?? session.world, seed, start, packageSha256 },
     actions(manifest) {

@@ -7,13 +7,14 @@ import { writeFolder } from "../dataset/out-folder";
 import { CONTEXT_FILE, markOf, type Rollout } from "../dataset/rollout-file";
 import { RecordingError, ResetError } from "../errors";
 import { percentile } from "../loop/stats";
+import { concat } from "../model/bytes";
 import { sha256Hex } from "../model/hash";
 import type { Manifest } from "../model/manifest";
 import { openWorldNode, placeOf } from "../model/node-runtime";
 import type { Action, ResetOptions } from "../model/world";
 import { parseEngine, parsePictures, parsePrecision, parseWhole, readActions, readInput } from "./input";
 import { replay } from "./replay";
-import { branchActions, checkOrigin, compareShown, readSession } from "./session";
+import { branchActions, type ChosenSession, checkOrigin, compareShown, readSession } from "./session";
 
 /** As typed. */
 export interface RolloutOptions {
@@ -51,9 +52,7 @@ export async function rollout(options: RolloutOptions, signal: AbortSignal): Pro
   try {
     const { manifest } = world;
     if (session) checkOrigin(options.session ?? "", session, opened.sha256, manifest);
-    const beginning: RolloutBeginning = session
-      ? { reset: { start: session.start }, recorded: { start: session.start } }
-      : await readBeginning(options, manifest);
+    const beginning = session ? await beginningOfSession(session, manifest) : await readBeginning(options, manifest);
     const actions = session ? branchActions(session) : await readActions(options.actions ?? "", manifest);
     if (actions.length === 0) {
       const rest = Float32Array.from(manifest.actions, (action) => action.rest);
@@ -98,6 +97,18 @@ interface RolloutBeginning {
   readonly recorded: Pick<Rollout, "start" | "context">;
   /** The bytes of --context. */
   readonly contextFile?: Uint8Array;
+}
+
+/** A session from a picture of somebody's own brings it along. */
+async function beginningOfSession({ start, picture }: ChosenSession, manifest: Manifest): Promise<RolloutBeginning> {
+  if (!picture) return { reset: { start }, recorded: { start } };
+  const { height, width } = manifest.picture;
+  const contextFile = concat([npyHeader("uint8", [1, height, width, 3]), picture]);
+  return {
+    reset: { context: { frames: picture, actions: new Float32Array(0) } },
+    recorded: { context: { frames: { file: CONTEXT_FILE, sha256: await sha256Hex(contextFile) }, actions: [] } },
+    contextFile,
+  };
 }
 
 async function readBeginning(options: RolloutOptions, manifest: Manifest): Promise<RolloutBeginning> {

@@ -75,6 +75,23 @@ test("says when another engine shows another frame", async () => {
   expect(stdout).toMatch(/tick 9 isn't the frame that the page showed \(made on own, float32; played on own/);
 });
 
+test("one from a picture brings it along into the rollout, and is no dataset", async () => {
+  const picture = Uint8Array.from({ length: 16 * 16 * 3 }, (_, i) => (i * 7) % 256);
+  await writeFile(file("own.json"), formatSession({ ...session, picture }));
+  const played = await worldloop(["rollout", "--session", file("own.json"), "--out", file("own")]);
+  expect(played).toMatchObject({ code: 0, stderr: "" });
+  const { start, context, frameHashes } = await readLog("own");
+  expect([start, context?.actions]).toEqual([undefined, []]);
+  expect(frameHashes[0]).not.toBe(shown[1]);
+  expect((await readFile(file(`own/${context?.frames.file}`))).subarray(-picture.length)).toEqual(Buffer.from(picture));
+  expect(await worldloop(["verify", file("own/rollout.json")])).toMatchObject({ code: 0 });
+  const { code, stderr } = await worldloop(["export-session", file("own.json"), "--out", file("own-set")]);
+  expect({ code, stderr }).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/got one from a picture; use rollout/),
+  });
+});
+
 test("becomes a dataset", async () => {
   const { code, stderr } = await worldloop(["export-session", file("session.json"), "--out", file("set")]);
   expect({ code, stderr: stderr.replace(/\r?frames.*/g, "") }).toMatchObject({ code: 0 });

@@ -69,6 +69,18 @@ test.each([
   expect(await collectTo(out, plan, true)).toEqual({ done: 5, of: 5 });
 });
 
+test("an episode under another one's number is no episode", async () => {
+  const plan = await tinyPlan();
+  disk.full = "000002.episode";
+  await expect(collectTo("copied", plan)).rejects.toThrow("a full disk");
+  disk.full = "";
+  const at = (number: number) => join(folder, "copied/.collect", `00000${number}.episode`);
+  await fs.copyFile(at(4), at(0)); // they are played backwards
+  await expect(collectTo("copied", plan, true)).rejects.toThrow("expected episode 0, got 4; delete it and collect it");
+  await fs.rename(at(0), join(folder, "copied/.collect/notes.episode")); // a stranger's
+  expect(await collectTo("copied", plan, true)).toEqual({ done: 5, of: 5 });
+});
+
 test("a disk that is full at once leaves nothing behind", async () => {
   disk.full = "worldloop.json";
   await expect(collectTo("none/at/all", await tinyPlan())).rejects.toThrow("got a full disk; choose another");

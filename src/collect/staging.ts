@@ -83,7 +83,7 @@ interface StagingOptions {
 }
 
 async function readStaging({ out, folder, plan, manifest }: StagingOptions): Promise<Staging> {
-  const names = (await readdir(folder)).filter((name) => name.endsWith(".episode")); // others were cut short
+  const names = (await readdir(folder)).filter((name) => /^\d{6,}\.episode$/.test(name)); // others were cut short, or are strangers
   const done = new Set(names.map((name) => Number.parseInt(name, 10)));
   const { width, height } = manifest.picture;
   const raw = plan.frames * (width * height * 3 + manifest.actions.length * 4 + 1);
@@ -117,7 +117,7 @@ async function readStaging({ out, folder, plan, manifest }: StagingOptions): Pro
       const fresh = join(folder, "dataset");
       const numbers = [...done].sort((a, b) => a - b);
       const episodes: StoredEpisode[] = [];
-      for (const number of numbers) episodes.push(await stored(join(folder, fileOf(number)))); // one in memory at a time
+      for (const number of numbers) episodes.push(await stored(folder, number)); // one in memory at a time
       const discard = () => rm(fresh, { recursive: true, force: true });
       await onDisk(out, RESUME, async () => {
         await discard(); // of an assembly that was cut short
@@ -141,8 +141,13 @@ async function readStaging({ out, folder, plan, manifest }: StagingOptions): Pro
 const fileOf = (episode: number) => `${String(episode).padStart(6, "0")}.episode`;
 
 /** The pictures are read again when they are wanted: a large dataset needs no more memory than its rollouts. */
-async function stored(path: string): Promise<StoredEpisode> {
+async function stored(folder: string, number: number): Promise<StoredEpisode> {
+  const path = join(folder, fileOf(number));
   const read = async () => unpackEpisode(path, await readFile(path));
   const { rollout } = await read();
+  const got = rollout.episode.number;
+  if (got !== number) {
+    throw new DatasetError(`${path}: expected episode ${number}, got ${got}; delete it and collect it again`);
+  }
   return { rollout, pictures: async () => (await read()).pictures };
 }

@@ -6,13 +6,12 @@ import { AddressError } from "../errors";
 import type { Bytes } from "./bytes";
 import { sha256Hex } from "./hash";
 import type { PackageSource, ReadOptions } from "./package";
+import { isThisMachine } from "./this-machine";
 import { MAX_ZIP_BYTES } from "./zip-directory";
 import { zipSource } from "./zip-source";
 
 /** One file from elsewhere. @throws AddressError, MissingFileError, FileMismatchError */
 export type FetchFile = (url: URL, options: ReadOptions) => Promise<Bytes>;
-
-const LOCAL_HOSTS = ["localhost", "127.0.0.1"];
 
 /** Plain http reaches this machine only. @throws AddressError */
 export function checkAddress(text: string): URL {
@@ -20,7 +19,7 @@ export function checkAddress(text: string): URL {
   const expected = `address: expected https://… (or http://localhost), got ${JSON.stringify(shorten(text))}`;
   if (!url) throw new AddressError(`${expected}. Give the whole address of a zip or of a world's folder.`);
   if (url.username || url.password) throw new AddressError(`${expected} with a name or password in it. Leave it out.`);
-  const local = url.protocol === "http:" && LOCAL_HOSTS.includes(url.hostname);
+  const local = url.protocol === "http:" && isThisMachine(url.hostname);
   if (url.protocol !== "https:" && !local) {
     throw new AddressError(
       `${expected}. On the way, anyone could change what comes over ${url.protocol.slice(0, -1)}.`,

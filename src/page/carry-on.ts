@@ -7,7 +7,7 @@ import { RecordingError } from "../errors";
 import type { Speed } from "../loop/game-loop";
 import type { SessionBeginning } from "../model/beginning";
 import type { Action, Frame } from "../model/world";
-import { checkSession, type SavedSession } from "../record/session-file";
+import { beginningOf, checkSession, type SavedSession } from "../record/session-file";
 import { keepingOf } from "./keeping";
 import { savedSession } from "./saved-session";
 import type { Session } from "./session";
@@ -15,7 +15,7 @@ import type { Session } from "./session";
 /** What a session leaves to the next one. */
 export interface Carried {
   readonly beginning: SessionBeginning;
-  /** Undefined where it didn't begin at a start of the world: then its actions are all that goes on. */
+  /** Undefined where it began at neither a start of the world nor a picture: then its actions are all that goes on. */
   readonly saved: SavedSession | undefined;
   readonly actions: readonly Action[];
   readonly frame: Frame | undefined;
@@ -70,10 +70,10 @@ export async function carryOn(session: Session, carried: Carried): Promise<strin
     const kept = carried.keptAs === undefined ? "" : " It is kept under Sessions.";
     return `Your session can't go on in it (${(error as Error).message}).${kept}`;
   }
-  const { seed, start, record } = saved;
+  const { record } = saved;
   const { at } = record;
   const isLong = at.tick > MOST_AT_ONCE;
-  await session.load({ seed, start }, isLong ? { ...record, at: { ...at, tick: 0 } } : record);
+  await session.load(beginningOf(saved), isLong ? { ...record, at: { ...at, tick: 0 } } : record);
   if (carried.keptAs !== undefined) void takeTheirPlace(session, carried.keptAs);
   if (isLong) {
     if (running) session.watch();

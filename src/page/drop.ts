@@ -121,6 +121,15 @@ async function take(dropped: readonly Dropped[], here: DropPlace | undefined): P
     await kind.open(one, here);
   } catch (error) {
     if (error instanceof AbortedError) announce(error.message);
-    else await tellRefusal(one.name, error as Error, loop);
+    else await tellRefusal(one.name, error as Error, loop, ...(await remediesFor(error, here)));
   }
+}
+
+/** A session of another world can be opened there. */
+async function remediesFor(error: unknown, here: DropPlace | undefined): Promise<HTMLButtonElement[]> {
+  const { OtherWorldError } = await import("./take-up");
+  if (!here || !(error instanceof OtherWorldError)) return [];
+  const [{ keepingOf }, { openElsewhere }] = await Promise.all([import("./keeping"), import("./other-world")]);
+  const { store } = await keepingOf(here.session);
+  return store ? [openElsewhere(store, error.saved, (problem) => announce(problem.message))] : [];
 }

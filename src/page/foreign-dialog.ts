@@ -72,9 +72,15 @@ export async function askToOpen<T>(
 }
 
 /** Says why something that was dropped or chosen isn't opened. */
-export async function tellRefusal(name: string, { message }: Error, loop: GameLoop | undefined): Promise<void> {
+export async function tellRefusal(
+  name: string,
+  { message }: Error,
+  loop: GameLoop | undefined,
+  ...remedies: HTMLButtonElement[]
+): Promise<void> {
   await closeOpenSheet();
-  openSheet(loop, `“${name}” can't be opened`, make("p", {}, message));
+  const said = make("p", {}, message);
+  openSheet(loop, `“${name}” can't be opened`, said, ...remedies);
 }
 
 /** Asks for a file that only the person has. @throws AbortedError */

@@ -3,7 +3,7 @@
  * memory, checked from end to end and pinned by its sha256, before the worker gets it; the worker itself fetches nothing
  * from anywhere else. What may be asked: `model/package-address.ts`. What is remembered: `foreign-store.ts`.
  */
-import { FileMismatchError, MissingFileError, WorldloopError } from "../errors";
+import { AddressError, FileMismatchError, MissingFileError, WorldloopError } from "../errors";
 import type { GameLoop } from "../loop/game-loop";
 import { readBody } from "../model/http-source";
 import { packZip } from "../model/pack";
@@ -40,6 +40,11 @@ export async function openForeign(foreign: Foreign, onProgress: (progress: Progr
 
 async function fromAddress({ address, sha256 }: Foreign, onProgress: (progress: Progress) => void): Promise<Gathered> {
   const url = checkAddress(address);
+  if (url.hostname === "[::1]") {
+    throw new AddressError(
+      `address: expected localhost for this machine, got ${url.host}: a page's rules can't name it.`,
+    );
+  }
   const run = async (options: Run) => {
     const fetchFile = createFetch(options.onProgress);
     return gather(await sourceAt(url, fetchFile, { wanted: sha256, ...options }), options);

@@ -67,7 +67,11 @@ function openOffer(session: Session, picture: OwnPicture): void {
   const dialog = openSheet(
     loop,
     "Your picture as the beginning",
-    make("p", {}, "This is all that the world sees of it. It never leaves your machine."),
+    make(
+      "p",
+      {},
+      "This is all that the world sees of it. It leaves your machine only in a session that you save with it.",
+    ),
     canvas,
     ...(isWhole ? [] : [make("label", { className: "row" }, "Which part", part)]),
     make(

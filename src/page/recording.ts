@@ -66,7 +66,8 @@ export function connectRecording(session: Session, place: Place): void {
     if (recording) return finishClip();
     const { startClip } = await import("../record/clip");
     const { picture, frameRate } = world.manifest;
-    const clip = await startClip(picture.width, picture.height, frameRate);
+    const tell = (error: Error) => complain("The clip ended", error);
+    const clip = await startClip(picture.width, picture.height, frameRate, () => void finishClip().catch(tell));
     const shots = (await import("../record/shots")).createShots();
     if (signal.aborted) return clip.cancel();
     let count = 0;
@@ -152,7 +153,7 @@ async function openShare(session: Session, place: Place): Promise<void> {
       ? make(
           "p",
           {},
-          "You began with a picture of your own, which no link can carry: this one begins at the world's start.",
+          "You began with a picture of your own, which no link can carry: this one begins at the world's start. A session can: save it under Sessions.",
         )
       : make(
           "label",

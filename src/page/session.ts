@@ -42,7 +42,8 @@ export interface Session {
   begin(beginning: SessionBeginning, replay?: readonly Action[]): Promise<void>;
   /**
    * Goes to where a recorded session was left and stands still there; called off by `seeking.cancel`, where it has come by
-   * then. @param keyframe as `RecordedWorld.load` has it. @throws ResetError, the session being as it was
+   * then. @param keyframe as `RecordedWorld.load` has it
+   * @throws ResetError, and what loading the encoder throws, for a picture; the session is then as it was
    */
   load(beginning: SessionBeginning, recorded: SessionRecord, keyframe?: Snapshot): Promise<void>;
   /** Goes to another tick and stands still there; called off by `stopSeeking`, or when the session begins anew. */
@@ -113,6 +114,19 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
     if (loop.state.value.name === "loading") loop.pause(STANDING);
   };
 
+  /** @returns why the world can't begin at a picture; it is then where it was. Other failures are the loop's. */
+  const orStay = async (from: SessionBeginning, attempt: () => Promise<Frame>): Promise<unknown> => {
+    let refusal: unknown;
+    await loop.exclusive(() =>
+      attempt().catch((error: unknown) => {
+        if (!from.picture || !newest) throw error;
+        refusal = error;
+        return world.rewind(0);
+      }),
+    );
+    return refusal;
+  };
+
   const session: Omit<Session, "seeking" | "load"> = {
     signal,
     world,
@@ -129,21 +143,14 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
         beginning.next(from);
       };
       if (!newest) take(); // a crash before the first frame is restarted from here
-      let refusal: unknown;
-      const begun = loop.exclusive(async () => {
-        try {
-          const frame = await world.reset(resetOf(from));
-          take();
-          return frame;
-        } catch (error) {
-          if (!from.picture || !newest) throw error;
-          refusal = error;
-          return world.rewind(0); // where it was
-        }
+      const begun = orStay(from, async () => {
+        const frame = await world.reset(resetOf(from));
+        take();
+        return frame;
       });
       // A pause from before ends now; one that comes while the world is being reset (a sheet opened) stays.
       if (loop.state.value.name !== "loading") loop.resume();
-      await begun;
+      const refusal = await begun;
       if (loop.state.value.name === "loading") loop.resume();
       if (refusal) throw refusal;
     },
@@ -174,13 +181,14 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
     checkReset(resetOf(from), world.manifest); // or a file's mistake would end the session that runs
     stopSeeking();
     loop.pause(STANDING);
-    await loop.exclusive(async () => {
+    const refusal = await orStay(from, async () => {
       const frame = await world.load(resetOf(from), recorded, keyframe);
       replay = createReplay([], live);
       beginning.next(from);
       return frame;
     });
     standStill();
+    if (refusal) throw refusal;
     const branch = world.journal.branches()[recorded.at.branch]?.id ?? 0;
     await seeking.to({ branch, tick: recorded.at.tick });
   };

@@ -2,10 +2,10 @@
 import { frameSha256 } from "../model/hash";
 import { download } from "../record/download";
 import { formatSession } from "../record/session-file";
-import { formatHash } from "../record/share-link";
 import { type Autosave, livingSessions } from "./autosave";
 import { make } from "./elements";
 import { announce } from "./notices";
+import { goTo, openElsewhere } from "./other-world";
 import { savedSession } from "./saved-session";
 import type { Session } from "./session";
 import type { KeptSession, SessionStore } from "./session-store";
@@ -40,7 +40,11 @@ export async function openSessions(session: Session, { name, store, autosave }: 
     dialog.close();
   };
 
-  const save = make("button", { type: "button", textContent: "Save this session", className: "primary" });
+  const { picture } = session.beginning.value;
+  const { width, height } = world.manifest.picture;
+  const textContent = picture ? "Save it with my picture" : "Save this session";
+  const save = make("button", { type: "button", textContent, className: "primary" });
+  if (picture) save.setAttribute("aria-describedby", "own-picture-note");
   save.onclick = async () => {
     try {
       const frame = session.frame();
@@ -82,7 +86,7 @@ export async function openSessions(session: Session, { name, store, autosave }: 
     go.setAttribute("aria-label", `${go.textContent}: ${describe(kept)}`);
     go.onclick = () => {
       if (!isHere) {
-        location.hash = formatHash({ world: kept.world });
+        void goTo(kept).catch(fail);
         return;
       }
       afterwards(() => goOn(session, { name, store, autosave }, kept.id));
@@ -124,6 +128,16 @@ export async function openSessions(session: Session, { name, store, autosave }: 
     loop,
     "Sessions",
     make("p", {}, "A session is all you did, with every branch. Opened again, it gives the same pictures."),
+    ...(picture
+      ? [
+          make(
+            "p",
+            { id: "own-picture-note" },
+            "You began with a picture of your own, and only with it this session plays again. The file would hold it, at " +
+              `${width} × ${height} pixels: whoever gets the file can look at it.`,
+          ),
+        ]
+      : []),
     make("div", { className: "row" }, save),
     make("label", { className: "row" }, "Open a session or an action log", file),
     note,
@@ -138,16 +152,10 @@ export async function openSessions(session: Session, { name, store, autosave }: 
     if (!(shown instanceof HTMLElement)) return;
     shown.replaceChildren(error.message);
     if (!(error instanceof OtherWorldError) || !store) return;
-    const { saved } = error;
-    const open = make("button", { type: "button", textContent: `Open ${saved.world}` });
-    open.onclick = () =>
-      keepForLater(store, saved).then(
-        () => {
-          location.hash = formatHash({ world: saved.world });
-        },
-        (problem: Error) => shown.replaceChildren(problem.message),
-      );
-    shown.append(" ", open);
+    shown.append(
+      " ",
+      openElsewhere(store, error.saved, (problem) => shown.replaceChildren(problem.message)),
+    );
   }
 }
 
@@ -159,29 +167,6 @@ export async function goOn(session: Session, { name, store, autosave }: Keeping,
   const before = session.world.journal.session;
   await takeUpSession(session, saved, name, keyframe);
   if (session.world.journal.session !== before && navigator.locks) autosave?.replace(id);
-}
-
-/** A session of another world, put where that world offers it. */
-async function keepForLater(store: SessionStore, saved: Parameters<typeof formatSession>[0]): Promise<void> {
-  const { record, ...rest } = saved;
-  const { width, branches, at } = record;
-  await store.save({
-    session: {
-      ...rest,
-      ...{ id: crypto.randomUUID(), title: saved.world, updated: Date.now(), width, at, thumbnail: null },
-      branches: branches.map(({ name, parting, actions }, id) => ({
-        id,
-        name,
-        parting,
-        ticks: actions.length / width,
-      })),
-    },
-    actions: branches.flatMap(({ actions }, branch) =>
-      actions.length > 0 ? [{ branch, from: 0, values: actions }] : [],
-    ),
-    gone: [],
-    goesOn: false,
-  });
 }
 
 /** When and how long, in words. */

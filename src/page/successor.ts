@@ -1,4 +1,5 @@
 /** A new version of the open world takes its place: what looks for it, and what goes on in it, loads when it is needed. */
+import { isThisMachine } from "../model/this-machine";
 import type { Carried } from "./carry-on";
 import { type Opened, openIn } from "./opening";
 import type { Session } from "./session";
@@ -9,10 +10,6 @@ export interface Successor {
   readonly carried: Carried;
 }
 
-/** Whether the page runs on the machine that serves it. */
-const isLocal = ({ hostname }: Location): boolean =>
-  hostname === "localhost" || hostname === "127.0.0.1" || hostname === "[::1]";
-
 /** Looks for new versions of a world of this site, where the page is followed or on this machine. */
 export async function followVersions(
   session: Session,
@@ -20,7 +17,8 @@ export async function followVersions(
   swap: (successor: Successor) => void,
 ): Promise<void> {
   const { url, place, address } = opened;
-  if (place.world === undefined || url instanceof Blob || !(address.follows || isLocal(location))) return;
+  if (place.world === undefined || url instanceof Blob || !(address.follows || isThisMachine(location.hostname)))
+    return;
   const { connectNewVersion } = await import("./new-version");
   if (session.signal.aborted) return;
   const { start: _, ...anywhere } = address; // every file is fetched and checked, wherever it goes on

@@ -3,7 +3,14 @@ import { RecordingError } from "../errors";
 import { frameSha256 as hashOf } from "../model/hash";
 import type { Snapshot } from "../model/world";
 import { parseActionLog } from "../record/action-log";
-import { checkSession, looksLikeSession, parseSession, precisionOf, type SavedSession } from "../record/session-file";
+import {
+  beginningOf,
+  checkSession,
+  looksLikeSession,
+  parseSession,
+  precisionOf,
+  type SavedSession,
+} from "../record/session-file";
 import { announce } from "./notices";
 import { askToPlayOn } from "./other-version";
 import type { Session } from "./session";
@@ -54,8 +61,8 @@ export async function takeUpSession(
   }
   checkSession(saved, world.manifest);
   if (!isSame && !(await askToPlayOn(loop, "session"))) return;
-  const { seed, start, record, frameSha256, engine } = saved;
-  await session.load({ seed, start }, record, isSame ? keyframe : undefined);
+  const { record, frameSha256, engine } = saved;
+  await session.load(beginningOf(saved), record, isSame ? keyframe : undefined);
   const frame = session.frame();
   if (frame?.tick !== record.at.tick) return; // stopped on the way
   const here = `Tick ${frame.tick} of the session.`;

@@ -34,9 +34,15 @@ export interface Clip {
 
 /**
  * @param width of every frame that will come
+ * @param onFailure told once, when the encoder fails while frames come
  * @throws RecordingError when the browser encodes none of the formats
  */
-export async function startClip(width: number, height: number, frameRate: number): Promise<Clip> {
+export async function startClip(
+  width: number,
+  height: number,
+  frameRate: number,
+  onFailure: () => void = () => undefined,
+): Promise<Clip> {
   const factor = enlargement(width, height);
   const size = { width: width * factor, height: height * factor };
   const codec = await getFirstEncodableVideoCodec(["avc", "vp8", "vp9"], { ...size, quality: QUALITY_HIGH });
@@ -71,6 +77,7 @@ export async function startClip(width: number, height: number, frameRate: number
         .then(() => (failure ? undefined : encode(frame, index)))
         .catch((error: Error) => {
           failure = error;
+          onFailure();
         });
     },
     async finish(provenance) {

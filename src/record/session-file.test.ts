@@ -46,6 +46,19 @@ describe("session file", () => {
     checkSession(parseSession(text), FAKE_MANIFEST);
   });
 
+  it("brings the picture along that it began at, and says so by its version", () => {
+    const { width, height } = FAKE_MANIFEST.picture;
+    const picture = Uint8Array.from({ length: width * height * 3 }, (_, i) => i % 251);
+    const text = formatSession({ ...session, picture });
+    expect(JSON.parse(text).version).toBe(2);
+    expect(parseSession(text)).toEqual({ ...session, picture });
+    checkSession(parseSession(text), FAKE_MANIFEST);
+    const small = formatSession({ ...session, picture: picture.slice(3) });
+    expect(() => checkSession(parseSession(small), FAKE_MANIFEST)).toThrow(/one or more pictures of/);
+    expect(() => checkSession({ ...session, picture, start: 99 }, FAKE_MANIFEST)).toThrow(/start: expected one from 0/);
+    expect(JSON.parse(formatSession(session)).version).toBe(1); // older releases read it
+  });
+
   it("holds long sessions", () => {
     const actions = Float32Array.from({ length: 300_000 }, (_, i) => Math.sin(i));
     const long = {
@@ -65,8 +78,23 @@ describe("session file", () => {
     ["another format", edited((file) => Object.assign(file, { format: "zip" })), /session, format/],
     [
       "a later version",
+      edited((file) => Object.assign(file, { version: 3 })),
+      /version: expected 1 or 2, got 3\. .*newer release/,
+    ],
+    [
+      "a picture missing",
       edited((file) => Object.assign(file, { version: 2 })),
-      /version: expected 1, got 2\. .*newer release/,
+      /picture: expected one in version 2 alone, got none/,
+    ],
+    [
+      "a picture in the older version",
+      edited((file) => Object.assign(file, { picture: "AAAA" })),
+      /picture: expected one in version 2 alone, got one/,
+    ],
+    [
+      "a picture that isn't base64",
+      edited((file) => Object.assign(file, { version: 2, picture: "§" })),
+      /picture: expected base64/,
     ],
     [
       "a short hash",

@@ -1,12 +1,13 @@
 /**
  * A session as one file, for another day or another machine: which world and package it was played in and by what, where
- * it began, and every branch with its actions as exact float32. No pictures and no states: playing it again gives them,
- * so a file can't claim a picture that doesn't follow from its actions.
+ * it began, and every branch with its actions as exact float32. No dreamed pictures and no states: playing it again gives
+ * them, so a file can't claim a picture that doesn't follow from its actions. Only a picture of a person's own that it began
+ * at is in it, at the world's size; such a file has version 2.
  */
 import { z } from "zod/mini"; // the page reads this, too
 import { checkAction } from "../action/action";
 import { ActionError, RecordingError, ResetError } from "../errors";
-import { checkReset } from "../model/beginning";
+import { checkReset, resetOf, type SessionBeginning } from "../model/beginning";
 import type { BranchRecord, Point } from "../model/branch-tree";
 import { PRECISIONS, type Precision } from "../model/engine-choice";
 import type { SessionRecord } from "../model/journal";
@@ -21,6 +22,8 @@ export interface SavedSession {
   readonly engine: { readonly name: string; readonly precision: Precision; readonly detail?: string };
   readonly seed: number;
   readonly start: number;
+  /** uint8 RGB [height, width, 3] of a person's own that it began at, in place of the start. */
+  readonly picture?: Uint8Array<ArrayBuffer>;
   /** Names of the action table, in the order of the vectors. */
   readonly actionNames: readonly string[];
   readonly record: SessionRecord;
@@ -40,12 +43,14 @@ const point = z.strictObject({ branch: count, tick: count });
 
 const fileSchema = z.strictObject({
   format: z.literal("worldloop-session"),
-  version: z.literal(1),
+  version: z.literal([1, 2]),
   world: z.string().check(z.minLength(1)),
   packageSha256: sha256,
   engine: z.strictObject({ name: z.string(), precision: z.enum(PRECISIONS), detail: z.optional(z.string()) }),
   seed: count,
   start: count,
+  /** base64 of its bytes. */
+  picture: z.optional(z.string().check(z.minLength(1))),
   actionNames: z.array(z.string()).check(z.minLength(1)),
   branches: z
     .array(
@@ -71,13 +76,19 @@ export const precisionOf = ({ detail }: World["backend"]): Precision => (detail?
 /** A branch's name as it may be saved: one line, not empty, not too long. */
 export const cleanName = (text: string): string => text.replace(/\s+/g, " ").trim().slice(0, LONGEST_NAME);
 
-export function formatSession({ record, ...session }: SavedSession): string {
+/** Where it began. */
+export const beginningOf = ({ seed, start, picture }: SavedSession): SessionBeginning =>
+  picture ? { seed, start, picture } : { seed, start };
+
+export function formatSession({ record, picture, ...session }: SavedSession): string {
   const width = session.actionNames.length;
   const branches = record.branches.map(({ name, parting, actions }) => ({
     ...{ name, parting, ticks: actions.length / width },
     actions: toBase64(new Uint8Array(actions.buffer, actions.byteOffset, actions.byteLength)),
   }));
-  return `${JSON.stringify({ format: "worldloop-session", version: 1, ...session, branches, at: record.at })}\n`;
+  const kind = { format: "worldloop-session", version: picture ? 2 : 1 };
+  const own = picture ? { picture: toBase64(picture) } : {};
+  return `${JSON.stringify({ ...kind, ...session, ...own, branches, at: record.at })}\n`;
 }
 
 /** Whether a text is meant to be a session and not an action log. */
@@ -90,21 +101,25 @@ export function parseSession(text: string): SavedSession {
   }
   const json = readJson(text.replace(/^\uFEFF/, ""));
   const version = (json as { version?: unknown } | null)?.version;
-  if (typeof version === "number" && version > 1) {
-    throw new RecordingError(`session, version: expected 1, got ${version}. Open it with a newer release.`);
+  if (typeof version === "number" && version > 2) {
+    throw new RecordingError(`session, version: expected 1 or 2, got ${version}. Open it with a newer release.`);
   }
   const { success, data, error } = fileSchema.safeParse(json);
   if (!success) {
     const issue = error.issues[0];
     throw new RecordingError(`session, ${issue?.path.join(".") || "top level"}: ${issue?.message}. Save it again.`);
   }
-  const { branches, at, format: _, version: __, ...session } = data;
+  const { branches, at, format: _, version: __, picture, ...session } = data;
+  if ((data.version === 2) !== (picture !== undefined)) {
+    const got = picture === undefined ? "none" : "one";
+    throw new RecordingError(`session, picture: expected one in version 2 alone, got ${got}. Save it again.`);
+  }
   const width = session.actionNames.length;
   const records: BranchRecord[] = [];
   const ends: number[] = [];
   for (const [index, branch] of branches.entries()) {
     const where = `session, branches.${index}`;
-    const actions = fromBase64(branch.actions, `${where}.actions`);
+    const actions = floatsOf(branch.actions, `${where}.actions`);
     if (actions.length !== branch.ticks * width) {
       throw new RecordingError(
         `${where}.actions: expected ${branch.ticks} ticks of ${width} values, got ${actions.length} values. Save it again.`,
@@ -127,20 +142,25 @@ export function parseSession(text: string): SavedSession {
       precision: engine.precision,
       ...(engine.detail === undefined ? {} : { detail: engine.detail }),
     },
+    ...(picture === undefined ? {} : { picture: fromBase64(picture, "session, picture") }),
     record: { width, branches: records, at },
     ...(frameSha256 ? { frameSha256 } : {}),
   };
 }
 
 /** @throws RecordingError when the session can't be played in this world: other actions, out of range, no such start */
-export function checkSession({ actionNames, seed, start, record }: SavedSession, manifest: Manifest): void {
+export function checkSession(session: SavedSession, manifest: Manifest): void {
+  const { actionNames, record, picture, start } = session;
   const names = manifest.actions.map(({ name }) => name);
   if (actionNames.length !== names.length || names.some((name, i) => name !== actionNames[i])) {
     throw new RecordingError(
       `session: expected the actions ${names.join(", ")} of ${manifest.name}, got ${actionNames.join(", ")}. Open the world that it was played in.`,
     );
   }
-  about("session", () => checkReset({ seed, start }, manifest));
+  about("session", () => checkReset(resetOf(beginningOf(session)), manifest));
+  if (picture && start >= manifest.starts.length) {
+    throw new RecordingError(`session, start: expected one from 0 to ${manifest.starts.length - 1}, got ${start}.`);
+  }
   const width = manifest.actions.length;
   record.branches.forEach(({ name, parting, actions }) => {
     for (let t = 0; t < actions.length / width; t++) {
@@ -202,15 +222,20 @@ function toBase64(bytes: Uint8Array): string {
   return btoa(text);
 }
 
-function fromBase64(text: string, where: string): Float32Array {
+function floatsOf(text: string, where: string): Float32Array {
+  const bytes = fromBase64(text, where);
+  if (bytes.length % 4 !== 0) {
+    throw new RecordingError(`${where}: expected float32 values, got ${bytes.length} bytes. Save it again.`);
+  }
+  return new Float32Array(bytes.buffer);
+}
+
+function fromBase64(text: string, where: string): Uint8Array<ArrayBuffer> {
   let binary: string;
   try {
     binary = atob(text);
   } catch (error) {
     throw new RecordingError(`${where}: expected base64, got something else. Save it again.`, { cause: error });
   }
-  if (binary.length % 4 !== 0) {
-    throw new RecordingError(`${where}: expected float32 values, got ${binary.length} bytes. Save it again.`);
-  }
-  return new Float32Array(Uint8Array.from(binary, (char) => char.charCodeAt(0)).buffer);
+  return Uint8Array.from(binary, (char) => char.charCodeAt(0));
 }

@@ -64,7 +64,7 @@ export function parseHash(hash: string): Shared {
     const value = Number(text);
     if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) {
       throw new RecordingError(
-        `Link, ${name}: expected a whole number from 0, got ${quoted(text)}. Correct the address.`,
+        `Link, ${name}: expected a whole number from 0 to ${Number.MAX_SAFE_INTEGER}, got ${quoted(text)}. Correct the address.`,
       );
     }
     return { [name]: value };

@@ -7,6 +7,7 @@ import type { Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
 import { AbortedError, BackendError, WorldloopError } from "../errors";
+import { THIS_MACHINE } from "../model/this-machine";
 import { type Conversation, converse, farewell } from "./converse";
 import { admit, checkNames, createGate, type GateRules, refuse } from "./gate";
 import { type OfferSettings, openOffers } from "./offer";
@@ -56,7 +57,7 @@ export async function startServer(settings: ServeSettings): Promise<RunningServe
   const token = randomBytes(24).toString("base64url");
   const http = createGate(settings.maxSessions + SPARE_SOCKETS);
   const { port } = await listen(http, settings.host, settings.port);
-  const names = new Set(["127.0.0.1", "localhost", "[::1]", settings.host]);
+  const names = new Set([...THIS_MACHINE, settings.host]);
   const rules: GateRules = {
     token,
     hosts: [...[...names].map((name) => `${name}:${port}`), ...settings.allowedHosts].map((host) => host.toLowerCase()),

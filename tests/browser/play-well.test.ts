@@ -169,5 +169,20 @@ describe("playing well", () => {
     await sheet.getByText("a picture of somebody's own").waitFor();
     await sheet.getByRole("button", { name: "Verify" }).click(); // it is still at hand here
     await sheet.getByText("gives this picture, bit by bit").waitFor();
+    await page.keyboard.press("Escape");
+    await page.locator("#sessions").click();
+    await sheet.getByText("whoever gets the file can look at it").waitFor();
+    const [saved] = await Promise.all([
+      page.waitForEvent("download"),
+      sheet.getByRole("button", { name: "Save it with my picture" }).click(),
+    ]);
+    const left = await tick(page);
+    const path = await saved.path();
+    await page.reload();
+    await passes(page, 1);
+    const [again] = await Promise.all([page.waitForEvent("filechooser"), page.locator("#open-file").click()]);
+    await again.setFiles({ name: "session.json", mimeType: "", buffer: readFileSync(path) });
+    await page.getByText(`Tick ${left} of the session. Go on to play from here.`).waitFor(); // the very same picture
+    await page.getByText("Start: Your picture").waitFor();
   });
 });

@@ -25,6 +25,19 @@ async function faultsOf(page: Page, view: string): Promise<string[]> {
       return parts.filter((part) => part.scrollWidth > part.clientWidth + 1).map(({ tagName }) => tagName);
     });
     faults.push(...wide.map((part) => `${view}, ${width} × ${height}: ${part} overflows sideways`));
+    const astray = await page.evaluate(() => {
+      const shown = [...document.querySelectorAll("header :is(a, button, input)")].filter((part) =>
+        part.checkVisibility(),
+      );
+      const places = shown.map((part) => ({ id: part.id, ...part.getBoundingClientRect().toJSON() }));
+      return places.flatMap(({ id, left, top }, i) => {
+        const before = places[i - 1];
+        return before && top < before.bottom && left < before.left ? [id] : [];
+      });
+    });
+    faults.push(
+      ...astray.map((id) => `${view}, ${width} × ${height}: #${id} is seen before what the Tab key reaches first`),
+    );
     if (!colorScheme) continue;
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" }); // or a colour is measured on its way to another
     await page.evaluate(axe.source);

@@ -90,7 +90,7 @@ export async function tryAddress(location: { search: string; hash: string }): Pr
     checkReset({ seed: shared.seed ?? 1, start: shared.start ?? 0 }, FAKE_MANIFEST);
     if (shared.foreign && /^[a-z][a-z0-9+.-]*:/i.test(shared.foreign.address)) {
       const { protocol, hostname, username } = checkAddress(shared.foreign.address);
-      if (username || (protocol !== "https:" && !/^(localhost|127\.0\.0\.1)$/.test(hostname)))
+      if (username || (protocol !== "https:" && !/^(localhost|127\.0\.0\.1|\[::1\])$/.test(hostname)))
         throw new Error(`${shared.foreign.address} may be asked`);
     }
     if (!shared.foreign) await findSource(shared, ["pong", "fake", "car-racing"], () => undefined);

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { parseNpy } from "../../src/dataset/npy";
 import { parseRollout } from "../../src/dataset/rollout-file";
 import { WorldloopError } from "../../src/errors";
+import { resetOf } from "../../src/model/beginning";
 import { folderSource } from "../../src/model/folder-source";
 import { createJournal } from "../../src/model/journal";
 import { openWorldNode } from "../../src/model/node-runtime";
@@ -18,6 +19,7 @@ import { formatActionLog, parseActionLog } from "../../src/record/action-log";
 import { readMarkedFile } from "../../src/record/provenance-file";
 import { screenshot } from "../../src/record/screenshot";
 import {
+  beginningOf,
   checkSession,
   formatSession,
   looksLikeSession,
@@ -158,10 +160,11 @@ async function tryPage(name: Mutated["name"], contents: Uint8Array<ArrayBuffer>)
 let opened: ReturnType<typeof openWorldNode> | undefined; // one for all of them: each begins anew
 
 /** Goes to where it was left, or some way, into another branch, and keeps it. */
-async function playSession(world: World, { seed, start, record }: SavedSession): Promise<void> {
+async function playSession(world: World, session: SavedSession): Promise<void> {
+  const { record } = session;
   const journal = createJournal();
   const played = recordCalls(world, () => undefined, journal);
-  await played.load({ seed, start }, record);
+  await played.load(resetOf(beginningOf(session)), record);
   const stop = new AbortController();
   await played.seek(record.at, {
     signal: stop.signal,

@@ -17,13 +17,14 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import count, islice
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from ..errors import TrainingError, exit_status
+from ..processes import end_with_parent
 from ..worlds.registry import find_world
 from ..worlds.sticky import Pausing
 from ..worlds.world import Action, Picture, Source, World
@@ -102,12 +103,20 @@ def to_train_on(world: str, folder: Path, recordings: int, frames: int = FRAMES)
 def record_all(jobs: list[tuple[Path, Recording]]) -> None:
     """Writes each recording into its world's data folder, as many at a time as there are cores."""
     total = sum(spec.frames for _, spec in jobs)
+    workers = max(1, min(len(jobs), os.cpu_count() or 1))
     with (
-        ProcessPoolExecutor(max(1, min(len(jobs), os.cpu_count() or 1)), mp_context=get_context("spawn")) as pool,
+        ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=end_with_parent) as pool,
         tqdm(total=total, unit="frame", desc="recordings", disable=not sys.stderr.isatty(), file=sys.stderr) as bar,
     ):
-        for done in as_completed([pool.submit(_record_into, *job) for job in jobs]):
-            bar.update(done.result())
+        try:
+            for done in as_completed([pool.submit(_record_into, *job) for job in jobs]):
+                bar.update(done.result())
+        except BaseException:
+            for process in active_children():  # or the pool would wait until all is recorded
+                process.terminate()
+            for path, _ in jobs:
+                partial_of(path).unlink(missing_ok=True)
+            raise
 
 
 def _record_into(path: Path, spec: Recording) -> int:
@@ -116,13 +125,18 @@ def _record_into(path: Path, spec: Recording) -> int:
     return spec.frames
 
 
+def partial_of(path: Path) -> Path:
+    """Where it is written."""
+    return path.with_name(path.name + ".partial")
+
+
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Writes beside the target and renames: an interrupted recording leaves nothing half-written.
 
     Times in the archive are fixed, so equal arrays give equal bytes.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
+    partial = partial_of(path)
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:

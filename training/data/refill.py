@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 
+from ..processes import end_with_parent
 from ..worlds.registry import find_world
 from .corpus import Corpus, recordings
 from .record import FRAMES, PAUSES, Recording, record, write_npz
@@ -63,6 +64,7 @@ def refilling(corpora: tuple[Corpus, ...], *, most: int, frames: int = FRAMES) -
 def _record_for_ever(
     folders: list[tuple[str, Path]], most: int, frames: int, *, number: int, count: int, rest: float
 ) -> None:
+    end_with_parent()
     os.nice(NICE)
     torch.set_num_threads(1)
     for world, data in folders:

@@ -19,7 +19,7 @@ from ..errors import TrainingError
 from ..worlds.world import World
 from .import_episodes import checked_actions, logged
 
-FORMAT, VERSION = "worldloop-session", 1
+FORMAT, VERSIONS = "worldloop-session", (1, 2)  # 2: with a picture of one's own, at which the session began
 LARGEST = 2**26  # bytes, as the page has it
 
 
@@ -114,8 +114,8 @@ def _read_tree(file: Path, text: str, names: list[str], world: World) -> list[St
         raise TrainingError(
             f"'{file}': expected a session that the page saved (.json) or its action log (.jsonl), got another file."
         )
-    if saved.get("version") != VERSION:
-        raise refuse(f"version {VERSION}", saved.get("version"))
+    if isinstance(saved.get("version"), bool) or saved.get("version") not in VERSIONS:
+        raise refuse("version 1 or 2", saved.get("version"))
     _check_world(file, saved.get("world"), world)
     if saved.get("actionNames") != names:
         raise refuse(f"the actions {', '.join(names)} of {world.name}", saved.get("actionNames"))
@@ -132,7 +132,7 @@ def _read_tree(file: Path, text: str, names: list[str], world: World) -> list[St
         if not _is_count(ticks) or len(raw) != 4 * len(names) * ticks:
             raise refuse(f"{ticks} ticks of {len(names)} float32 in branch {number}", f"{len(raw)} bytes")
         actions = np.frombuffer(raw, "<f4").reshape(-1, len(names))
-        stretches.append(Stretch(actions, start if number == 0 else None))
+        stretches.append(Stretch(actions, start if number == 0 and saved.get("picture") is None else None))
     return stretches
 
 

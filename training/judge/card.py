@@ -10,6 +10,7 @@ from PIL import Image
 
 from ..package.manifest import write_manifest
 from ..package.reward import add_to_card
+from .before import before_section
 from .curves import draw_curves
 from .drift import MEASURES
 from .sections import (
@@ -99,8 +100,10 @@ What each number means: `docs/evaluation.md`. All of them come from seeds that t
     parts += [pose_section(metrics)] if "pose" in metrics else []
     parts += [revisit_section(metrics)] if "revisit" in metrics else []
     parts += [drive_section(metrics["drive"], manifest)] if "drive" in metrics else []
+    parts += [before_section(metrics["before"])] if "before" in metrics else []
     asked = "".join(f" --{name} {metrics[name]}" for name in ("starts", "runs", "frames") if name in metrics)
     asked += " --twin PACKAGE" if "twin" in metrics else ""
+    asked += " --before PACKAGE" if "before" in metrics else ""
     asked += " --quick" if metrics.get("short") else ""
     parts += [_limits(metrics), f"Made by `python -m training.judge.evaluate --world {manifest['name']}{asked}`."]
     return "\n\n".join(parts) + "\n"

@@ -27,6 +27,8 @@ from ..data.held_out import AHEAD, CONTEXT, WINDOW, held_out_episodes, long_epis
 from ..errors import TrainingError, exit_status
 from ..worlds.registry import find_world
 from ..worlds.world import World
+from .before import STARTS as STARTS_BEFORE
+from .before import compare
 from .card import write_card
 from .copy_last import CopyLast
 from .drift import MakePlayer, Reference, drift, long_real_runs, real_windows, run_starts
@@ -62,6 +64,7 @@ class Evaluation:
     runs: int = 8  # drives, and runs of drift of full length; three times as many go on for 1,000 frames
     frames: int = 1_500  # of a drive and of a full run
     open_loop: bool = False  # drift under recorded actions even where the world can be steered by sight
+    before: Path | None = None  # the package that it took the place of, to put beside
     short: bool = False  # without poses, loops and drives, and with whatever reader of actions is there
 
 
@@ -197,14 +200,18 @@ def evaluate(e: Evaluation) -> tuple[dict, np.ndarray]:
     Raises TrainingError when a package or a recording can't be used.
     """
     window = OnnxWorld(e.package).manifest["kv"]["window"]  # refuses before hours of work, not after
-    if e.twin is not None:
-        OnnxWorld(e.twin)
+    for other in (e.twin, e.before):
+        if other is not None:
+            OnnxWorld(other)
     real = gather(e)
     metrics, strip = judge_package(e.package, real, e)
     metrics = {"short": e.short, "starts": e.starts, "runs": e.runs, "frames": e.frames, **metrics}
     metrics["limits"] = list(e.world.limits)  # what no measure here can see
     if e.twin is not None:
         metrics["twin"] = judge_package(e.twin, real, e)[0]
+    if e.before is not None:
+        with bar_of(2 * STARTS_BEFORE, "beside the one before", "start") as bar:
+            metrics["before"] = compare(e.before, e.package, e.world, e.data, bar)
     lengths = [min(e.frames, LONG)] * e.runs
     metrics["copy_last"] = judge(CopyLast, real, e, lengths=lengths, window=window, name="copy-last")[0]
     return metrics, strip
@@ -229,6 +236,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--package", type=Path, help="default assets/worlds/WORLD")
     parser.add_argument("--data", type=Path, help="folder of the recordings; default .data/WORLD")
     parser.add_argument("--twin", type=Path, help="package of the deterministic twin, to put beside")
+    parser.add_argument("--before", type=Path, help="the package that it took the place of, to put beside")
     parser.add_argument("--starts", type=int, help=f"held-out starts; default {Evaluation.starts}")
     parser.add_argument("--runs", type=int, help=f"drives, and runs of full length; default {Evaluation.runs}")
     parser.add_argument("--frames", type=int, help=f"of a drive and of a full run; default {Evaluation.frames}")
@@ -256,6 +264,7 @@ def main(argv: list[str] | None = None) -> int:
             folder,
             data,
             twin=args.twin,
+            before=args.before,
             starts=starts,
             runs=runs,
             frames=frames,

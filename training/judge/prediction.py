@@ -26,20 +26,15 @@ class Predicted:
     sensitivity: float = 1.0  # squared error under another start's actions over that under the true ones
 
 
-def predict(
+def predict_each(
     make_world: Callable[[], Playable],
     held: Episodes,
     starts: int,
     *,
     horizons: Sequence[int],
     bar: tqdm | None = None,
-) -> dict:
-    """PSNR (dB) and SSIM at each horizon of the dream and of copy-last-frame, and the sensitivity to actions.
-
-    Each is (median, low, high) over the starts, with the bootstrap 95 % interval; `sharpness` is the dream's as a share
-    of the real picture's. `mse_to_copy` is the median ratio of squared errors; `action_sensitivity_h8` is the squared
-    error under another start's actions divided by that under the true ones, again the median.
-    """
+) -> list[Predicted]:
+    """What `predict` sums up, start by start: always the same starts of the same episodes."""
     length = CONTEXT + max(*horizons, SHUFFLED_AT)
     chosen = spread(held, length, starts)
 
@@ -72,7 +67,24 @@ def predict(
         result.sensitivity = 10 ** ((true - wrong) / 10)
         return result
 
-    every = play_each(make_world, play, range(starts), bar=bar)
+    return play_each(make_world, play, range(starts), bar=bar)
+
+
+def predict(
+    make_world: Callable[[], Playable],
+    held: Episodes,
+    starts: int,
+    *,
+    horizons: Sequence[int],
+    bar: tqdm | None = None,
+) -> dict:
+    """PSNR (dB) and SSIM at each horizon of the dream and of copy-last-frame, and the sensitivity to actions.
+
+    Each is (median, low, high) over the starts, with the bootstrap 95 % interval; `sharpness` is the dream's as a share
+    of the real picture's. `mse_to_copy` is the median ratio of squared errors; `action_sensitivity_h8` is the squared
+    error under another start's actions divided by that under the true ones, again the median.
+    """
+    every = predict_each(make_world, held, starts, horizons=horizons, bar=bar)
     table = {}
     for h in horizons:
         row = {name: np.array([start.scores[h][name] for start in every]) for name in every[0].scores[h]}

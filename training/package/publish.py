@@ -23,6 +23,7 @@ from PIL import Image
 from worldloop.errors import WorldloopError
 
 from ..errors import TrainingError
+from ..processes import end_with_parent
 from ..stages import checkpoint
 from ..stages.loop import Training
 from ..stages.world_model import HISTORY_LEVEL, contact_sheet, held_rows, load_world_model
@@ -110,6 +111,7 @@ def publishing(job: Publishing) -> Iterator[None]:
 
 
 def _publish_for_ever(job: Publishing) -> None:
+    end_with_parent()
     os.nice(NICE)
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -39,9 +39,20 @@ def new_identity() -> str:
 
 
 def about(folder: Path, stage: str) -> dict:
-    """The metadata of a stage's checkpoint; none where there is none."""
+    """The metadata of a stage's checkpoint; none where there is none. Raises TrainingError for what isn't any."""
     path = folder / f"{stage}.pt.json"
-    return json.loads(path.read_text()) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        found = error
+    if not isinstance(found, dict) or not isinstance(found.get("made_from", {}), dict):
+        raise TrainingError(
+            f"'{path}': expected what a checkpoint says of itself, got something else ({found!r:.60}). "
+            f"Put it back, or move '{stage}.pt' away too, to make it anew."
+        )
+    return found
 
 
 def made_from(folder: Path, stage: str) -> dict[str, str]:

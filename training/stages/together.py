@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from ..errors import TrainingError
+from ..processes import end_with_parent
 from .loop import Training
 
 MOST = 8  # processes on CPUs: beyond that gradients cost more than they bring
@@ -66,6 +67,7 @@ def train_together(train: Callable[..., Any], settings: Training, *shapes: Any, 
 def _work(
     rank: int, train: Callable[..., Any], settings: Training, shapes: tuple, count: int, port: int, errors: SimpleQueue
 ) -> None:
+    end_with_parent()
     ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ |= {name: str(value) for name, value in ranks.items()}
     os.environ["TORCHELASTIC_RUN_ID"] = "together"  # by which PyTorch knows one of several
