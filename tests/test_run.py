@@ -161,7 +161,7 @@ def test_a_base_is_trained_on_all_its_worlds(base):
 
 def test_a_world_that_the_base_knows_goes_on_dreaming(base, tmp_path, monkeypatch):
     data, out = base
-    monkeypatch.setattr(module, "finish", lambda plan: None)  # the package: `test_pipeline.py`
+    monkeypatch.setattr(module, "finish", lambda *_: None)  # the package: `test_pipeline.py`
     found = load(out)
     begun: list[dict] = []
     train = module.train
