@@ -12,6 +12,7 @@ import type { Engine } from "./engine";
 import type { Precision } from "./engine-choice";
 import { type Feed, type GraphSession, isRows, type TensorData } from "./graph-session";
 import type { GraphSpec } from "./manifest";
+import { createResidentRows } from "./resident-rows";
 
 export interface OwnOptions {
   /** Default: float32. */
@@ -43,20 +44,7 @@ async function createOwnSession(
   helpers: readonly Helper[],
 ): Promise<GraphSession> {
   const machine = await createMachine(compiled, helpers);
-  const resident = new Map<string, (Float32Array | null | undefined)[]>(); // what lies in an input's rows, where known
-
-  /** Writes the rows that aren't there yet. */
-  function load(name: string, memory: Numbers, rows: readonly (Float32Array | null)[]): void {
-    const known = resident.get(name) ?? Array<undefined>(rows.length).fill(undefined);
-    const length = memory.length / rows.length;
-    rows.forEach((row, i) => {
-      if (row === known[i]) return;
-      if (row) memory.set(row, i * length);
-      else memory.fill(0, i * length, (i + 1) * length);
-      known[i] = row;
-    });
-    resident.set(name, known);
-  }
+  const resident = createResidentRows();
 
   return {
     async run(feeds) {
@@ -64,10 +52,15 @@ async function createOwnSession(
         const data: Feed | undefined = feeds[name];
         const memory = machine.inputs.get(name) as Numbers;
         if (!data) throw new ShapeError(`${spec.file}: expected a value for ${name}, got none.`);
-        if (isRows(data)) load(name, memory, data);
-        else {
+        if (isRows(data)) {
+          const length = memory.length / data.length;
+          resident.load(name, data, (row, i) => {
+            if (row) memory.set(row, i * length);
+            else memory.fill(0, i * length, (i + 1) * length);
+          });
+        } else {
           memory.set(data);
-          resident.delete(name);
+          resident.forget(name);
         }
       }
       machine.run();
@@ -76,7 +69,6 @@ async function createOwnSession(
       return results;
     },
     async close() {
-      resident.clear();
       machine.close();
     },
   };

@@ -13,6 +13,7 @@ import type { Precision } from "./engine-choice";
 import { type Feed, type GraphSession, isRows, type TensorData } from "./graph-session";
 import type { GraphSpec } from "./manifest";
 import { compileNamed } from "./own-engine";
+import { createResidentRows } from "./resident-rows";
 
 /**
  * @param rest our own engine in WebAssembly, for when there is no GPU, or no longer; its backend then says why
@@ -84,7 +85,7 @@ function survivor(first: GraphSession, move: (reason: string) => Promise<GraphSe
 async function createGpuSession(bytes: Bytes, spec: GraphSpec, gpu: Gpu): Promise<GraphSession> {
   const compiled = compileNamed(spec, () => compileGpu(bytes));
   const machine = await createGpuMachine(compiled, gpu);
-  const resident = new Map<string, (Float32Array | null | undefined)[]>(); // what lies in an input's rows, where known
+  const resident = createResidentRows();
   const last = new Map<string, { readonly given: TensorData; readonly values: TensorData }>(); // outputs of the last run
 
   return {
@@ -115,7 +116,7 @@ async function createGpuSession(bytes: Bytes, spec: GraphSpec, gpu: Gpu): Promis
     const output = [...last].find(([, known]) => isSame(known))?.[0];
     if (output === undefined) to.write(name, data);
     else to.carry(output, name);
-    resident.delete(name);
+    resident.forget(name);
   }
 
   /** Writes the rows that aren't there yet. */
@@ -125,16 +126,12 @@ async function createGpuSession(bytes: Bytes, spec: GraphSpec, gpu: Gpu): Promis
     rows: readonly (Float32Array | null)[],
     shape: readonly number[],
   ): void {
-    const known = resident.get(name) ?? Array<undefined>(rows.length).fill(undefined);
     const length = shape.slice(1).reduce((size, side) => size * side, 1);
-    rows.forEach((row, i) => {
-      if (row === known[i]) return;
+    resident.load(name, rows, (row, i) => {
       const output = row && [...last].find(([, { given }]) => given === row)?.[0];
       if (!row) to.clear(name, i * length, length);
       else if (output) to.carry(output, name, i * length);
       else to.write(name, row, i * length);
-      known[i] = row;
     });
-    resident.set(name, known);
   }
 }

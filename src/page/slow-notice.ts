@@ -105,16 +105,16 @@ export function reopenings({ backend, isIsolated, cores, hasGpu }: Circumstances
     return url.href === href ? [] : [[label, url.href]];
   };
   const isForced = asked.get("engine") === "ort" || asked.has("backend") || asked.get("threads") === "1";
-  const { detail = "" } = backend;
+  const { name, detail = "" } = backend;
+  const isOnGpu = name === "webgpu" || detail.startsWith("WebGPU");
+  const isOwnOnCpu = name === "own" && !isOnGpu;
   return [
     ...(isForced ? to("Let the page choose the engine", { engine: "auto" }) : []),
-    ...(hasGpu && backend.name !== "webgpu" && !detail.startsWith("WebGPU")
-      ? to("Try the graphics card", { backend: "webgpu" })
-      : []),
-    ...(backend.name === "own" && !detail.startsWith("WebGPU") && backend.threads === 1 && isIsolated && cores >= 4
+    ...(hasGpu && !isOnGpu ? to("Try the graphics card", { backend: "webgpu" }) : []),
+    ...(isOwnOnCpu && backend.threads === 1 && isIsolated && cores >= 4
       ? to("Try two threads", { engine: "own", threads: "2" })
       : []),
-    ...(backend.name === "own" && !detail.startsWith("WebGPU") && detail.includes("float32")
+    ...(isOwnOnCpu && detail.includes("float32")
       ? to("Try whole numbers (int8)", { engine: "own", precision: "int8" })
       : []),
   ];

@@ -28,7 +28,7 @@ interface Tap {
   readonly share: Local;
 }
 
-const CUBIC = -0.75; // slope of the cubic kernel's outer part, as in ONNX
+export const CUBIC = -0.75; // slope of the cubic kernel's outer part, as in ONNX
 
 export function addGridSample(program: Program, sampling: Sampling): void {
   const { picture, grid, target, height, width, channels, pixels, cubic } = sampling;

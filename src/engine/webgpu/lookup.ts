@@ -1,6 +1,6 @@
 /** Rows of a table by index, and pixels at other places of a picture: a thread for each element. */
 import type { View } from "../expression";
-import type { Sampling } from "../kernels/grid-sample";
+import { CUBIC, type Sampling } from "../kernels/grid-sample";
 import type { LookupSize } from "../kernels/lookup";
 import { addDispatch, type GpuProgram, groupsFor, itemOf, Shader } from "./dispatch";
 import { float } from "./wgsl";
@@ -29,8 +29,6 @@ export function addLookup(
     flops: 0,
   });
 }
-
-const CUBIC = -0.75; // slope of the cubic kernel's outer part, as in ONNX
 
 /** Shares of the 2 or 4 pixels around a place, `t` beyond the one before it. */
 const LINEAR_SHARES = ["1.0 - t", "t"];
