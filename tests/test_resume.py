@@ -142,7 +142,7 @@ def test_a_foreign_checkpoint_is_refused(prepared, tmp_path, stage, foreign):
     change, words = {
         "another world": ({"world": "car-racing"}, "expected a checkpoint of world 'push-t'"),
         "another stage": ({"stage": "reward"}, f"stage '{stage}', got 'push-t', 'reward'"),
-        "another network": ({"config": {"width": 5}}, "expected a network with width = 32, got 5"),
+        "another network": ({"config": {"wide": 5}}, "expected a network with wide = 16, got 5"),
         "no checkpoint": ({}, "unreadable"),
     }[foreign]
     checkpoint.save(path, {}, {**meta, **change})

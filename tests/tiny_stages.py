@@ -21,13 +21,16 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from training.data.record import write_npz
+from training.model.tokenizer import TokenizerConfig
 from training.model.world_model import WorldModelConfig
 from training.stages import (
     checkpoint,
+    codes,
     consistency,
     matching,
     self_forcing,
     teacher,
+    tokenizer,
 )
 from training.stages import world_model as train_world_model
 from training.stages.device import Place, find_place
@@ -100,6 +103,17 @@ def forcing(folder: Path, **changes) -> nn.Module:
     return self_forcing.train(self_forcing.SelfForcing(WORLD, folder, **settings))
 
 
+def tokenizing(folder: Path, **changes) -> nn.Module:
+    settings = {"steps": STEPS, "batch": 4, "compile": False, **EVERY, **changes}
+    args = tokenizer.TokenizerTraining(WORLD, folder, **settings)
+    return tokenizer.train(args, TokenizerConfig(wide=16, narrow=8))
+
+
+def coding(folder: Path, **changes) -> nn.Module:
+    settings = {"steps": STEPS, "batch": 4, "length": 8, "real": 1.0, "count": 2, "compile": False, **EVERY, **changes}
+    return codes.train(codes.CodesTraining(WORLD, folder, **settings))
+
+
 @dataclass
 class Line(Training):
     """A stage that fits a line: its loss draws nothing, so that a batch may be halved."""
@@ -129,6 +143,8 @@ def line_loss(model: nn.Module, at: np.ndarray) -> torch.Tensor:
 STAGES: dict[str, Callable[..., nn.Module]] = {  # by checkpoint
     "world-model": world_model,
     "self-forcing": forcing,
+    "tokenizer": tokenizing,
+    "codes": coding,
     "teacher": teaching,
     "consistency": distilling,
     "matching": matched,
@@ -142,6 +158,7 @@ def prepare(folder: Path, *, prediction: str = "score") -> None:
     """Recordings, and all that later stages begin from."""
     make_data(folder)
     world_model(folder, prediction=prediction, steps=4)
+    tokenizing(folder, steps=4)
     if prediction == "x":
         for train in (teaching, distilling):
             train(folder, steps=4)

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import math
 import sys
 import time
@@ -38,7 +37,7 @@ from .errors import TrainingError
 from .judge.before import keep_package, told
 from .judge.evaluate import main as evaluate
 from .model.picture import CELL
-from .model.world_model import WorldModelConfig
+from .model.world_model import WorldModel, WorldModelConfig
 from .package.base import FILE as BASE_FILE
 from .package.base import FOLDER as BASE_FOLDER
 from .package.base import Base
@@ -52,7 +51,7 @@ from .package.reward import main as reward
 from .package.watch import WORLDS, check_watchable, page_served
 from .processes import ended_in_order
 from .stage import STAGES
-from .stages import checkpoint, consistency, matching, self_forcing, teacher, world_model
+from .stages import checkpoint, codes, consistency, matching, self_forcing, teacher, world_model
 from .stages.together import processes, train_together
 from .worlds.registry import find_world
 from .worlds.world import World
@@ -62,7 +61,8 @@ CHAIN = {teacher.STAGE, consistency.STAGE, matching.STAGE}  # those that want a 
 KEPT = 24  # recordings of a world; fresh ones take the place of the oldest
 BASE = "base"  # what the network of all worlds together is called
 ENDLESS = 1_000_000  # steps, where minutes count
-REFINE_SHARE = 0.4  # of the minutes, for all stages after the world model together
+SHARES = {world_model.STAGE: 6, codes.STAGE: 8}  # of the minutes, in proportion
+USUAL_SHARE = 4  # of a stage that isn't among them
 
 
 @dataclass
@@ -158,8 +158,8 @@ def shares_of(r: Run) -> list[tuple[str, float]]:
 
     None is gone back to once the next has begun from it: more minutes are the next one's.
     """
-    stages, shares = [world_model.STAGE, *r.refine], [1 - REFINE_SHARE if r.refine else 1.0]
-    shares += [REFINE_SHARE / len(r.refine)] * len(r.refine)
+    stages = [world_model.STAGE, *r.refine]
+    shares = [SHARES.get(name, USUAL_SHARE) for name in stages]
     begun = max((number for number, name in enumerate(stages) if (r.data / f"{name}.pt").exists()), default=0)
     stages, shares = stages[begun:], shares[begun:]
     ends = accumulate(shares)
@@ -227,40 +227,49 @@ def call(command: Callable[[list[str]], int], arguments: list[str]) -> None:
 def begin_from(r: Run, start: Path) -> WorldModelConfig:
     """Writes the base's network into a data folder that has none, as a checkpoint; gives its shapes.
 
-    Where a self-forced base knows all worlds, self-forcing goes on; a new one learns what its actions do first.
+    Where a base knows all worlds, its last stage goes on; a new one learns what its actions do first.
     """
-    path, world = r.data / f"{world_model.STAGE}.pt", r.world
+    world = r.world
     base, names = load_base(start), [corpus.world.name for corpus in r.sources]
     model = base.world_model(names, len(world.actions))
+    moving = model.without_coder()
     size = model.config.grid * CELL
     if size != world.size:
         raise TrainingError(
             f"'{start}': expected a world with pictures of {size} px, got {world.size}. "
             "Leave --size out, or say --from none."
         )
-    if not path.exists():
-        about = {"world": world.name, "stage": world_model.STAGE, "step": 0, "steps": 1, "ended": True}
-        about |= {"config": model.config.dict()}
-        weights = {"model": model.state_dict(), "average": model.state_dict()}
-        checkpoint.save(path, weights, {**about, "frames": base.frames if r.corpora else 0})
+    if not (r.data / f"{world_model.STAGE}.pt").exists():
+        seen = base.frames if r.corpora else 0
+
+        def begun(stage: str, model: WorldModel, **others: dict) -> None:
+            about = {"world": world.name, "stage": stage, "step": 0, "steps": 1, "ended": True, "frames": seen}
+            about |= {"config": model.config.dict(), "made_from": checkpoint.made_from(r.data, stage)}
+            weights = {"model": model.state_dict(), "average": model.state_dict(), **others}
+            checkpoint.save(r.data / f"{stage}.pt", weights, about)
+
+        begun(world_model.STAGE, moving)
+        known = None not in base.numbers(names)
+        if model.coder is not None:
+            codes.save_coder(r.data, world.name, model)
         if base.critic is not None:
-            critic = base.critic.for_worlds(base.numbers(names), model.config)
+            critic = base.critic.for_worlds(base.numbers(names), moving.config)
             self_forcing.save_critic(r.data, world.name, critic)
-            if self_forcing.STAGE in r.refine and None not in base.numbers(names):
-                known = {**weights, "critic": critic.state_dict()}
-                about |= {"stage": self_forcing.STAGE, "made_from": checkpoint.made_from(r.data, self_forcing.STAGE)}
-                checkpoint.save(r.data / f"{self_forcing.STAGE}.pt", known, about)
-    return model.config
+            if self_forcing.STAGE in r.refine and known:
+                begun(self_forcing.STAGE, moving, critic=critic.state_dict())
+        if model.coder is not None and codes.STAGE in r.refine and known:
+            begun(codes.STAGE, model)
+    return moving.config
 
 
 def write_base(r: Run) -> None:
     last = [world_model.STAGE, *r.refine][-1]
     model = world_model.load_world_model(r.data, r.world.name, last)
-    stages = (r.data / f"{name}.pt.json" for name in (world_model.STAGE, *r.refine))
-    frames = sum(json.loads(stage.read_text()).get("frames", 0) for stage in stages)
+    stages = {name: checkpoint.about(r.data, name) for name in (world_model.STAGE, *r.refine) if STAGES[name].student}
+    frames = sum(about.get("frames", 0) for about in stages.values())
     names, critic = tuple(corpus.world.name for corpus in r.corpora), None
-    if last == self_forcing.STAGE:
-        critic, _ = self_forcing.load_critic(r.data, r.world.name, model.config, stage=last)
+    if self_forcing.STAGE in r.refine:
+        critic, _ = self_forcing.load_critic(r.data, r.world.name, model.config, stage=self_forcing.STAGE)
     path = save_base(r.out, Base(model, names, frames, critic))
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {frames:,} frames of {', '.join(names)}")
 

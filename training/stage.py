@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import exit_status
-from .stages import consistency, matching, self_forcing, teacher, world_model
+from .stages import codes, consistency, matching, self_forcing, teacher, tokenizer, world_model
 from .stages.loop import Training
 from .worlds.registry import find_world
 
@@ -31,6 +31,8 @@ class Stage:
 STAGES = {
     world_model.STAGE: Stage(world_model.train, world_model.WorldModelTraining),
     self_forcing.STAGE: Stage(self_forcing.train, self_forcing.SelfForcing),
+    tokenizer.STAGE: Stage(tokenizer.train, tokenizer.TokenizerTraining, student=False),
+    codes.STAGE: Stage(codes.train, codes.CodesTraining),
     teacher.STAGE: Stage(teacher.train, teacher.TeacherTraining, student=False),
     consistency.STAGE: Stage(consistency.train, consistency.ConsistencyTraining),
     matching.STAGE: Stage(matching.train, matching.MatchingTraining),

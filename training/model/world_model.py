@@ -12,6 +12,9 @@ The head is convolutional, on cells of 8 x 8 and then of 4 x 4 pixels. It moves 
 paints; every pixel is chosen, softly, from these. So what was seen stays sharp while it moves, and small things live.
 Noise enters per cell (texture) and by its mean over the picture (a bend is one decision).
 
+Where there is a coder (`coder.py`), what was moved and painted is only a proposal: codes are drawn by it, and the frame
+is what they decode to.
+
 It learns by the squared error of the mean of futures, which teaches quickly what moves, then by the energy score over
 two samples a frame, a proper score whose optimum is the distribution of futures. With `prediction="x"` it denoises
 instead (diffusion forcing): noise level tau, 0 is pure noise, 1 is clean, x_tau = (1 - tau) noise + tau x.
@@ -34,7 +37,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .coder import Coder
+from .conv import Blocks, ConvBlock
 from .picture import CELL, LIMIT
+from .tokenizer import TOP
 
 FLOW = 8.0  # pixels that an output of 1 moves
 STRAYED = 0.01  # squared error of a history at which what really followed counts half: 6 of 255 levels
@@ -69,6 +75,9 @@ class WorldModelConfig:
     fine_blocks: int = 2  # residual blocks of the head on the grid
     flows: int = 2  # ways in which parts of the frame before move
     prediction: str = "score"  # sample in one evaluation; "x": denoise; "mean": blind to noise, by squared error
+    codes: int = 0  # codes of 8 x 8 pixels that a coder draws; 0: there is none
+    code_wide: int = 128  # widths of its tokenizer
+    code_narrow: int = 64
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "window_layers", tuple(self.window_layers))  # JSON has lists
@@ -204,38 +213,6 @@ class Layers(nn.ModuleList):
         return (layer for layer in super().__iter__() if isinstance(layer, Layer))
 
 
-class ConvBlock(nn.Module):
-    """x + conv(silu(conv(silu(norm x)))), modulated between by a condition; the last convolution starts at zero."""
-
-    def __init__(self, width: int, condition: int) -> None:
-        """`condition`: its width; 0 for none."""
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width, 1, 1))
-        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.conv2.weight)
-        if condition:
-            self.modulation = nn.Linear(condition, 2 * width)
-            nn.init.zeros_(self.modulation.weight)
-            nn.init.zeros_(self.modulation.bias)
-
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """x [B, width, g, g], condition [B, condition]."""
-        hidden = x / torch.sqrt(x.pow(2).mean(1, keepdim=True) + 1e-6) * self.weight
-        hidden = self.conv1(F.silu(hidden))
-        if condition is not None:
-            scale, shift = self.modulation(condition)[..., None, None].chunk(2, 1)
-            hidden = hidden * (1 + scale) + shift
-        return x + self.conv2(F.silu(hidden))
-
-
-class Blocks(nn.ModuleList):
-    """Convolutional blocks, typed."""
-
-    def __iter__(self) -> Iterator[ConvBlock]:
-        return super().__iter__()  # type: ignore[return-value]
-
-
 class Stem(nn.Module):
     """What trunk and head see of the two frames before: features of cells of 4 x 4 and of 8 x 8 pixels."""
 
@@ -349,6 +326,15 @@ class Prepared(NamedTuple):
     condition: Tensor  # [M, condition]
 
 
+class Proposal(NamedTuple):
+    """What the head makes of a frame to come."""
+
+    frame: Tensor  # [M, C, g, g]
+    hidden: Tensor  # [M, fine, g, g], what was moved and painted by
+    cells: Tensor  # [M, wide, g/2, g/2]
+    condition: Tensor  # [M, condition]
+
+
 class Head(nn.Module):
     def __init__(self, c: WorldModelConfig) -> None:
         super().__init__()
@@ -387,6 +373,10 @@ class Head(nn.Module):
 
     def sample(self, prepared: Prepared, noised: Tensor, level: Tensor) -> Tensor:
         """The next frame [M, C, g, g]. noised [M, noise channels, g, g], level [M]."""
+        return self.propose(prepared, noised, level).frame
+
+    def propose(self, prepared: Prepared, noised: Tensor, level: Tensor) -> Proposal:
+        """As `sample`, with what led to it."""
         c = self.c
         before, fine, cells, condition = prepared
         if c.prediction != "mean":
@@ -401,7 +391,7 @@ class Head(nn.Module):
             hidden = hidden + self.fine_noise(noised)
         for block in self.fine_blocks:
             hidden = block(hidden, condition)
-        return self.compose(before, self.out(F.silu(hidden)))
+        return Proposal(self.compose(before, self.out(F.silu(hidden))), hidden, cells, condition)
 
     def compose(self, before: Tensor, out: Tensor) -> Tensor:
         """Every pixel comes, by shares, from one place of the frame before and from what is painted.
@@ -494,6 +484,15 @@ def trust(strayed: Tensor) -> Tensor:
     return STRAYED / (STRAYED + nearby)
 
 
+def trust_of_cells(strayed: Tensor) -> Tensor:
+    """As `trust`, for cells of 8 x 8 pixels: [M, 3, H, W] to [M, 1, H / 8, W / 8].
+
+    A tokenizer keeps no grain: means of 4 x 4 pixels are compared, not pixels.
+    """
+    square = F.avg_pool2d(strayed, 4).square().mean(1, keepdim=True)
+    return STRAYED / (STRAYED + F.avg_pool2d(F.avg_pool2d(square, 2), 3, 1, 1, count_include_pad=False))
+
+
 def squares(difference: Tensor, strayed: Tensor | None = None) -> Tensor:
     """The mean square of a difference [M, C, g, g], and those of the picture pooled by 2, 4 and 8, all added up.
 
@@ -556,6 +555,7 @@ class WorldModel(nn.Module):
         super().__init__()
         self.config = config
         self.stem, self.trunk, self.head = Stem(config), Trunk(config), Head(config)
+        self.coder = Coder(config) if config.codes else None
 
     @property
     def device(self) -> torch.device:
@@ -579,6 +579,12 @@ class WorldModel(nn.Module):
         state["trunk.action_weight"] = reading
         state["trunk.action_bias"] = torch.stack([bias.mean(0) if world is None else bias[world] for world in worlds])
         model.load_state_dict(state)
+        return model
+
+    def without_coder(self) -> WorldModel:
+        """What moves and paints alone; weights are copied."""
+        model = WorldModel(replace(self.config, codes=0))
+        model.load_state_dict({name: self.state_dict()[name] for name in model.state_dict()})
         return model
 
     def slots(self, history: Tensor, action: Tensor, level: Tensor, world: Tensor | None = None) -> Tensor:
@@ -617,6 +623,14 @@ class WorldModel(nn.Module):
                 noised = (1 - following) * implied + following * clean
         return clean
 
+    def next(self, prepared: Prepared, noise: Tensor) -> Tensor:
+        """The next frame in play, arguments as of `denoise`: what is drawn by the coder where there is one."""
+        if self.coder is None:
+            return self.denoise(prepared, noise)
+        pure = torch.zeros(len(prepared.before), device=noise.device)
+        proposal = self.head.propose(prepared, noise[0], pure)
+        return self.coder.decode(self.coder.draw(self.coder(proposal).logits, noise[0]))
+
     def step(
         self,
         latent: Tensor,
@@ -633,7 +647,7 @@ class WorldModel(nn.Module):
         """
         fine, seen = self.stem(latent)
         features, slot = self.trunk.step(seen, action, level, kv, age, world)
-        following = self.denoise(self.head.prepare(features, latent, fine, seen), noise)
+        following = self.next(self.head.prepare(features, latent, fine, seen), noise)
         return torch.cat([following, latent[:, : self.config.channels].to(following.dtype)], 1), slot
 
     def draw(self, frames: int, evaluations: int = 1, generator: torch.Generator | None = None) -> Tensor:
@@ -682,6 +696,42 @@ class WorldModel(nn.Module):
             logs["spread"] = spread.detach()
         dreamed = samples[0].clamp(-LIMIT, LIMIT).view_as(target)
         return Loss(loss, dreamed, errors, {"loss": loss.detach(), **logs})
+
+    def code_loss(
+        self,
+        history: Tensor,
+        level: Tensor,
+        target: Tensor,
+        action: Tensor,
+        noise: Tensor,
+        world: Tensor | None = None,
+        strayed: Tensor | None = None,
+        weight: Tensor | None = None,
+        *,
+        whole: bool = False,
+    ) -> Loss:
+        """Cross-entropy of the codes of what followed; arguments as of `loss`, noise [1, B T, ...].
+
+        whole: whether all of the network learns by it, not the coder alone. What was dreamed is drawn, as in play.
+        """
+        assert self.coder is not None
+        with torch.set_grad_enabled(whole and torch.is_grad_enabled()):
+            prepared = self.prepare(history, action, level, world)
+            pure = torch.zeros(len(prepared.before), device=target.device)
+            proposal = self.head.propose(prepared, noise[0], pure)
+        clean = target.flatten(0, 1)
+        logits, proposed = self.coder(proposal)
+        nats, right = self.coder.loss(logits, clean)
+        if strayed is not None:
+            nats = nats * trust_of_cells(F.pixel_shuffle(strayed.flatten(0, 1), CELL))
+        errors = nats.view(len(history), -1).mean(1)
+        loss = (errors if weight is None else errors * weight).mean()
+        with torch.no_grad():
+            dreamed = self.coder.decode(self.coder.draw(logits, noise[0]))
+            found = torch.stack(logits).argmax(0) == right
+            known = proposed.round() + TOP == right
+        logs = {"loss": loss.detach(), "right": found.float().mean(), "proposed": known.float().mean()}
+        return Loss(loss, dreamed.view_as(target), errors.detach(), logs)
 
     def denoising_loss(
         self,

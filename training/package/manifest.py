@@ -182,7 +182,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--world", required=True)
     parser.add_argument("--data", type=Path, help="folder of the checkpoints; default .data/WORLD")
     parser.add_argument("--out", type=Path, help="default assets/worlds/WORLD")
-    parser.add_argument("--stage", help="whose weights; default self-forcing if it was run, else world-model")
+    parser.add_argument(
+        "--stage", help="whose weights; default the last that was run: codes, self-forcing, world-model"
+    )
     parser.add_argument("--evaluations", type=int, default=1, help="function evaluations per frame")
     parser.add_argument(
         "--context-level",
@@ -198,7 +200,7 @@ def main(argv: list[str] | None = None) -> int:
 
     def work() -> None:
         torch.manual_seed(0)
-        stages = [args.stage] if args.stage else ["self-forcing", "world-model"]
+        stages = [args.stage] if args.stage else ["codes", "self-forcing", "world-model"]
         stage = next((name for name in stages if (data / f"{name}.pt").is_file()), stages[-1])
         checkpoint.check_made_from(data, stage)
         folder = write_package(

@@ -19,6 +19,7 @@ MADE_FROM = {  # stage: whose checkpoints it begins from, as far as they are the
     "self-forcing": ("world-model",),
     "consistency": ("world-model",),
     "matching": ("world-model", "consistency", "teacher"),
+    "codes": ("world-model", "self-forcing", "tokenizer"),
     "pruned": ("world-model", "self-forcing"),
 }
 

@@ -59,9 +59,14 @@ class Muon(torch.optim.Optimizer):
 
 
 def optimisers(model: nn.Module, *, muon_lr: float, adam_lr: float, first_and_last: set[str], half: bool) -> list:
-    """Muon on hidden matrices, AdamW on vectors, tables and the layers named in `first_and_last` (by prefix)."""
+    """Muon on hidden matrices, AdamW on vectors, tables and the layers named in `first_and_last` (by prefix).
+
+    Weights that don't require a gradient are left as they are.
+    """
     matrices, rest = [], []
     for name, weight in model.named_parameters():
+        if not weight.requires_grad:
+            continue
         hidden = weight.ndim >= 2 and not any(name.startswith(prefix) for prefix in first_and_last)
         (matrices if hidden else rest).append(weight)
     return [
