@@ -23,13 +23,14 @@ from training.stages.world_model import train as train_world_model
 from training.worlds.registry import find_world
 
 WORLD = "car-racing"
+CHAIN = "self-forcing,tokenizer,codes"  # the last of them into the package
 
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory) -> tuple[Path, Path]:
     """Folders of data and package."""
     data, out = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("worlds") / WORLD
-    assert run(["--world", WORLD, "--tiny", "--refine", "self-forcing", "--data", str(data), "--out", str(out)]) == 0
+    assert run(["--world", WORLD, "--tiny", "--refine", CHAIN, "--data", str(data), "--out", str(out)]) == 0
     return data, out
 
 
@@ -48,7 +49,7 @@ def test_package_lists_every_file_and_is_evaluated(pipeline):
 
 def test_onnx_plays_what_torch_dreams_past_the_window(pipeline):
     data, out = pipeline
-    model = round_weights(load_world_model(data, WORLD, "self-forcing", "world-model"))
+    model = round_weights(load_world_model(data, WORLD, "codes"))
     held = load_episodes(sorted(data.glob("held-*.npz")))
     c, context, ticks = model.config, 4, 2 * model.config.window
     frames, actions = held.frames[:context], held.actions[: context - 1 + ticks]
@@ -79,7 +80,7 @@ def test_onnx_plays_what_torch_dreams_past_the_window(pipeline):
 
 def test_a_package_can_be_trained_on(pipeline):
     data, out = pipeline
-    wanted = round_weights(load_world_model(data, WORLD, "self-forcing", "world-model")).state_dict()
+    wanted = round_weights(load_world_model(data, WORLD, "codes")).state_dict()
     state = load_package(out).state_dict()
     assert all(torch.equal(state[name], weight) for name, weight in wanted.items())
     with np.load(out / "training.npz") as rest:

@@ -199,6 +199,33 @@ def test_a_new_world_learns_what_its_actions_do_before_it_dreams(base, tmp_path)
     assert module.shares_of(plan) == [("self-forcing", 1)]
 
 
+def test_a_base_brings_its_coder(tmp_path):
+    shapes = {
+        "fine": 8,
+        "wide": 16,
+        "features": 8,
+        "width": 32,
+        "heads": 4,
+        "mlp": 32,
+        "code_wide": 16,
+        "code_narrow": 8,
+    }
+    model = WorldModel(WorldModelConfig(codes=16, **shapes))
+    start, refine = save(tmp_path / "base", Base(model, ("pong",), 7)).parent, ("self-forcing", "tokenizer", "codes")
+    saved = load(start).model
+    for name, stages in (("pong", ["codes"]), ("new", ["world-model", *refine])):
+        plan = module.Run(replace(find_world("pong"), name=name), tmp_path / name, tmp_path / "out", refine=refine)
+        assert module.begin_from(plan, start).codes == 0
+        assert [stage for stage, _ in module.shares_of(plan)] == stages
+        assert load_world_model(tmp_path / name, name).coder is None
+        brought = torch.load(tmp_path / name / "coder.pt", weights_only=True)["coder"]
+        assert saved.coder is not None
+        assert all(torch.equal(brought[key], value) for key, value in saved.coder.state_dict().items())
+    known = load_world_model(tmp_path / "pong", "pong", "codes")
+    wanted = saved.for_worlds([0], known.config.actions).state_dict()
+    assert all(torch.equal(known.state_dict()[key], value) for key, value in wanted.items())
+
+
 def tiny_base(folder: Path, size: int) -> Path:
     config = WorldModelConfig(grid=size // 4, patch=2, fine=8, wide=16, features=8, width=32, heads=4, mlp=32)
     return save(folder, Base(WorldModel(config), ("push-t",), 1)).parent

@@ -240,15 +240,14 @@ def begin_from(r: Run, start: Path) -> WorldModelConfig:
             "Leave --size out, or say --from none."
         )
     if not (r.data / f"{world_model.STAGE}.pt").exists():
-        seen = base.frames if r.corpora else 0
 
-        def begun(stage: str, model: WorldModel, **others: dict) -> None:
+        def begun(stage: str, model: WorldModel, seen: int = 0, **others: dict) -> None:
             about = {"world": world.name, "stage": stage, "step": 0, "steps": 1, "ended": True, "frames": seen}
             about |= {"config": model.config.dict(), "made_from": checkpoint.made_from(r.data, stage)}
             weights = {"model": model.state_dict(), "average": model.state_dict(), **others}
             checkpoint.save(r.data / f"{stage}.pt", weights, about)
 
-        begun(world_model.STAGE, moving)
+        begun(world_model.STAGE, moving, base.frames if r.corpora else 0)
         known = None not in base.numbers(names)
         if model.coder is not None:
             codes.save_coder(r.data, world.name, model)
