@@ -32,7 +32,7 @@ function follow(): void {
   const named = worldIn(location.hash);
   visit =
     named === undefined
-      ? visitGallery({ cameFrom: cameFrom?.world })
+      ? visitGallery(location, { cameFrom: cameFrom?.world })
       : visitWorld(location, { takeFocus: cameFrom !== undefined });
   world = named;
 }

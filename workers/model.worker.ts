@@ -6,6 +6,7 @@ import { expose, type Remote, releaseProxy, transfer } from "comlink";
 import { ResetError, StateError } from "../src/errors";
 import { createWorld } from "../src/model/create-world";
 import { chooseEngine, ortEngine } from "../src/model/engine";
+import { explain } from "../src/model/engine-choice";
 import { httpSource } from "../src/model/http-source";
 import { createNetworkModel } from "../src/model/network-model";
 import { ownEngine } from "../src/model/own-engine";
@@ -33,7 +34,7 @@ function handOver(frame: Frame): WorkerFrame {
   const now = JSON.stringify(backend);
   if (now === told) return transfer(frame, [frame.rgba.buffer]);
   told = now;
-  console.warn(`${backend.name} computes from now on: ${backend.detail}`);
+  console.warn(`${backend.name} computes from now on: ${explain(backend)}`);
   return transfer({ ...frame, backend }, [frame.rgba.buffer]);
 }
 

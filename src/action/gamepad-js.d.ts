@@ -14,5 +14,7 @@ declare module "gamepad.js" {
     stop(): void;
     /** Reads all pads now and emits what changed. */
     update(): void;
+    /** What `update` does with each place: null when no pad is there. */
+    protected discover(gamepad: Gamepad | null, index: number): void;
   }
 }

@@ -75,6 +75,18 @@ it("rests when the pad is disconnected", () => {
   expect([...source.sample().action]).toEqual([0, 0, 0]);
 });
 
+it("lets go of what a pad held that stays in its place and says that it isn't connected", () => {
+  const source = make();
+  const held = pad([1, 0, 0, 0], { 7: 1 });
+  pads[0] = { ...held, connected: true };
+  expect([...source.sample().action]).toEqual([1, 1, 0]);
+  pads[0] = { ...held, connected: false };
+  expect([...source.sample().action]).toEqual([0, 0, 0]);
+  expect(source.pads.describe()).toMatch(/None seen/);
+  pads[0] = { ...held, connected: true };
+  expect([...source.sample().action]).toEqual([1, 1, 0]);
+});
+
 it("takes from several pads what deflects furthest, whichever changed last", () => {
   const source = make();
   pads[0] = pad([-1, 0, 0, 0], { 7: 1 });

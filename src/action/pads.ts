@@ -1,8 +1,8 @@
 /**
  * The pads that are connected: their sticks and buttons now, and each press of a button. `gamepad.js` does the polling;
  * what it leaves open is closed here: it stops at the first uncaught error of the page, says nothing of values held at
- * connect, and tells no release at disconnect. What a control does is others' business: `gamepad.ts` makes actions of
- * them, `page/controls.ts` commands.
+ * connect, tells no release at disconnect, and reads a pad that says it isn't connected. What a control does is others'
+ * business: `gamepad.ts` makes actions of them, `page/controls.ts` commands.
  */
 import { GamepadListener } from "gamepad.js";
 import { type Observable, Subject } from "rxjs";
@@ -48,6 +48,15 @@ const UP = 0.35;
 /** Drivers report what isn't a number now and then: a control that says nothing is at rest. */
 const numberOf = (value: number): number => (Number.isFinite(value) ? value : 0);
 
+/** Some browsers leave an unplugged pad in its place, with what it held, and say no more than that it isn't connected. */
+const isThere = (gamepad: Gamepad | null): gamepad is Gamepad => gamepad !== null && gamepad.connected !== false;
+
+class Listener extends GamepadListener {
+  protected override discover(gamepad: Gamepad | null, index: number): void {
+    super.discover(isThere(gamepad) ? gamepad : null, index);
+  }
+}
+
 /** A page within another site's may be forbidden to read them: asking throws then. */
 function offersGamepads(): boolean {
   try {
@@ -91,7 +100,7 @@ export function createPads(): Pads {
     put(`pad ${index}`, mapping === "standard" ? state : null); // it may have taken another one's place
   };
 
-  const listener = offersGamepads() ? new GamepadListener({ deadZone: 0 }) : undefined;
+  const listener = offersGamepads() ? new Listener({ deadZone: 0 }) : undefined;
   listener?.on("gamepad:connected", ({ detail }) => take(detail.index, detail.gamepad));
   listener?.on("gamepad:axis", ({ detail }) => take(detail.index, detail.gamepad));
   listener?.on("gamepad:button", ({ detail }) => take(detail.index, detail.gamepad));
@@ -109,7 +118,7 @@ export function createPads(): Pads {
     describe() {
       if (pads.size > 0) return `Connected: ${[...pads.values()].map(({ id }) => id).join(", ")}`;
       if (!listener) return "This browser offers no gamepads, or not to this page.";
-      const other = navigator.getGamepads().find((gamepad) => gamepad && gamepad.mapping !== "standard");
+      const other = navigator.getGamepads().find((gamepad) => isThere(gamepad) && gamepad.mapping !== "standard");
       return other
         ? `${other.id}: its layout is unknown, so it isn't read.`
         : "None seen: connect one and press a button.";

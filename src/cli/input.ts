@@ -1,6 +1,7 @@
 /** What the command line takes in: files and numbers, each refused with one line that says what was expected. */
 import { readFile } from "node:fs/promises";
 import { type Npy, parseNpy } from "../dataset/npy";
+import { gotInstead } from "../dataset/stored-file";
 import { RecordingError, ResetError, WorldloopError } from "../errors";
 import { type EngineChoice, isEngineChoice, isPrecision, type Precision } from "../model/engine-choice";
 import type { Manifest } from "../model/manifest";
@@ -12,9 +13,7 @@ export async function readInput(path: string): Promise<Uint8Array<ArrayBuffer>> 
   try {
     return new Uint8Array(await readFile(path));
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const got = code === "ENOENT" ? "nothing there" : code === "EISDIR" ? "a folder" : (error as Error).message;
-    throw new RecordingError(`${path}: expected a file, got ${got}`, { cause: error });
+    throw new RecordingError(`${path}: expected a file, got ${gotInstead(error)}`, { cause: error });
   }
 }
 

@@ -1,6 +1,7 @@
 /** Sessions saved in the page, as `rollout` plays them: one branch from the beginning to its end. */
 import { RecordingError, ResetError } from "../errors";
 import { createBranchTree, type Point } from "../model/branch-tree";
+import { explain } from "../model/engine-choice";
 import type { Manifest } from "../model/manifest";
 import type { Action, World } from "../model/world";
 import { checkSession, parseSession, precisionOf, type SavedSession } from "../record/session-file";
@@ -69,7 +70,9 @@ export function compareShown(
   const { at } = record;
   if (!frameSha256 || at.tick === 0 || createBranchTree(0, record).shared(at, to) < at.tick) return "";
   if (frameHashes[at.tick - 1] === frameSha256) return `; tick ${at.tick} is the frame that the page showed`;
-  const made = `${engine.name}, ${engine.precision}${engine.detail ? ` (${engine.detail})` : ""}`;
-  const here = `${backend.name}, ${precisionOf(backend)}${backend.detail ? ` (${backend.detail})` : ""}`;
+  const inWords = (name: string, precision: string, detail?: string) =>
+    `${name}, ${precision}${detail ? ` (${detail})` : ""}`;
+  const made = inWords(engine.name, engine.precision, engine.detail);
+  const here = inWords(backend.name, precisionOf(backend), explain(backend));
   return `; tick ${at.tick} isn't the frame that the page showed (made on ${made}; played on ${here})`;
 }

@@ -2,16 +2,15 @@
  * `worldloop verify`: plays again what a file says it is of, and compares. Of a rollout every frame's hash, of a dataset
  * every rollout, of a picture, a clip or an action log what `record/verify-record.ts` compares.
  */
-import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type NamedAction, parseAction } from "../action/action";
-import { ROLLOUTS } from "../dataset/dataset";
+import { listRollouts, ROLLOUTS } from "../dataset/dataset";
 import type { Rollout } from "../dataset/rollout-file";
 import { ActionError, RecordingError } from "../errors";
 import { sha256Hex } from "../model/hash";
 import type { Manifest } from "../model/manifest";
 import { openWorldNode } from "../model/node-runtime";
-import { episodesSha256 } from "../model/provenance";
+import { episodesSha256, ownEngineOf } from "../model/provenance";
 import type { Action, ResetOptions } from "../model/world";
 import type { MarkedFile } from "../record/provenance-file";
 import { verifyRecord } from "../record/verify-record";
@@ -46,8 +45,7 @@ export async function verify(path: string, options: VerifyOptions, signal: Abort
 
 /** Every episode; the first that differs ends it. */
 async function verifyDataset(folder: string, options: VerifyOptions, signal: AbortSignal): Promise<Verdict> {
-  const names = (await readdir(join(folder, ROLLOUTS))).filter((name) => name.endsWith(".json")).sort();
-  const paths = names.map((name) => join(folder, ROLLOUTS, name));
+  const paths = await listRollouts(folder);
   const hashes: string[] = [];
   for (const path of paths) {
     const { contradiction, provenance } = await readInspected(path);
@@ -76,7 +74,7 @@ async function verifyMarked(
   const threads = options.threads === undefined ? engine.threads : parseWhole("--threads", options.threads, 1, 64);
   const { world, package: opened } = await openWorldNode(options.world ?? name, {
     engine: engine.name === "own" ? "own" : "ort",
-    precision: engine.arithmetic?.endsWith("int8") ? "int8" : "float32",
+    precision: ownEngineOf(engine).precision,
     threads,
   });
   try {

@@ -128,6 +128,27 @@ test("a worker that fails leaves what was finished, and half-written files are n
   expect(await contentsOf(join(folder, "failed"))).toEqual(await contentsOf(join(folder, "whole")));
 });
 
+const PLAN = ["--world", WORLD, "--episodes", "5", "--frames", "6", "--seed", "1", "--format", "npz"];
+test.each([
+  ["an episode on its way", /\.collect\/000001\.episode$/, ["collect", ...PLAN, "--resume", "--out", "odd"]],
+  ["a rollout", /rollouts\/000003\.json$/, ["merge", "odd", "--partial", "--out", "merged-odd"]],
+  ["an episode's arrays", /odd\/train-000003-\d+\.npz$/, ["merge", "odd", "--partial", "--out", "merged-odd"]],
+])("a folder in the place of %s is bad input, told in one line", async (_, wanted, command) => {
+  const stop = new AbortController();
+  const execute = backwards((episode) => episode === 2 && stop.abort());
+  await collectTo("odd", await tinyPlan({ format: "npz" }), { execute, signal: stop.signal });
+  const files = Object.keys(await contentsOf(join(folder, "odd"))).map((name) => join(folder, "odd", name));
+  const place = files.find((path) => wanted.test(path)) ?? join(folder, "odd/.collect/000001.episode");
+  await rm(place, { force: true });
+  await mkdir(place);
+  const { code, stdout, stderr } = await worldloop(
+    command.map((word) => (word.includes("odd") ? join(folder, word) : word)),
+  );
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  expect(stderr).toContain(`error: ${place}: expected a file written by collect, got a folder\n`);
+  await rm(join(folder, "odd"), { recursive: true });
+});
+
 const small = join(tmpdir(), `worldloop-small-disk-${process.pid}`);
 const mounted = () => spawnSync("mount", ["-t", "tmpfs", "-o", "size=4200k", "tmpfs", small]).status === 0;
 

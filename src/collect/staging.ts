@@ -7,6 +7,7 @@ import { join, resolve } from "node:path";
 import { writeDataset } from "../dataset/dataset";
 import { type StoredEpisode, unpackEpisode } from "../dataset/episode";
 import { inNewFolder, listOutFolder, onDisk, unwritable } from "../dataset/out-folder";
+import { readStored } from "../dataset/stored-file";
 import { DatasetError, OutputError } from "../errors";
 import type { Manifest } from "../model/manifest";
 import { checkSamePlan, formatPlan, type Plan, parsePlan } from "./plan";
@@ -143,7 +144,7 @@ const fileOf = (episode: number) => `${String(episode).padStart(6, "0")}.episode
 /** The pictures are read again when they are wanted: a large dataset needs no more memory than its rollouts. */
 async function stored(folder: string, number: number): Promise<StoredEpisode> {
   const path = join(folder, fileOf(number));
-  const read = async () => unpackEpisode(path, await readFile(path));
+  const read = async () => unpackEpisode(path, await readStored(path));
   const { rollout } = await read();
   const got = rollout.episode.number;
   if (got !== number) {

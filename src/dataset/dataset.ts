@@ -4,7 +4,7 @@
  * `worldloop verify DIR` all of them. `lerobot` is lossless, `mp4` is LeRobot with videos, `npz` is
  * training data.
  */
-import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatasetError } from "../errors";
 import type { Manifest } from "../model/manifest";
@@ -15,6 +15,7 @@ import { videoPath } from "./lerobot-layout";
 import { openPictures } from "./lerobot-reader";
 import { npzName, writeNpz } from "./npz";
 import { parseRollout } from "./rollout-file";
+import { readStored } from "./stored-file";
 
 export const FORMATS = ["lerobot", "npz", "mp4"] as const;
 export type Format = (typeof FORMATS)[number];
@@ -48,7 +49,7 @@ export async function writeDataset(folder: string, dataset: Dataset, onEpisode?:
   }
   for (const { rollout, file, pictures } of episodes) {
     const path = join(folder, npzName(rollout));
-    if (file) await copyFile(file, path);
+    if (file) await writeFile(path, await readStored(file));
     else await writeNpz(path, { rollout, pictures: await pictures() }, manifest);
     onEpisode?.();
   }
@@ -56,19 +57,26 @@ export async function writeDataset(folder: string, dataset: Dataset, onEpisode?:
 
 /** The inverse of `writeDataset`. @throws DatasetError, RecordingError when a part is missing or damaged */
 export async function readDataset(folder: string, format: Format): Promise<StoredEpisode[]> {
-  const names = (await readdir(join(folder, ROLLOUTS)).catch(missing(folder))).filter((name) => name.endsWith(".json"));
   const rollouts: EpisodeRollout[] = [];
-  for (const name of names.sort()) {
-    const path = join(folder, ROLLOUTS, name);
-    rollouts.push(asEpisode(path, parseRollout(path, await readFile(path, "utf8"))));
+  for (const path of await listRollouts(folder)) {
+    rollouts.push(asEpisode(path, parseRollout(path, new TextDecoder().decode(await readStored(path)))));
   }
   const picturesOf = format === "lerobot" ? await openPictures(folder).catch(missing(folder)) : notKept;
   return rollouts.map((rollout, index) => ({
     rollout,
-    pictures: () => picturesOf(index),
+    pictures: () => picturesOf(index).catch(missing(folder)),
     ...(format === "npz" ? { file: join(folder, npzName(rollout)) } : {}),
     ...(format === "mp4" ? { file: join(folder, videoPath(index)) } : {}),
   }));
+}
+
+/** Paths of the rollouts, in the order of their episodes. @throws DatasetError when it is no dataset */
+export async function listRollouts(folder: string): Promise<string[]> {
+  const names = await readdir(join(folder, ROLLOUTS)).catch(missing(folder));
+  return names
+    .filter((name) => name.endsWith(".json"))
+    .sort()
+    .map((name) => join(folder, ROLLOUTS, name));
 }
 
 const missing = (folder: string) => (error: Error) => {

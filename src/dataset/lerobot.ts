@@ -2,7 +2,7 @@
  * Writes a LeRobot dataset v3.0: data files, then the metadata that finds episodes in them. One task, one camera.
  * Layout and keys: see `lerobot-layout.ts`.
  */
-import { copyFile, mkdir, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Manifest } from "../model/manifest";
 import { videoTags } from "./dataset-provenance";
@@ -11,6 +11,7 @@ import { describe, describePictures, type FeatureStats, STATISTICS } from "./fea
 import * as layout from "./lerobot-layout";
 import { type Columns, createTable, type Rows, type Table } from "./parquet";
 import { emptyHistogram } from "./picture";
+import { readStored } from "./stored-file";
 import { encodeVideo } from "./video";
 
 /**
@@ -56,7 +57,7 @@ interface EpisodeEntry {
 /** Takes a video as it is, or makes it. */
 async function storeVideo(stored: StoredEpisode, path: string, manifest: Manifest): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
-  if (stored.file) await copyFile(stored.file, path);
+  if (stored.file) await writeFile(path, await readStored(stored.file));
   else await encodeVideo(path, await stored.pictures(), manifest.frameRate, await videoTags(stored.rollout));
 }
 

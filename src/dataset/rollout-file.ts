@@ -72,10 +72,11 @@ const valuesOf = ({ actions }: Rollout): number[][] => actions.map((action) => O
 export async function provenanceOf(rollout: Rollout): Promise<Provenance> {
   const { world, packageSha256, seed, start, context, actions, backend, threads, ortVersion, frameHashes } = rollout;
   const frameSha256 = frameHashes.at(-1);
+  const own = { machine: "wasm", precision: rollout.precision ?? "float32", arithmetic: ortVersion } as const;
   return {
     ...{ schema: 1, kind: "rollout", generator: rollout.generator ?? "Worldloop", digitalSourceType: GENERATED },
     ...{ world, packageSha256 },
-    engine: { name: backend, ...(backend === "own" ? { arithmetic: ortVersion } : {}), threads },
+    engine: { name: backend, ...(backend === "own" ? own : {}), threads },
     shots: [
       {
         seed,

@@ -12,3 +12,7 @@ export const MOST_THREADS = 99;
 export const isPrecision = (text: string): text is Precision => (PRECISIONS as readonly string[]).includes(text);
 export const isEngineChoice = (text: string): text is EngineChoice =>
   (ENGINE_CHOICES as readonly string[]).includes(text);
+
+/** What an engine computes with, and why it is the one: for people to read. */
+export const explain = ({ arithmetic, detail }: { readonly arithmetic?: string; readonly detail?: string }): string =>
+  [arithmetic, detail].filter(Boolean).join("; ");

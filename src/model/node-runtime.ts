@@ -76,7 +76,7 @@ export async function openNodeEngine(
     return ortEngine(runtime);
   };
   const engine = await chooseEngine(choice, opened, { own: async () => ownNodeEngine({ precision, threads }), ort });
-  return { ...engine, version: engine.backend.name === "own" ? (engine.backend.detail ?? "") : version };
+  return { ...engine, version: engine.backend.arithmetic ?? version };
 }
 
 /** Node 20 has relaxed SIMD behind a flag of its V8, which can still be set before the first module is compiled. */

@@ -62,7 +62,13 @@ test.each(["float32", "int8"] as const)(
     const frames: Uint8ClampedArray[] = [];
     for (const threads of [1, 2, 3]) {
       const { world } = await openWorldNode(`${WORLDS_FOLDER}pong`, { engine: "own", precision, threads });
-      expect(world.backend).toMatchObject({ name: "own", threads, detail: expect.stringContaining(precision) });
+      expect(world.backend).toMatchObject({
+        name: "own",
+        threads,
+        machine: "wasm",
+        precision,
+        arithmetic: expect.stringContaining(precision),
+      });
       await world.reset({ seed: 1 });
       const action = Float32Array.from(world.manifest.actions, ({ max }) => max);
       for (let tick = 0; tick < 3; tick++) await world.step(action);

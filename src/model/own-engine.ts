@@ -28,7 +28,7 @@ export function ownEngine({ precision = "float32", threads = 1, startHelper }: O
   const name = instructionSet === "simd" ? "SIMD" : "relaxed SIMD";
   let waiting = threads - 1; // the first session, the tick's, has all threads; the others' graphs run once in a while
   return {
-    backend: { name: "own", threads, detail: `${name}, ${precision}` },
+    backend: { name: "own", threads, machine: "wasm", precision, arithmetic: `${name}, ${precision}` },
     async createSession(bytes, spec) {
       const compiled = compileNamed(spec, () => compile(bytes, instructionSet, precision));
       const helpers = startHelper ? Array.from({ length: waiting }, startHelper) : [];

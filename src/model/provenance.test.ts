@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { actionsSha256, GENERATED, originOf, parseProvenance, sameEngine } from "./provenance";
+import { actionsSha256, GENERATED, originOf, ownEngineOf, parseProvenance, sameEngine } from "./provenance";
 
 interface Golden {
   readonly actions: number[][];
@@ -18,9 +18,19 @@ it("hashes actions as Python does, to the bit", async () => {
 
 it("says the version of package.json", () => {
   const { version } = JSON.parse(readFileSync("package.json", "utf8"));
-  const backend = { name: "own", threads: 1, detail: "relaxed SIMD, int8; 12 ms a tick, wasm 20 ms" };
+  const engine = { name: "own", threads: 1, machine: "wasm", precision: "int8", arithmetic: "SIMD, int8" } as const;
+  const backend = { ...engine, detail: "12 ms a tick, wasm 20 ms" };
   const origin = originOf({ packageSha256: "0".repeat(64), backend }, "pong");
-  expect(origin).toMatchObject({ generator: `Worldloop ${version}`, engine: { arithmetic: "relaxed SIMD, int8" } });
+  expect(origin).toMatchObject({ generator: `Worldloop ${version}` });
+  expect(origin.engine).toEqual(engine);
+});
+
+it("knows how to open the engine again, of early records, too", () => {
+  const own = { name: "own", threads: 1 };
+  expect(ownEngineOf({ ...own, machine: "webgpu", precision: "float32" })).toEqual({
+    ...{ machine: "webgpu", precision: "float32" },
+  });
+  expect(ownEngineOf({ ...own, arithmetic: "relaxed SIMD, int8" })).toEqual({ machine: "wasm", precision: "int8" });
 });
 
 it("tells engines apart by what changes the bits", () => {

@@ -7,7 +7,7 @@
 import { z } from "zod/mini"; // the small zod: the page loads it anyway
 import { RecordingError } from "../errors";
 import { VERSION } from "../version";
-import { MOST_THREADS } from "./engine-choice";
+import { MOST_THREADS, PRECISIONS, type Precision } from "./engine-choice";
 import { sha256Hex } from "./hash";
 import type { Action, World } from "./world";
 
@@ -54,7 +54,9 @@ const provenanceSchema = z.object({
   engine: z.object({
     /** As `World.backend` has it. */
     name: text,
-    /** Of our own engine: its instruction set and precision. */
+    /** Of our own engine, as there. Early records have the arithmetic alone. */
+    machine: z.optional(z.enum(["wasm", "webgpu"])),
+    precision: z.optional(z.enum(PRECISIONS)),
     arithmetic: z.optional(text),
     threads: z.int().check(z.positive(), z.lte(MOST_THREADS)),
   }),
@@ -76,9 +78,7 @@ export function originOf(
   { packageSha256, backend }: { readonly packageSha256: string; readonly backend: World["backend"] },
   world: string,
 ) {
-  const { name, threads } = backend;
-  const arithmetic = name === "own" ? backend.detail?.split(";")[0] : undefined; // behind it: why it was chosen
-  const engine = { name, ...(arithmetic === undefined ? {} : { arithmetic }), threads };
+  const { detail: _, ...engine } = backend; // why it was chosen changes no picture
   return {
     schema: 1 as const,
     generator: GENERATOR,
@@ -87,6 +87,17 @@ export function originOf(
     packageSha256,
     engine,
   } as const;
+}
+
+/** How to open our own engine as it was when the record was made. */
+export function ownEngineOf({ machine, precision, arithmetic }: Provenance["engine"]): OwnEngine {
+  if (machine && precision) return { machine, precision };
+  return { machine: "wasm", precision: arithmetic?.endsWith("int8") ? "int8" : "float32" };
+}
+
+export interface OwnEngine {
+  readonly machine: "wasm" | "webgpu";
+  readonly precision: Precision;
 }
 
 /** Frames of two engines that this can't tell apart are the same to the last bit, on one kind of processor. */

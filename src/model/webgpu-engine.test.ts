@@ -18,7 +18,9 @@ test("without WebGPU it says so and runs in WebAssembly", async () => {
   const engine = await webGpuEngine(ownEngine); // Node has no GPU
   expect(engine.backend).toMatchObject({
     name: "own",
-    detail: expect.stringMatching(/SIMD, float32; WebGPU: expected/),
+    machine: "wasm",
+    arithmetic: expect.stringMatching(/SIMD, float32$/),
+    detail: expect.stringMatching(/^WebGPU: expected/),
   });
   const expected = await createNetworkModel(opened, await openNodeEngine(opened, { engine: "own" }));
   const model = await createNetworkModel(opened, engine);
@@ -31,9 +33,13 @@ test("without WebGPU it says so and runs in WebAssembly", async () => {
 
 test("a GPU that is too small for the tick leaves it to WebAssembly, with the reason", async () => {
   const engine = await webGpuEngine(ownEngine, "float32", async () => barrenGpu({ maxBufferSize: 1024 }));
-  expect(engine.backend.detail).toMatch(/^WebGPU/);
+  expect(engine.backend).toMatchObject({ machine: "webgpu", arithmetic: expect.stringMatching(/^WebGPU/) });
   const model = await createNetworkModel(opened, engine);
-  expect(model.backend.detail).toMatch(/SIMD, float32; WebGPU: .*bytes of weights/);
+  expect(model.backend).toMatchObject({
+    machine: "wasm",
+    arithmetic: expect.stringMatching(/SIMD, float32$/),
+    detail: expect.stringMatching(/^WebGPU: .*bytes of weights/),
+  });
   await model.close();
 });
 

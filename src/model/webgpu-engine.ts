@@ -36,7 +36,7 @@ export async function webGpuEngine(
     if (!isRefusal(error)) throw error;
     return because(rest(), error.message);
   }
-  const detail = `WebGPU${gpu.isSoftware ? " on the CPU" : ""}, float32`;
+  const arithmetic = `WebGPU${gpu.isSoftware ? " on the CPU" : ""}, float32`;
   let engine: Engine | null = null; // once the GPU has been left
   let isFirst = true; // the first session is the tick's
   const leave = (reason: string): Engine => {
@@ -46,7 +46,7 @@ export async function webGpuEngine(
 
   return {
     get backend() {
-      return engine?.backend ?? { name: "own", threads: 1, detail };
+      return engine?.backend ?? { name: "own", threads: 1, machine: "webgpu", precision, arithmetic };
     },
     async createSession(bytes, spec) {
       if (engine) return engine.createSession(bytes, spec);

@@ -2,6 +2,7 @@
  * The one world contract: reset, step, rewind, close. The fake world, the network in Node and the network in a worker
  * all keep it, and `conformance.ts` checks that they do.
  */
+import type { Precision } from "./engine-choice";
 import type { Manifest } from "./manifest";
 
 /** One picture. The receiver owns the buffer. */
@@ -65,11 +66,20 @@ export interface Snapshot {
 
 export interface World {
   readonly manifest: Manifest;
-  /**
-   * What computes: "own" (our engine), "wasm", "webgpu" or "cpu" (onnxruntime), or "fake"; and on how many threads. The
-   * detail: our engine's instruction set and precision, or why it isn't the one.
-   */
-  readonly backend: { readonly name: string; readonly threads: number; readonly detail?: string };
+  /** What computes. */
+  readonly backend: {
+    /** "own" (our engine), "wasm", "webgpu" or "cpu" (onnxruntime), or "fake". */
+    readonly name: string;
+    readonly threads: number;
+    /** Of our own engine: what it computes on. */
+    readonly machine?: "wasm" | "webgpu";
+    /** Of our own engine. */
+    readonly precision?: Precision;
+    /** Of our own engine, in words: instruction set and precision, which decide what the last bits are. */
+    readonly arithmetic?: string;
+    /** Why it is this one, in words. */
+    readonly detail?: string;
+  };
   /** Forgets everything, then begins at a start or after a context. @throws ResetError */
   reset(options: ResetOptions): Promise<Frame>;
   /** One action, one frame. @throws StateError before reset or after close; ActionError */

@@ -1,5 +1,5 @@
 /** What the address asks for: `?engine=own|ort|auto&precision=float32|int8&backend=wasm|webgpu&threads=n&follow` and `#world=…&seed=…&start=…&replay=…`. */
-import { BackendError, UnknownWorldError } from "../errors";
+import { BackendError, quoted, UnknownWorldError } from "../errors";
 import { type EngineChoice, isEngineChoice, isPrecision, type Precision } from "../model/engine-choice";
 import { formatHash, parseHash, type Shared } from "../record/share-link";
 
@@ -17,6 +17,15 @@ export const worldIn = (hash: string): string | undefined => {
   const parts = new URLSearchParams(hash.replace(/^#/, ""));
   return parts.get("world") || parts.get("package") || undefined;
 };
+
+/** What is wrong with a hash that names no world though it says something; null for the gallery's own. */
+export function strayIn(hash: string): UnknownWorldError | null {
+  const text = hash.replace(/^#/, "");
+  if (text === "" || worldIn(hash) !== undefined) return null;
+  return new UnknownWorldError(
+    `Address: expected #world=NAME or #package=ADDRESS, got ${quoted(`#${text}`)}. Correct the address, or choose a world.`,
+  );
+}
 
 /** @throws RecordingError, BackendError when a part isn't what its name says */
 export function readAddress(location: Pick<Location, "search" | "hash">): Address {

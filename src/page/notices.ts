@@ -1,6 +1,6 @@
 /**
- * What the page says besides the picture, over the view, where one looks: the veil (loading, paused), alerts that stop the
- * world, notices that don't, and a line for screen readers.
+ * What the page says besides the picture, where one looks, over the view or above the gallery: the veil (loading, paused),
+ * alerts that stop the world, notices that don't, and a line for screen readers.
  */
 import type { Progress } from "../model/worker-api";
 import { element, make } from "./elements";
@@ -62,7 +62,9 @@ export interface Notice {
 
 const MOST_NOTICES = 3;
 
-/** Shows a notice over the view until somebody closes it, or a newer one of the same title comes. @returns closes it */
+const isGallery = () => document.body.dataset.view === "gallery";
+
+/** Shows a notice over the view, or above the gallery's worlds, until somebody closes it, or a newer one of the same title comes. @returns closes it */
 export function notify({
   title,
   content,
@@ -71,7 +73,7 @@ export function notify({
   takesPad = false,
   onClose,
 }: Notice): () => void {
-  const list = element("notices", HTMLElement);
+  const list = element(isGallery() ? "gallery-notices" : "notices", HTMLElement);
   const box = make("section", { className: isError ? "notice error" : "notice" });
   box.dataset.title = title;
   if (takesPad) box.dataset.padScope = "";
@@ -82,7 +84,7 @@ export function notify({
     isOpen = false;
     const hadFocus = box.contains(document.activeElement);
     box.remove();
-    if (hadFocus) element("view", HTMLElement).focus();
+    if (hadFocus) element(isGallery() ? "previews" : "view", HTMLElement).focus();
     onClose?.();
   };
   const shut = make("button", { type: "button", textContent: "✕", ariaLabel: `Close: ${title}`, onclick: close });

@@ -6,7 +6,7 @@ import type { SessionBeginning } from "../model/beginning";
 import { sha256Hex } from "../model/hash";
 import { httpSource } from "../model/http-source";
 import { type Manifest, parseManifest } from "../model/manifest";
-import type { Provenance } from "../model/provenance";
+import { ownEngineOf, type Provenance } from "../model/provenance";
 import type { OpenOptions } from "../model/worker-api";
 import { openWorld, type WorkerWorld } from "../model/worker-client";
 import type { Action } from "../model/world";
@@ -199,13 +199,10 @@ async function verifyElsewhere(found: MarkedFile, name: string, options: VerifyO
 }
 
 /** What a browser has that is nearest to the engine of a record. */
-function engineOptions({
-  name,
-  arithmetic,
-}: Provenance["engine"]): Pick<OpenOptions, "engine" | "precision" | "backend"> {
-  if (name === "own" && arithmetic?.startsWith("WebGPU")) return { engine: "own", backend: "webgpu" };
-  if (name === "own") return { engine: "own", precision: arithmetic?.endsWith("int8") ? "int8" : "float32" };
-  return { engine: "ort", backend: name === "webgpu" ? "webgpu" : "wasm" };
+function engineOptions(engine: Provenance["engine"]): Pick<OpenOptions, "engine" | "precision" | "backend"> {
+  if (engine.name !== "own") return { engine: "ort", backend: engine.name === "webgpu" ? "webgpu" : "wasm" };
+  const { machine, precision } = ownEngineOf(engine);
+  return { engine: "own", backend: machine, precision };
 }
 
 function preview(file: Blob): HTMLElement {

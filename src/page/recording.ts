@@ -1,5 +1,6 @@
 /** Taking something home: screenshot, clip, action log and share link. The encoders load when first used. */
 import type { Subscription } from "rxjs";
+import { RecordingError } from "../errors";
 import type { Provenance } from "../model/provenance";
 import type { Clip } from "../record/clip";
 import { download } from "../record/download";
@@ -61,15 +62,18 @@ export function connectRecording(session: Session, place: Place): void {
     download(video, name("clip", extension));
     announce("Clip saved.");
   };
-  signal.addEventListener("abort", () => void finishClip().catch((error: Error) => announce(error.message)));
+  const tell = (error: Error) => complain("The clip ended", error);
+  signal.addEventListener("abort", () => void finishClip().catch(tell));
   onClick("clip", async () => {
     if (recording) return finishClip();
     const { startClip } = await import("../record/clip");
     const { picture, frameRate } = world.manifest;
-    const tell = (error: Error) => complain("The clip ended", error);
     const clip = await startClip(picture.width, picture.height, frameRate, () => void finishClip().catch(tell));
     const shots = (await import("../record/shots")).createShots();
-    if (signal.aborted) return clip.cancel();
+    if (signal.aborted) {
+      await clip.cancel();
+      throw new RecordingError("Clip: the world was left before its recording began. Nothing was recorded.");
+    }
     let count = 0;
     const frames = session.loop.frames.subscribe(({ frame, action }) => {
       shots.add({ tick: frame.tick, action }, { ...session.beginning.value, actions: session.actions });

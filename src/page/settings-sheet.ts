@@ -1,7 +1,7 @@
 /** The settings sheet: picture, figures, keys and gamepad. Changes apply at once. Loaded when first opened. */
 import { defaultBindings, isReserved, rebind } from "../action/bindings";
 import { type PadButton, padButtonName, padControlName } from "../action/pad-layout";
-import { ENGINE_CHOICES, type EngineChoice } from "../model/engine-choice";
+import { ENGINE_CHOICES, type EngineChoice, explain } from "../model/engine-choice";
 import { COMMANDS } from "./controls";
 import { make } from "./elements";
 import { keyLabels } from "./key-labels";
@@ -86,8 +86,11 @@ const ENGINES: Record<EngineChoice, string> = {
   ort: "onnxruntime",
 };
 
-const describe = ({ name, threads, detail }: Session["world"]["backend"]) =>
-  `${name}, ${threads} ${threads > 1 ? "threads" : "thread"}${detail ? ` (${detail})` : ""}`;
+const describe = ({ name, threads, machine, ...rest }: Session["world"]["backend"]) => {
+  const where = machine === "webgpu" ? [] : [`${threads} ${threads > 1 ? "threads" : "thread"}`]; // a GPU has no such number
+  const why = explain(rest);
+  return [name, ...where].join(", ") + (why ? ` (${why})` : "");
+};
 
 /** One row per key of the world; a button in it waits for another key. */
 function keyTable(session: Session): HTMLElement {

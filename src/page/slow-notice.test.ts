@@ -4,7 +4,7 @@ import { type Circumstances, measured, reasonsFor, reopenings, speedThatHolds } 
 
 const verdict: Verdict = { slow: "network", p50: 70, p95: 83, period: 57.14, fps: 12.2, rate: 17.5, best: 68 };
 const around: Circumstances = {
-  backend: { name: "own", threads: 1, detail: "relaxed SIMD, float32" },
+  backend: { name: "own", threads: 1, machine: "wasm", precision: "float32", arithmetic: "relaxed SIMD, float32" },
   view: "WebGL",
   isIsolated: true,
   cores: 8,
@@ -31,8 +31,15 @@ it("gives only reasons that it knows of", () => {
   expect(reasonsFor({ ...verdict, slow: "page" }, { ...around, isOnBattery: true })).toEqual([
     expect.stringContaining("battery"),
   ]);
-  const gpu = { name: "webgpu", threads: 1 };
-  expect(reasonsFor(verdict, { ...around, backend: gpu })).toEqual([]);
+});
+
+it.each([
+  { name: "webgpu", threads: 1 },
+  { name: "own", threads: 1, machine: "webgpu", precision: "float32" } as const,
+])("says nothing of threads on a graphics card, and offers none: $name", (backend) => {
+  expect(reasonsFor(verdict, { ...around, backend })).toEqual([]);
+  expect(reasonsFor(verdict, { ...around, backend, isIsolated: false })).toEqual([]);
+  expect(offers({ backend, hasGpu: true })).toEqual([]);
 });
 
 it("offers the speed that the ticks leave time for", () => {
@@ -53,6 +60,9 @@ it("reopens with what may be faster here, and never with what runs already", () 
     "Let the page choose the engine: ?engine=auto",
   ]);
   expect(
-    offers({ backend: { name: "own", threads: 2, detail: "SIMD, int8" } }, "?engine=own&precision=int8&threads=2"),
+    offers(
+      { backend: { name: "own", threads: 2, machine: "wasm", precision: "int8" } },
+      "?engine=own&precision=int8&threads=2",
+    ),
   ).toEqual([]);
 });

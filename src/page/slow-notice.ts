@@ -4,6 +4,7 @@
  */
 import type { Speed } from "../loop/game-loop";
 import { createPace, type Verdict } from "../loop/pace";
+import type { World } from "../model/world";
 import { setSpeed } from "./controls";
 import { make } from "./elements";
 import { notify, type Remedy } from "./notices";
@@ -17,7 +18,7 @@ const SLOWED_DOWN = 0.6;
 
 /** What can be known of the machine and the page, besides the times. */
 export interface Circumstances {
-  readonly backend: { readonly name: string; readonly threads: number; readonly detail?: string };
+  readonly backend: World["backend"];
   readonly view: string;
   readonly isIsolated: boolean;
   readonly cores: number;
@@ -31,8 +32,8 @@ export interface Circumstances {
 export function connectSlowNotice(session: Session): () => void {
   const { world, loop } = session;
   const pace = createPace();
-  const { name, threads, detail } = world.backend;
-  const about = `${world.manifest.name} ${name} ${threads} ${detail?.split(";")[0] ?? ""}`;
+  const { name, threads, arithmetic = "" } = world.backend;
+  const about = `${world.manifest.name} ${name} ${threads} ${arithmetic}`;
   let close: (() => void) | undefined;
   const watching = loop.frames.subscribe((made) => {
     if (loop.state.value.name !== "running" || document.hidden) return;
@@ -75,6 +76,8 @@ export function measured({ slow, p95, period, fps, rate }: Verdict): string {
   return `A tick takes up to ${p95.toFixed(0)} ms here and may take ${period.toFixed(0)}: ${frames}`;
 }
 
+const isOnGpu = ({ name, machine }: World["backend"]) => (machine ?? name) === "webgpu";
+
 /** Why, as far as can be known; nothing is guessed. */
 export function reasonsFor({ slow, p50, best }: Verdict, around: Circumstances): string[] {
   const { backend, view, isIsolated, isOnBattery, isRecording } = around;
@@ -87,9 +90,9 @@ export function reasonsFor({ slow, p50, best }: Verdict, around: Circumstances):
   if (isRecording) reasons.push("A clip is being recorded, which takes time too.");
   if (isOnBattery) reasons.push("The device runs on its battery; many are slower then.");
   if (view !== "WebGL") reasons.push("No graphics card draws here: the processor does, besides the network.");
-  if (slow === "network" && !isIsolated) {
+  if (slow === "network" && !isIsolated && !isOnGpu(backend)) {
     reasons.push("One thread is all that this page may have: its host sends no COOP and COEP headers.");
-  } else if (slow === "network" && backend.threads === 1 && backend.name !== "webgpu") {
+  } else if (slow === "network" && backend.threads === 1 && !isOnGpu(backend)) {
     reasons.push("The network runs on one thread.");
   }
   if (backend.name !== "own" && backend.detail) reasons.push(`${backend.name} runs it: ${backend.detail}.`);
@@ -105,16 +108,14 @@ export function reopenings({ backend, isIsolated, cores, hasGpu }: Circumstances
     return url.href === href ? [] : [[label, url.href]];
   };
   const isForced = asked.get("engine") === "ort" || asked.has("backend") || asked.get("threads") === "1";
-  const { name, detail = "" } = backend;
-  const isOnGpu = name === "webgpu" || detail.startsWith("WebGPU");
-  const isOwnOnCpu = name === "own" && !isOnGpu;
+  const isOwnOnCpu = backend.machine === "wasm";
   return [
     ...(isForced ? to("Let the page choose the engine", { engine: "auto" }) : []),
-    ...(hasGpu && !isOnGpu ? to("Try the graphics card", { backend: "webgpu" }) : []),
+    ...(hasGpu && !isOnGpu(backend) ? to("Try the graphics card", { backend: "webgpu" }) : []),
     ...(isOwnOnCpu && backend.threads === 1 && isIsolated && cores >= 4
       ? to("Try two threads", { engine: "own", threads: "2" })
       : []),
-    ...(isOwnOnCpu && detail.includes("float32")
+    ...(isOwnOnCpu && backend.precision === "float32"
       ? to("Try whole numbers (int8)", { engine: "own", precision: "int8" })
       : []),
   ];

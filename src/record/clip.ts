@@ -83,8 +83,12 @@ export async function startClip(
     async finish(provenance) {
       await encoded;
       if (failure) throw new RecordingError(`Clip: the encoder failed (${failure.message}). Try a shorter clip.`);
-      if (frames === 0)
-        throw new RecordingError("Clip: no frame was made while recording. Record while the world runs.");
+      if (frames === 0) {
+        await output.cancel();
+        throw new RecordingError(
+          "Clip: no frame was made while recording, so there is none. Record while the world runs.",
+        );
+      }
       await output.finalize();
       if (!target.buffer) throw new RecordingError("Clip: the encoder gave no video. Try again.");
       const video = new Blob([target.buffer], { type: `video/${extension}` });

@@ -70,8 +70,8 @@ const fileSchema = z.strictObject({
   frameSha256: z.optional(sha256),
 });
 
-/** The precision of our own engine as its backend tells it; onnxruntime has float32 alone. */
-export const precisionOf = ({ detail }: World["backend"]): Precision => (detail?.includes("int8") ? "int8" : "float32");
+/** Onnxruntime has float32 alone. */
+export const precisionOf = ({ precision = "float32" }: World["backend"]): Precision => precision;
 
 /** A branch's name as it may be saved: one line, not empty, not too long. */
 export const cleanName = (text: string): string => text.replace(/\s+/g, " ").trim().slice(0, LONGEST_NAME);

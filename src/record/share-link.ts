@@ -43,8 +43,8 @@ export const MOST_TICKS = 90_000;
 export const packageMark = (sha256: string): string => sha256.slice(0, 16);
 
 /** What computes, as far as it decides what the pictures are. */
-export const engineMark = ({ name, detail }: World["backend"]): string =>
-  name === "own" ? `own, ${detail?.split(";")[0]}` : name; // behind it: why it was chosen
+export const engineMark = ({ name, arithmetic }: World["backend"]): string =>
+  arithmetic === undefined ? name : `${name}, ${arithmetic}`;
 
 /** The hash of a link, "#" included. */
 export function formatHash({ foreign, ...shared }: Shared): string {

@@ -2,6 +2,9 @@
  * The figures beside the picture: what runs, how fast, and how long an input takes to be seen. Only shows what it is
  * given, a few times a second; counting is `loop/stats.ts`.
  */
+import { explain } from "../model/engine-choice";
+import type { World } from "../model/world";
+
 export interface Reading {
   readonly fps: number;
   readonly frameRate: number;
@@ -9,7 +12,7 @@ export interface Reading {
   /** Input event to the first frame conditioned on it, ms. */
   readonly latency: { readonly p50: number; readonly p95: number };
   readonly kv: { readonly filled: number; readonly slots: number };
-  readonly backend: { readonly name: string; readonly threads: number; readonly detail?: string };
+  readonly backend: World["backend"];
   readonly picture: { readonly width: number; readonly height: number };
   readonly view: string;
   readonly seed: number;
@@ -48,7 +51,9 @@ export function createHud(list: HTMLElement): (reading: Reading) => void {
   };
 }
 
-const backendLine = ({ name, threads, detail }: Reading["backend"]) =>
-  `${name} × ${threads}${detail ? ` · ${detail}` : ""}`;
+const backendLine = ({ name, threads, machine, ...rest }: Reading["backend"]) => {
+  const where = machine === "webgpu" ? "" : ` × ${threads}`; // a GPU has no such number
+  return [name + where, explain(rest)].filter(Boolean).join(" · ");
+};
 const pair = ({ p50, p95 }: { p50: number; p95: number }) => `${whole(p50)} · ${whole(p95)}`;
 const whole = (value: number) => (Number.isNaN(value) ? "–" : value.toFixed(0));

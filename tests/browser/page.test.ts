@@ -304,6 +304,24 @@ describe("the page", () => {
     await page.waitForFunction(() => window.worldloop?.world.manifest.name === "pong");
   });
 
+  it("says that a clip is empty when the world is left before a frame was made", async () => {
+    const page = await openPage();
+    await isState(page, "running");
+    for (const [hash, place] of [
+      ["#world=pong", "#notices"],
+      ["#", "#gallery-notices"],
+    ] as const) {
+      await page.evaluate(() => window.worldloop?.session.loop.pause("Paused."));
+      await page.locator("#clip").click();
+      await page.getByText("Stop · 0 s").waitFor();
+      await page.evaluate((hash) => {
+        location.hash = hash;
+      }, hash);
+      await page.locator(place).getByText("no frame was made while recording").waitFor();
+      if (hash !== "#") await page.waitForFunction(() => window.worldloop?.world.manifest.name === "pong");
+    }
+  });
+
   it("offers a way out of a link that the world can't begin at", async () => {
     const page = await openPage(undefined, "#world=car-racing&seed=7&start=99");
     await isState(page, "error");

@@ -10,7 +10,11 @@ const pages = usePages();
 const SCREENS: readonly { width: number; height: number; colorScheme?: "dark" | "light" }[] = [
   { width: 1280, height: 800, colorScheme: "dark" },
   { width: 390, height: 844, colorScheme: "light" },
+  { width: 1000, height: 700 },
+  { width: 920, height: 700 },
   { width: 320, height: 480 },
+  { width: 280, height: 653 },
+  { width: 240, height: 432 },
   { width: 667, height: 375 },
   { width: 640, height: 400 }, // 1280 × 800 at 200 %
 ];
@@ -30,14 +34,16 @@ async function faultsOf(page: Page, view: string): Promise<string[]> {
         part.checkVisibility(),
       );
       const places = shown.map((part) => ({ id: part.id, ...part.getBoundingClientRect().toJSON() }));
-      return places.flatMap(({ id, left, top }, i) => {
+      return places.flatMap(({ id, left, top, bottom }, i) => {
         const before = places[i - 1];
-        return before && top < before.bottom && left < before.left ? [id] : [];
+        if (before && top < before.bottom && left < before.left) {
+          return [`#${id} is seen before what the Tab key reaches first`];
+        }
+        const isAlone = places.every((other) => other.id === id || other.bottom <= top || other.top >= bottom);
+        return isAlone && places.length > 1 && innerWidth >= 280 ? [`#${id} is alone in its row`] : [];
       });
     });
-    faults.push(
-      ...astray.map((id) => `${view}, ${width} × ${height}: #${id} is seen before what the Tab key reaches first`),
-    );
+    faults.push(...astray.map((fault) => `${view}, ${width} × ${height}: ${fault}`));
     if (!colorScheme) continue;
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" }); // or a colour is measured on its way to another
     await page.evaluate(axe.source);
@@ -108,6 +114,14 @@ it("an address of elsewhere, one that leads nowhere, and a world on its way", as
   const foreign = await pages.open(`#package=https://example.org/a-long/way/to-it/world.zip&sha256=${"ab".repeat(32)}`);
   await foreign.getByRole("dialog").waitFor();
   const faults = await faultsOf(foreign, "world from elsewhere");
+  const stray = await pages.open("#WORLD=pong");
+  await stray.getByText('expected #world=NAME or #package=ADDRESS, got "#WORLD=pong"').waitFor();
+  faults.push(...(await faultsOf(stray, "names no world")));
+  await stray.evaluate(() => {
+    location.hash = "#world=nowhere";
+  });
+  await isState(stray, "error");
+  expect(await stray.locator("#gallery-notices").textContent()).toBe("");
   const nowhere = await pages.open("#world=nowhere");
   await isState(nowhere, "error");
   faults.push(...(await faultsOf(nowhere, "error")));

@@ -24,7 +24,11 @@ test("every operator and pattern gives what WebAssembly gives", async () => {
 
 test.each(["pong", "doom-hall"])("%s: from the same state both make the same tick", async (name) => {
   const worst = await page.evaluate((name) => window.client.compareTicks(`/worlds/${name}/`, 4), name);
-  expect(worst.backend).toMatchObject({ name: "own", detail: expect.stringMatching(/^WebGPU.*, float32$/) });
+  expect(worst.backend).toMatchObject({
+    name: "own",
+    machine: "webgpu",
+    arithmetic: expect.stringMatching(/^WebGPU.*, float32$/),
+  });
   expect(worst.latent).toBeLessThan(2e-3);
   expect(worst.slot).toBeLessThan(2e-2);
   expect(worst.pixel).toBeLessThanOrEqual(1);
@@ -32,10 +36,12 @@ test.each(["pong", "doom-hall"])("%s: from the same state both make the same tic
 
 test("a device that is lost costs no tick: WebAssembly goes on, and says why", async () => {
   const { before, after, pixel, tick } = await page.evaluate(() => window.client.loseDevice("/worlds/tiny/", 5));
-  expect(before.detail).toMatch(/^WebGPU/);
+  expect(before.machine).toBe("webgpu");
   expect(after).toMatchObject({
     name: "own",
-    detail: expect.stringMatching(/SIMD, float32; WebGPU: .*the device was lost/),
+    machine: "wasm",
+    arithmetic: expect.stringMatching(/SIMD, float32$/),
+    detail: expect.stringMatching(/^WebGPU: .*the device was lost/),
   });
   expect(tick).toBe(10);
   expect(pixel).toBeLessThanOrEqual(2);
@@ -50,6 +56,6 @@ test("in a worker it is asked for by engine and backend", async () => {
     await world.close();
     return { backend, frame: Object.keys(frame).sort() };
   });
-  expect(backend).toMatchObject({ name: "own", threads: 1, detail: expect.stringMatching(/^WebGPU/) });
+  expect(backend).toMatchObject({ name: "own", threads: 1, machine: "webgpu" });
   expect(frame).toEqual(["height", "rgba", "tick", "width"]);
 });

@@ -106,7 +106,7 @@ describe("the world in a worker", () => {
     const fetched: string[] = [];
     page.on("request", (request) => fetched.push(request.url()));
     const { frames, backend } = await drive(page, { url: WORLD }, 8);
-    expect(backend).toMatchObject({ name: "own", threads: 1, detail: expect.stringMatching(/SIMD, float32$/) });
+    expect(backend).toMatchObject({ name: "own", threads: 1, arithmetic: expect.stringMatching(/SIMD, float32$/) });
     expect(fetched.filter((url) => url.includes("ort"))).toEqual([]);
     const { world } = await openWorldNode("tests/goldens/tiny-world", { engine: "own" });
     expect(world.backend).toEqual(backend); // the same instruction set: the same bits
