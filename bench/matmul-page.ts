@@ -1,6 +1,6 @@
 /** The page of the yardstick: `window.measureGflops(engine, threads)`. */
 import { type Remote, wrap } from "comlink";
-import type { MatmulApi } from "./matmul.worker";
+import type { ChainOptions, MatmulApi } from "./matmul.worker";
 
 declare global {
   interface Window {
@@ -8,6 +8,8 @@ declare global {
     measureGflops(engine: "own" | "ort", threads: number): ReturnType<MatmulApi["measure"]>;
     /** Ticks of the world at this address, ms. */
     measureSideBySide(url: string): ReturnType<MatmulApi["sideBySide"]>;
+    /** Of our own engine: see `same-frames.ts`. */
+    chainFrames(options: ChainOptions): ReturnType<MatmulApi["chain"]>;
   }
 }
 
@@ -22,3 +24,4 @@ async function inWorker<T>(run: (api: Remote<MatmulApi>) => Promise<T>): Promise
 
 window.measureGflops = (engine, threads) => inWorker((api) => api.measure(engine, threads));
 window.measureSideBySide = (url) => inWorker((api) => api.sideBySide(url));
+window.chainFrames = (options) => inWorker((api) => api.chain(options));

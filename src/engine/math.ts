@@ -23,10 +23,15 @@ const LN2_LOW = -2.1219444e-4;
 const POLYNOMIAL = [1.98756915e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1];
 const LARGEST = 88; // e^88 is still a float; below −87 the result would be denormal
 
+/** Added to a small float it leaves the nearest whole number in the low bits: 1.5 · 2²³. */
+export const ROUNDER = 12_582_912;
+export const ROUNDER_BITS = 0x4b400000;
+
 export function exp(func: Func, set: InstructionSet, x: Code): Code {
   const madd = (a: Code, b: Code, c: Code) => multiplyAdd(set, a, b, c);
-  const clamped = func.let("v128", f32x4.max(f32x4.min(x, v128.f32(LARGEST)), v128.f32(1 - LARGEST)));
-  const n = func.let("v128", f32x4.nearest(f32x4.mul(get(clamped), v128.f32(LOG2_E))));
+  const clamped = func.let("v128", f32x4.pmax(f32x4.pmin(x, v128.f32(LARGEST)), v128.f32(1 - LARGEST)));
+  const rounded = func.let("v128", f32x4.add(f32x4.mul(get(clamped), v128.f32(LOG2_E)), v128.f32(ROUNDER)));
+  const n = func.let("v128", f32x4.sub(get(rounded), v128.f32(ROUNDER)));
   const high = madd(get(n), v128.f32(-LN2_HIGH), get(clamped));
   const r = func.let("v128", madd(get(n), v128.f32(-LN2_LOW), high));
   const series = POLYNOMIAL.slice(1).reduce<Code>(
@@ -34,7 +39,7 @@ export function exp(func: Func, set: InstructionSet, x: Code): Code {
     v128.f32(POLYNOMIAL[0] as number),
   );
   const power = madd(series, f32x4.mul(get(r), get(r)), f32x4.add(get(r), v128.f32(1)));
-  const exponent = i32x4.shl(i32x4.add(i32x4.truncSat(get(n)), v128.i32(127)), 23);
+  const exponent = i32x4.add(i32x4.shl(get(rounded), 23), v128.f32(1)); // 2^n: the rounder's own bits are shifted out
   return f32x4.mul(power, exponent);
 }
 

@@ -137,6 +137,9 @@ export const f32x4 = {
   div: vector(0xe7),
   min: vector(0xe8),
   max: vector(0xe9),
+  /** b < a ? b : a, and a < b ? b : a: one instruction where min and max, careful with NaN and −0, are eight on x86. */
+  pmin: vector(0xea),
+  pmax: vector(0xeb),
   convertI32: vector(0xfa),
   relaxedMadd: vector(0x105), // a * b + c
 } as const;

@@ -41,15 +41,14 @@ export function addGridSample(program: Program, sampling: Sampling): void {
     const given = v128.load32Splat(get(place), offset);
     const at = f32x4.sub(f32x4.mul(f32x4.add(given, v128.f32(1)), v128.f32(size / 2)), v128.f32(0.5));
     const beyond = cubic ? 2 : 0; // further outside all taps are the border
-    const inside = f32x4.min(f32x4.max(at, v128.f32(-beyond)), v128.f32(size - 1 + beyond));
+    const inside = clamped(at, -beyond, size - 1 + beyond);
     const positive = func.let("v128", f32x4.add(inside, v128.f32(beyond)));
     const cell = func.let("v128", f32x4.trunc(get(positive)));
     const t = func.let("v128", f32x4.sub(get(positive), get(cell)));
     const shares = cubic ? cubicShares(func, t) : [func.let("v128", f32x4.sub(v128.f32(1), get(t))), t];
     return shares.map((share, k) => {
       const index = f32x4.add(get(cell), v128.f32(k - (cubic ? 1 : 0) - beyond));
-      const within = f32x4.min(f32x4.max(index, v128.f32(0)), v128.f32(size - 1));
-      return { offset: func.let("i32", i32.mul(i32.truncLane(within), i32.const(stride))), share };
+      return { offset: func.let("i32", i32.mul(i32.truncLane(clamped(index, 0, size - 1)), i32.const(stride))), share };
     });
   }
 
@@ -80,6 +79,10 @@ export function addGridSample(program: Program, sampling: Sampling): void {
     executed: 0,
   });
 }
+
+/** Within bounds, whatever it is: what isn't a number becomes a bound. */
+const clamped = (value: Code, least: number, most: number): Code =>
+  f32x4.pmin(v128.f32(most), f32x4.pmax(v128.f32(least), value));
 
 /** Shares of the four pixels around a place, `t` beyond the second of them. */
 function cubicShares(func: Func, t: Local): Local[] {

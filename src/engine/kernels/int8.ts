@@ -11,9 +11,9 @@
  * Relaxed SIMD's dot product of bytes would be faster still; V8 11.3 (Node 20) computes it wrongly in its baseline compiler.
  */
 import type { Buffer } from "../expression";
-import { acrossLanes } from "../math";
+import { acrossLanes, ROUNDER, ROUNDER_BITS } from "../math";
 import type { Address, Program } from "../program";
-import { type Code, Func, f32x4, get, i16x8, i32, i32x4, set, v128 } from "../wasm";
+import { type Code, Func, f32x4, get, i16x8, i32, i32x4, type Local, set, v128 } from "../wasm";
 import { Arguments } from "./addressing";
 import type { Epilogue, Extent } from "./epilogue";
 import type { Inner } from "./factors";
@@ -22,10 +22,6 @@ import { wholeTile } from "./tile";
 
 const PAIR = 2; // neighbours along k that one lane of the dot product takes
 const WIDTH = 8; // activations quantised at once
-
-/** Added to a small float it leaves the nearest whole number in the low bits: 1.5 · 2²³. */
-const ROUNDER = 12_582_912;
-const ROUNDER_BITS = 0x4b400000;
 
 interface Bits {
   /** Of a weight, bytes. */
@@ -63,17 +59,20 @@ function addQuantise(program: Program, rows: readonly Address[], depth: number, 
   const [row, from, to, start] = [func.local("i32"), func.local("i32"), func.local("i32"), func.local("i32")];
   const largest = [func.local("v128"), func.local("v128")] as const;
   const factor = func.local("v128");
+  const units = depth / WIDTH;
+  const together = [8, 7, 6, 5, 4, 3, 2].find((count) => units % count === 0) ?? 1; // in one turn of a loop
   func.range(row, get(func.param(0)), get(func.param(1)), 1, () => {
     func.add(set(start, source.at(func, get(row))), set(from, get(start)));
     for (const half of largest) func.add(set(half, v128.f32(SMALLEST)));
-    func.times(depth / WIDTH, () => {
-      largest.forEach((half, i) => {
-        func.add(set(half, f32x4.max(get(half), f32x4.abs(v128.load(get(from), 16 * i)))));
-      });
-      func.advance(from, i32.const(4 * WIDTH));
+    func.times(units / together, () => {
+      for (let i = 0; i < 2 * together; i++) {
+        const half = largest[i % 2] as Local;
+        func.add(set(half, f32x4.pmax(get(half), f32x4.abs(v128.load(get(from), 16 * i)))));
+      }
+      func.advance(from, i32.const(4 * WIDTH * together));
     });
-    func.add(set(largest[0], f32x4.max(get(largest[0]), get(largest[1]))));
-    func.add(set(largest[0], acrossLanes(func, largest[0], f32x4.max)));
+    func.add(set(largest[0], f32x4.pmax(get(largest[0]), get(largest[1]))));
+    func.add(set(largest[0], acrossLanes(func, largest[0], f32x4.pmax)));
     func.add(set(factor, f32x4.div(v128.f32(most), get(largest[0]))));
     const scale = i32.add(get(func.param(toScales)), i32.mul(get(row), i32.const(4)));
     func.add(v128.store32Lane(scale, f32x4.div(get(largest[0]), v128.f32(most)), 0));
@@ -85,10 +84,12 @@ function addQuantise(program: Program, rows: readonly Address[], depth: number, 
       const scaled = f32x4.mul(v128.load(get(from), 16 * part), get(factor));
       return i32x4.sub(f32x4.add(scaled, v128.f32(ROUNDER)), v128.i32(ROUNDER_BITS));
     };
-    func.times(depth / WIDTH, () => {
-      func.add(v128.store(get(to), i16x8.narrowI32(quantised(0), quantised(1))));
-      func.advance(from, i32.const(4 * WIDTH));
-      func.advance(to, i32.const(2 * WIDTH));
+    func.times(units / together, () => {
+      for (let i = 0; i < together; i++) {
+        func.add(v128.store(get(to), i16x8.narrowI32(quantised(2 * i), quantised(2 * i + 1)), 2 * WIDTH * i));
+      }
+      func.advance(from, i32.const(4 * WIDTH * together));
+      func.advance(to, i32.const(2 * WIDTH * together));
     });
   });
   program.steps.push({

@@ -36,9 +36,9 @@ export function addSoftmax(program: Program, input: View, target: View, rows: nu
     func.add(set(largest, v128.load32Splat(get(from))), set(sum, v128.f32(0)), set(rest, v128.f32(0)));
     along((lanes) => {
       const value = lanes === 4 ? v128.load(here(from)) : v128.load32Splat(here(from));
-      func.add(set(largest, f32x4.max(get(largest), value)));
+      func.add(set(largest, f32x4.pmax(get(largest), value)));
     });
-    func.add(set(largest, acrossLanes(func, largest, f32x4.max)));
+    func.add(set(largest, acrossLanes(func, largest, f32x4.pmax)));
     along((lanes) => {
       const value = lanes === 4 ? v128.load(here(from)) : v128.load32Splat(here(from));
       const power = func.let("v128", exp(func, program.instructionSet, f32x4.sub(value, get(largest))));
