@@ -159,7 +159,8 @@ def starts_of(world: World, data: Path) -> Starts:
         return held, [(f"Start {number}", int(frame)) for number, frame in enumerate(frames, 1)]
     last = max(frame for _, frame in world.starts)
     spec = Recording(world=world.name, policy=world.start_policy, seed=START_SEED, frames=last + 1)
-    return Episodes(**record(spec, progress=False)), list(world.starts)
+    recorded = record(spec, progress=False)
+    return Episodes(*(recorded[name] for name in ("frames", "actions", "starts"))), list(world.starts)
 
 
 def write_manifest(folder: Path, manifest: dict) -> None:
