@@ -28,7 +28,7 @@ class Package:
 
     manifest: dict
     sha256: str  # of world.json: it holds the hashes of all other files, so it stands for the whole package
-    files: dict[str, bytes]  # path: contents, of the graphs and starts
+    files: dict[str, bytes]  # path: contents, of the graphs, words and starts
 
 
 def find_worlds() -> dict[str, Path]:
@@ -65,7 +65,8 @@ def open_package(folder: Path) -> Package:
     manifest = parse_manifest(contents)
     starts = manifest["starts"]
     graphs = [manifest[graph]["file"] for graph in ("tick", "batch", "encoder", "reward") if graph in manifest]
-    needed = [*graphs, *(start[key] for start in starts for key in _start_bytes(manifest, start))]
+    words = [manifest["prompt"]["file"]] if "prompt" in manifest else []
+    needed = [*graphs, *words, *(start[key] for start in starts for key in _start_bytes(manifest, start))]
     for path in [*manifest["files"], *needed]:
         _check_path(path)
         if path not in manifest["files"]:

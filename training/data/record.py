@@ -79,7 +79,8 @@ def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
 def play(world: World, source: Source, spec: Recording) -> Iterator[tuple[Picture, Action, bool, str | None]]:
     """What `spec.policy` sees and does, episode after episode, without end.
 
-    Picture, action, whether an episode begins, and what is said about the step to come. The source stands at the picture; its action is taken when the next row is asked for.
+    Picture, action, whether an episode begins, and what is said about the step to come. The source stands at the
+    picture; its action is taken when the next row is asked for.
     """
     rest = np.array([action["rest"] for action in world.actions], np.float32)
     for episode in count():

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pygame
-from gymnasium.envs.box2d.car_racing import CarRacing
 
 from . import car_racing
-from .roads_look import ATTRIBUTES, SIDE, Layers, Look, change, draw_look, paint
+from .roads_look import ATTRIBUTES, SIDE, Layers, change, draw_look, paint
 from .roads_words import caption
 from .world import Action, World
 

@@ -33,6 +33,7 @@ MEAN_OF = 20_000  # most frequent ones, whose mean says nothing
 COUNT = 3000  # words of a world
 WIDTH = 64  # numbers a word
 ROUNDS = 10
+NEGATIONS = ("no", "not", "never", "without", "neither", "nor", "none", "non")  # a sum of vectors can't say them
 SYNONYM, KIND, ALIKE = 1.0, 0.4, 0.7  # how strongly words of one meaning, of a broader one, and akin ones pull
 POINTERS = {"@": KIND, "~": KIND, "@i": KIND, "~i": KIND, "&": ALIKE, "+": ALIKE, "\\": ALIKE, "=": ALIKE}
 
@@ -92,6 +93,7 @@ def chosen(words: list[str], vectors: np.ndarray, own: list[str]) -> np.ndarray:
     telling = [index[word] for word in own if word not in FILLERS]
     near = (vectors @ vectors[telling].T).max(1)
     near[[index[word] for word in FILLERS if word in index]] = -1
+    near[[index[word] for word in NEGATIONS if word in index]] = -1
     near[telling] = 2
     return np.concatenate([telling, np.argsort(-near)[len(telling) : COUNT]])
 
