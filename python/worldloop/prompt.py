@@ -81,10 +81,11 @@ def tokens_of(text: str) -> list[str]:
     return list(dict.fromkeys(re.findall(r"[a-z0-9]+", text.lower().replace("'", ""))))
 
 
-def parse_words(contents: bytes, width: int) -> Words:
-    """`width`: numbers a word, as the manifest says. Raises ManifestError."""
+def parse_words(contents: bytes, width: int | None = None) -> Words:
+    """`width`: numbers a word, as the manifest says; none: as the words say themselves. Raises ManifestError."""
     try:
         data = json.loads(contents)
+        width = data["width"] if width is None else width
         words, own, fillers = data["words"], data["own"], data["fillers"]
         packed, scale = base64.b64decode(data["vectors"], validate=True), data["scale"]
         sound = (

@@ -31,6 +31,7 @@ from .preview import FACTS, PICTURE
 from .weights import write_rest
 
 SCHEMA = 1
+WORDS = "words.json"  # of a world that takes prompts
 START_FRAMES = 2  # history of a start: enough to know how fast one goes; each delays the first frame by a tick
 PROGRESS, PROGRESS_FACTS = "progress.png", "progress.json"  # of a world in training: see `publish.py`
 BESIDE = ("world.json", PICTURE, FACTS, PROGRESS, PROGRESS_FACTS)  # in the folder, listed by no manifest
@@ -68,6 +69,9 @@ def write_package(
         export_tick(model, **play, path=partial / "batch.onnx", worlds=batch)
     export_encoder(world.size, path=partial / "encoder.onnx")
     write_rest(partial, model)
+    if model.config.prompts:
+        assert world.words is not None  # who trained on prompts read them
+        shutil.copyfile(world.words, partial / WORDS)
 
     episodes, places = starts or starts_of(world, data)
     listed = []
@@ -114,6 +118,7 @@ def write_package(
         "tick": {"file": "tick.onnx", **tensors_of(partial / "tick.onnx")},
         **({"batch": {"file": "batch.onnx", **tensors_of(partial / "batch.onnx")}} if batch else {}),
         "encoder": {"file": "encoder.onnx", **tensors_of(partial / "encoder.onnx")},
+        **({"prompt": {"file": WORDS, "width": c.prompts}} if c.prompts else {}),
         "starts": listed,
         "files": {},
         "recordedFrom": {
