@@ -7,6 +7,7 @@
  */
 import { z } from "zod/mini";
 import { ManifestError, PromptError } from "../errors";
+import type { Action } from "./world";
 
 /** A prompt and the tick that the first step under it makes; it holds until the next one. */
 export interface Told {
@@ -125,6 +126,16 @@ function readWords(contents: Uint8Array, width: number) {
   if (data.width !== width || vectors.length !== words.length * width) throw wrong(`${vectors.length} numbers`);
   return { ...data, vectors };
 }
+
+/** Actions of consecutive ticks from the first on, and what the world was told on the way. */
+export interface Drive {
+  readonly actions: Action[];
+  readonly told: Told[];
+}
+
+/** What is told with the very step that makes a tick. */
+export const promptWith = (told: readonly Told[], tick: number): string | undefined =>
+  told.findLast((each) => each.tick === tick)?.text;
 
 /** What is in force at the step that makes a tick: the last prompt up to it. */
 export const toldAt = (told: readonly Told[], tick: number): string | undefined =>

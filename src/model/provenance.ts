@@ -47,7 +47,7 @@ const shotSchema = z.object({
   /** Those actions, packed as in a shared link; absent where the person keeps them, or where they are too many. */
   actions: z.optional(z.string()),
   /** What the world was told on the way; with the actions, or not at all. */
-  told: z.optional(toldSchema),
+  prompts: z.optional(toldSchema),
   /** sha256 of the picture at `to`, uint8 [H, W, 3]. */
   frameSha256: z.optional(sha256),
 });
