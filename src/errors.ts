@@ -79,6 +79,10 @@ export class UnknownWorldError extends WorldloopError {
 export class ActionError extends WorldloopError {
   override readonly name = "ActionError";
 }
+/** A text can't be a prompt, or the world takes none. */
+export class PromptError extends WorldloopError {
+  override readonly name = "PromptError";
+}
 /** `reset` was given a start, a seed or a context that the world can't take. */
 export class ResetError extends WorldloopError {
   override readonly name = "ResetError";

@@ -18,6 +18,7 @@ from worldloop.errors import (
     CapacityError,
     ManifestError,
     ManifestVersionError,
+    PromptError,
     ResetError,
     ServerError,
     ShapeError,
@@ -25,13 +26,14 @@ from worldloop.errors import (
 )
 
 ROOT = Path(__file__).parents[1]
+PROMPTED = TINY_WORLD.parent / "tiny-prompt"
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict]:
     """`server` and `token` of a server of the tiny world and of one with a reward head, `rewarding`."""
     rewarding = copy_world_with_reward(tmp_path_factory.mktemp("worlds") / "rewarding")
-    worlds = [str(TINY_WORLD), str(rewarding)]
+    worlds = [str(TINY_WORLD), str(rewarding), str(PROMPTED)]
     command = ["node", "--import", "tsx", "src/cli/main.ts", "serve", "--port", "0", "--max-sessions", "8"]
     process = subprocess.Popen([*command, "--world", *worlds], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
@@ -62,6 +64,23 @@ def test_it_gives_the_frames_and_infos_of_this_process(server: dict) -> None:
             for _ in range(12):
                 action = near.action_space.sample()
                 assert_same(far.step(action), near.step(action))
+
+
+def test_a_world_that_takes_prompts_is_told_the_same_far_and_near(server: dict) -> None:
+    with make(package=PROMPTED, **server) as far, make(package=PROMPTED) as near:
+        options = {"start": 0, "prompt": "a blue night"}
+        assert_same(far.reset(seed=7, options=options), near.reset(seed=7, options=options))
+        for step in range(6):
+            if step == 3:
+                assert far.unwrapped.prompt("rain, zebra") == near.unwrapped.prompt("rain, zebra") == ("zebra",)
+            action = near.action_space.sample()
+            assert_same(far.step(action), near.step(action))
+        with pytest.raises(PromptError, match="U\\+1F600"):
+            far.unwrapped.prompt("😀")
+    with make(**server) as env:
+        env.reset(seed=1)
+        with pytest.raises(PromptError, match="takes none"):
+            env.unwrapped.prompt("snow")
 
 
 def test_a_batch_is_stepped_by_one_message_and_gives_the_same(server: dict) -> None:

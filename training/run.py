@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from .data.bring import add_arguments, bring
-from .data.corpus import Corpus
+from .data.corpus import Corpus, prompts_of
 from .data.record import FRAMES, HELD_OUT_FROM, Recording, record_all, to_train_on
 from .data.refill import recorded, refilling
 from .errors import TrainingError
@@ -231,7 +231,7 @@ def begin_from(r: Run, start: Path) -> WorldModelConfig:
     """
     world = r.world
     base, names = load_base(start), [corpus.world.name for corpus in r.sources]
-    model = base.world_model(names, len(world.actions))
+    model = base.world_model(names, len(world.actions), max(prompts_of(corpus.world) for corpus in r.sources))
     moving = model.without_coder()
     size = model.config.grid * CELL
     if size != world.size:

@@ -78,7 +78,7 @@ const api: WorkerApi = {
     return { manifest, backend: world.backend, packageSha256: sha256, files: Object.keys(manifest.files) };
   },
   reset: async (options) => handOver(await current().reset(options)),
-  step: async (action) => handOver(await current().step(action)),
+  step: async (action, prompt) => handOver(await current().step(action, prompt)),
   rewind: async (ticks) => handOver(await current().rewind(ticks)),
   status: () => current().status(),
   async snapshot() {
@@ -87,6 +87,11 @@ const api: WorkerApi = {
     return transfer(snapshot, [...new Set(slots)]);
   },
   restore: async (snapshot) => handOver(await current().restore(snapshot)),
+  async readWords() {
+    const { prompt } = current().manifest;
+    if (!prompt || !opened) throw new StateError("This world takes no prompts.");
+    return (await opened.contents.read(prompt.file)).slice();
+  },
   async readStart(index) {
     const { manifest } = current();
     const start = manifest.starts[index];

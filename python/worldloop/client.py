@@ -14,7 +14,8 @@ from websockets.sync.client import connect
 
 from .errors import ResetError, ServerError, error_named
 from .manifest import parse_manifest
-from .world import Beginning, Tick, check_action, check_beginning
+from .prompt import parse_words
+from .world import Beginning, Tick, check_action, check_beginning, encoded_prompt
 
 ANSWER_SECONDS = 120  # the first message may have to wait until the server has opened the world
 MAX_ANSWER_BYTES = 1 << 28  # pictures of many worlds
@@ -50,9 +51,12 @@ class RemoteWorlds:
             opened, _ = self._ask({"type": "open", "world": name, "count": count})
             # A server is believed no more than a folder: the same checks.
             self.manifest, self.sha256 = parse_manifest(json.dumps(opened.get("manifest")).encode()), opened["sha256"]
+            takes, words = self.manifest.get("prompt"), str(opened.get("words")).encode()
+            self._words = None if takes is None else parse_words(words, takes["width"])
         except Exception:
             self.close()
             raise
+        self._told: dict[int, str] = {}  # goes with the next step
         self.reward_source = self.manifest["reward"]["file"] if "reward" in self.manifest else "none"
         self._side = (self.manifest["picture"]["height"], self.manifest["picture"]["width"], 3)
 
@@ -61,13 +65,33 @@ class RemoteWorlds:
         for beginning in beginnings.values():
             check_beginning(beginning, self.manifest)
         worlds = [{"index": index, **_as_json(beginning)} for index, beginning in beginnings.items()]
+        for index in beginnings:
+            self._told.pop(index, None)
         return {entry["index"]: picture for entry, picture in self._frames({"type": "reset", "worlds": worlds})}
+
+    def prompt(self, texts: dict[int, str]) -> dict[int, tuple[str, ...]]:
+        """World index: what it is told from its next step on, to the words that mean nothing to it.
+
+        Raises PromptError, and then no world has been told anything.
+        """
+        told = {index: encoded_prompt(self._words, text, self.manifest) for index, text in texts.items()}
+        self._told |= {index: prompt.text for index, prompt in told.items()}
+        return {index: prompt.unknown for index, prompt in told.items()}
+
+    def check_prompts(self, texts: dict[int, str]) -> None:
+        """Raises PromptError."""
+        for text in texts.values():
+            encoded_prompt(self._words, text, self.manifest)
 
     def step(self, actions: dict[int, np.ndarray]) -> dict[int, Tick]:
         """World index: its action, to what follows. Raises ActionError, and then no world has changed; StateError."""
         checked = {index: check_action(action, self.manifest) for index, action in actions.items()}
-        worlds = [{"index": index, "action": action.tolist()} for index, action in checked.items()]
+        told = {index: {"prompt": self._told[index]} if index in self._told else {} for index in checked}
+        worlds = [{"index": index, "action": action.tolist(), **told[index]} for index, action in checked.items()]
         message = {"type": "step", "worlds": worlds, "samples": self._samples}
+        frames = self._frames(message)
+        for index in checked:
+            self._told.pop(index, None)
         return {
             entry["index"]: Tick(
                 picture=picture,
@@ -76,7 +100,7 @@ class RemoteWorlds:
                 reward=entry.get("reward", 0.0),
                 done=entry.get("done", False),
             )
-            for entry, picture in self._frames(message)
+            for entry, picture in frames
         }
 
     def close(self) -> None:

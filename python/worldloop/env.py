@@ -36,18 +36,34 @@ class WorldEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """See `draw_beginning` for seed and options.
+        """See `draw_beginning` for seed and options. With a prompt, `info["unknown_words"]` are those that mean nothing.
 
-        Raises ResetError, and then the episode goes on as if nothing had been asked; StateError after `close`.
+        Raises ResetError, PromptError, and then the episode goes on as if nothing had been asked; StateError after
+        `close`.
         """
         self._check_open()
         rng = next_rng(self.np_random, seed)
         beginning = draw_beginning(rng, seed=seed, options=options, manifest=self._worlds.manifest)
+        told = {0: options["prompt"]} if options and options.get("prompt") is not None else {}
+        self._worlds.check_prompts(told)
         self._picture = self._worlds.reset({0: beginning})[0]
+        unknown = self._worlds.prompt(told)
         self._np_random = rng  # with the next line what the base class does, but only now that all has gone well
         self._np_random_seed = self._np_random_seed if seed is None else int(seed)
         self._episode = Episode(self._settings, self._worlds, beginning)
-        return self._picture.copy(), self._episode.info()
+        words = {"unknown_words": unknown[0]} if unknown else {}
+        return self._picture.copy(), {**self._episode.info(), **words}
+
+    def prompt(self, text: str) -> tuple[str, ...]:
+        """What the world is told from the next step on, until `reset`; gives the words that mean nothing to it.
+
+        `env.unwrapped.prompt(...)` where `gymnasium.make` has wrapped it. Raises PromptError for a text that can't be
+        one and where the world takes none, StateError before `reset` and after `close`.
+        """
+        self._check_open()
+        if self._episode is None:
+            raise StateError("The environment has no state yet. Call reset first.")
+        return self._worlds.prompt({0: text})[0]
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
         """Observation, reward, terminated, truncated, info. Raises ActionError, StateError before `reset` and after

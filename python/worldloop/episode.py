@@ -19,7 +19,7 @@ from .errors import ResetError
 from .local import LocalWorlds
 from .world import MAX_SEED, Beginning, Tick, check_beginning, check_count, is_whole
 
-OPTIONS = ("start", "frames", "actions")
+OPTIONS = ("start", "frames", "actions", "prompt")
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def draw_beginning(
     """`seed` is that of the session; without one it is drawn, and so is the start without an option.
 
     Options: `start`, an index; or `frames` uint8 [n, H, W, 3] and `actions` float32 [n - 1, A], a history to begin
-    after. Raises ResetError.
+    after; and `prompt`, what the world is told from its first step on, which is the caller's. Raises ResetError.
     """
     options = check_options(options)
     unknown = [name for name in options if name not in OPTIONS]

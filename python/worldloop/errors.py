@@ -50,6 +50,10 @@ class ActionError(WorldloopError):
     """An action has another length than the action table, or a value out of range."""
 
 
+class PromptError(WorldloopError):
+    """A text can't be a prompt, or the world takes none."""
+
+
 class ResetError(WorldloopError):
     """`reset` was given a start, a seed or a context that the world can't take."""
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .package import find_package, open_package
-from .world import Beginning, Dream, Step, Tick, World, check_action, check_beginning
+from .world import Beginning, Dream, Step, Tick, World, check_action, check_beginning, encoded_prompt
 
 
 class LocalWorlds:
@@ -62,6 +62,19 @@ class LocalWorlds:
         for index, world in fresh.items():
             self._worlds[index] = world
         return pictures
+
+    def prompt(self, texts: dict[int, str]) -> dict[int, tuple[str, ...]]:
+        """World index: what it is told from its next step on, to the words that mean nothing to it.
+
+        Raises PromptError, and then no world has been told anything; StateError.
+        """
+        self.check_prompts(texts)
+        return {index: self._worlds[index].prompt(text) for index, text in texts.items()}
+
+    def check_prompts(self, texts: dict[int, str]) -> None:
+        """Raises PromptError."""
+        for text in texts.values():
+            encoded_prompt(self._dream.words, text, self.manifest)
 
     def step(self, actions: dict[int, np.ndarray]) -> dict[int, Tick]:
         """World index: its action, to what follows. Raises ActionError, StateError, and then no world has changed."""

@@ -51,6 +51,10 @@ def parse_manifest(contents: bytes) -> dict:
     if error:
         raise ManifestError(f"world.json, {_describe(error)}. Export the world again.")
     _check_actions(manifest["actions"])
+    if "prompt" in manifest and any(action["name"] == "prompt" for action in manifest["actions"]):
+        raise ManifestError(
+            'world.json, actions: expected none called "prompt" where the world takes prompts, got one.'
+        )
     size = sum(file["bytes"] for file in manifest["files"].values())
     if size > MAX_BYTES:
         raise ManifestError(f"world.json, files: expected at most {MAX_BYTES} bytes in all, got {size}.")
@@ -81,6 +85,7 @@ def contract_of(manifest: dict) -> dict[str, dict[str, dict[str, tuple[str, list
                 "latent": latent,
                 "kv": ("float32", [slots, *slot]),
                 "age": ("int32", [slots]),
+                **({"prompt": ("float32", [1, manifest["prompt"]["width"]])} if "prompt" in manifest else {}),
             },
             "outputs": {"rgba": ("uint8", [*side, 4]), "latent_next": latent, "slot": ("float32", slot)},
         },

@@ -17,6 +17,7 @@ import numpy as np
 from .errors import FileMismatchError, ManifestError, MissingFileError, PathError, ShapeError, UnknownWorldError
 from .manifest import parse_manifest
 from .onnx_check import check_onnx
+from .prompt import Words, parse_words
 from .zip_files import is_plain_path, open_zip
 
 REPOSITORY_WORLDS = Path(__file__).resolve().parents[2] / "assets" / "worlds"
@@ -28,7 +29,7 @@ class Package:
 
     manifest: dict
     sha256: str  # of world.json: it holds the hashes of all other files, so it stands for the whole package
-    files: dict[str, bytes]  # path: contents, of the graphs and starts
+    files: dict[str, bytes]  # path: contents, of the graphs, words and starts
 
 
 def find_worlds() -> dict[str, Path]:
@@ -65,7 +66,8 @@ def open_package(folder: Path) -> Package:
     manifest = parse_manifest(contents)
     starts = manifest["starts"]
     graphs = [manifest[graph]["file"] for graph in ("tick", "batch", "encoder", "reward") if graph in manifest]
-    needed = [*graphs, *(start[key] for start in starts for key in _start_bytes(manifest, start))]
+    words = [manifest["prompt"]["file"]] if "prompt" in manifest else []
+    needed = [*graphs, *words, *(start[key] for start in starts for key in _start_bytes(manifest, start))]
     for path in [*manifest["files"], *needed]:
         _check_path(path)
         if path not in manifest["files"]:
@@ -77,7 +79,7 @@ def open_package(folder: Path) -> Package:
                     f"{start[key]}: expected {size} bytes for {start['frames']} frames, "
                     f"got {manifest['files'][start[key]]['bytes']}. Export the world again."
                 )
-    files = {}
+    files: dict[str, bytes] = {}
     for path, expected in ((path, manifest["files"][path]) for path in needed):
         files[path] = read(path, expected["bytes"])
         if len(files[path]) != expected["bytes"]:
@@ -104,6 +106,12 @@ def read_start(package: Package, index: int) -> tuple[np.ndarray, np.ndarray, np
     side = manifest["picture"]["height"], manifest["picture"]["width"]
     picture = np.frombuffer(package.files[start["picture"]], np.uint8).reshape(*side, 3)
     return latents.copy(), actions.copy(), picture.copy()
+
+
+def read_words(package: Package) -> Words | None:
+    """None: the world takes no prompts. Raises ManifestError."""
+    prompt = package.manifest.get("prompt")
+    return None if prompt is None else parse_words(package.files[prompt["file"]], prompt["width"])
 
 
 def _start_bytes(manifest: dict, start: dict) -> dict[str, int]:

@@ -6,6 +6,8 @@ Whoever records episodes of an environment here puts this beside them: frames of
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,25 +18,41 @@ GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMe
 GENERATOR = "Worldloop 0.1.0"
 
 
-def actions_sha256(actions: ArrayLike) -> str:
-    """Hash of actions [T, A], taken as float32; -0 counts as 0. Bit for bit that of TypeScript's `actionsSha256`."""
+def actions_sha256(actions: ArrayLike, told: Sequence[tuple[int, str]] = ()) -> str:
+    """Hash of actions [T, A], taken as float32; -0 counts as 0. Bit for bit that of TypeScript's `actionsSha256`.
+
+    `told`: each prompt with the tick that the first step under it makes. With any, the hash is that of the actions'
+    own hash, a line break, and the prompts as JSON.
+    """
     values = np.asarray(actions, "<f4") + np.float32(0)
-    return hashlib.sha256(values.astype("<f4").tobytes()).hexdigest()
+    sha256 = hashlib.sha256(values.astype("<f4").tobytes()).hexdigest()
+    if not told:
+        return sha256
+    prompts = json.dumps([[tick, text] for tick, text in told], separators=(",", ":"))
+    return hashlib.sha256(f"{sha256}\n{prompts}".encode()).hexdigest()
 
 
 def record(
-    world: str, package_sha256: str, *, seed: int, start: int, actions: ArrayLike, engine: str = "cpu"
+    world: str,
+    package_sha256: str,
+    *,
+    seed: int,
+    start: int,
+    actions: ArrayLike,
+    engine: str = "cpu",
+    told: Sequence[tuple[int, str]] = (),
 ) -> dict[str, Any]:
     """The record of one episode: the pictures of ticks 0 to T after `actions` [T, A], as JSON has it.
 
-    `world` and `package_sha256` are the folder's name and `Package.sha256`; `engine` names what ran the network.
+    `world` and `package_sha256` are the folder's name and `Package.sha256`; `engine` names what ran the network;
+    `told`: its prompts, as `actions_sha256` has them.
     """
     shot = {
         "seed": seed,
         "start": start,
         "from": 0,
         "to": len(np.asarray(actions)),
-        "actionsSha256": actions_sha256(actions),
+        "actionsSha256": actions_sha256(actions, told),
     }
     return {
         "schema": 1,

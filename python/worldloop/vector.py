@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from .episode import Episode, Settings, check_options, draw_beginning, next_rng, spaces_of
-from .errors import ActionError, ResetError, StateError
+from .errors import ActionError, PromptError, ResetError, StateError
 from .world import check_count, is_whole
 
 
@@ -110,6 +111,21 @@ class WorldVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             self._begin(dict.fromkeys(finished), {}, infos)
         return self._pictures.copy(), rewards, terminated, truncated, infos
 
+    def prompt(self, texts: str | Sequence[str | None]) -> list[tuple[str, ...]]:
+        """What the worlds are told from their next step on, all the same or one each (None: nothing new).
+
+        It holds until the episode ends. Gives the words that mean nothing, for each. Raises PromptError, and then no
+        world has been told anything; StateError before `reset` and after `close`.
+        """
+        self._check_open()
+        if None in self._episodes:
+            raise StateError("The environment has no state yet. Call reset first.")
+        each = [texts] * self.num_envs if isinstance(texts, str) else list(texts)
+        if len(each) != self.num_envs:
+            raise PromptError(f"prompt: expected a text, or {self.num_envs} of them, got {len(each)}")
+        unknown = self._worlds.prompt({i: text for i, text in enumerate(each) if text is not None})
+        return [unknown.get(i, ()) for i in range(self.num_envs)]
+
     def render(self) -> tuple[np.ndarray, ...] | None:
         """The latest pictures, with `render_mode="rgb_array"`."""
         return tuple(self._pictures.copy()) if self.render_mode == "rgb_array" else None
@@ -133,7 +149,11 @@ class WorldVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             i: draw_beginning(rngs[i], seed=seed, options=options, manifest=self._worlds.manifest)
             for i, seed in seeds.items()
         }
-        for i, picture in self._worlds.reset(beginnings).items():
+        told = dict.fromkeys(seeds, options["prompt"]) if options.get("prompt") is not None else {}
+        self._worlds.check_prompts(told)
+        pictures = self._worlds.reset(beginnings)
+        unknown = {i: {"unknown_words": words} for i, words in self._worlds.prompt(told).items()}
+        for i, picture in pictures.items():
             self._pictures[i], self._rngs[i], self._over[i] = picture, rngs[i], False
             self._episodes[i] = Episode(self._settings, self._worlds, beginnings[i])
-            self._add_info(infos, self._episodes[i].info(), i)
+            self._add_info(infos, {**self._episodes[i].info(), **unknown.get(i, {})}, i)

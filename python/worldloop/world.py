@@ -15,10 +15,11 @@ from functools import cache
 import numpy as np
 import onnxruntime
 
-from .errors import ActionError, ResetError, ShapeError, StateError
+from .errors import ActionError, PromptError, ResetError, ShapeError, StateError
 from .kv_window import ages_of, slot_of
 from .manifest import check_tensors, contract_of, encoded
-from .package import Package, read_start
+from .package import Package, read_start, read_words
+from .prompt import Prompt, Words
 from .rng import normals_ahead
 
 AHEAD = 64  # ticks whose noise is drawn at once
@@ -79,6 +80,8 @@ class Dream:
         self._sessions = {graph: self._session(graph, contract[graph]) for graph in wanted}
         self.noise_shape = contract["tick"]["inputs"]["noise"][1]  # [K, N, C]
         self.kv_shape = contract["tick"]["inputs"]["kv"][1]  # [S, L, 2, N, D]
+        self.words = read_words(package)
+        self.silence = None if self.words is None else np.zeros((1, self.words.vectors.shape[1]), np.float32)
 
     def __deepcopy__(self, _: dict) -> Dream:
         return self  # nothing here changes, and onnxruntime's sessions can't be copied
@@ -152,6 +155,8 @@ class World:
     def __init__(self, dream: Dream) -> None:
         self.dream, self.manifest = dream, dream.manifest
         self.latent: np.ndarray | None = None  # [1, N, C], the newest; None before reset
+        self.told: str | None = None  # the newest prompt since reset
+        self._prompt = dream.silence
         self.passes = 0  # of the network so far; those over the history count
 
     def reset(self, beginning: Beginning) -> np.ndarray:
@@ -174,6 +179,7 @@ class World:
                     )
             actions, picture = beginning.actions, frames[-1].copy()
         self._seed, self._tick, self.passes = beginning.seed, 0, 0
+        self.told, self._prompt = None, self.dream.silence
         self._kv = np.zeros(self.dream.kv_shape, np.float32)
         self._written = [-1] * len(self._kv)
         silence = np.zeros(self.dream.noise_shape, np.float32)  # context passes draw no noise
@@ -181,6 +187,17 @@ class World:
             self._write(self._pass(latent, np.float32(action), silence)[2])
         self.latent = self._finite(latents[-1])
         return picture
+
+    def prompt(self, text: str) -> tuple[str, ...]:
+        """What the world is told from the next step on, until `reset`; gives the words that mean nothing to it.
+
+        Raises StateError before `reset`, PromptError for a text that can't be one, and where the world takes none.
+        """
+        if self.latent is None:
+            raise StateError("The world has no state yet. Call reset first.")
+        prompt = encoded_prompt(self.dream.words, text, self.manifest)
+        self.told, self._prompt = prompt.text, prompt.vector[None]
+        return prompt.unknown
 
     def step(self, action: np.ndarray, *, samples: int = 0) -> Tick:
         """One action, one frame.
@@ -254,7 +271,8 @@ class World:
 
     def _feeds(self, latent: np.ndarray, action: np.ndarray, noise: np.ndarray) -> dict[str, np.ndarray]:
         age = ages_of(self._written, self.passes)
-        return {"noise": noise, "action": action[None], "latent": latent, "kv": self._kv, "age": age}
+        feeds = {"noise": noise, "action": action[None], "latent": latent, "kv": self._kv, "age": age}
+        return feeds if self._prompt is None else {**feeds, "prompt": self._prompt}
 
     def _write(self, slot: np.ndarray) -> None:
         kv = self.manifest["kv"]
@@ -269,6 +287,13 @@ class World:
             f"Tick {self._tick}: expected finite latents from the network, got NaN or infinity. "
             "Reset; if it comes back from a start of the package, the package is broken."
         )
+
+
+def encoded_prompt(words: Words | None, text: str, manifest: dict) -> Prompt:
+    """Raises PromptError for a text that can't be one, and where the world takes none."""
+    if words is None:
+        raise PromptError(f"prompt: {manifest['name']} takes none; expected no prompt")
+    return words.encode(text)
 
 
 def check_beginning(beginning: Beginning, manifest: dict) -> None:

@@ -9,6 +9,8 @@ export interface Sample {
   readonly action: Float32Array;
   /** Event time (ms on the page's clock) of the oldest change that this sample is the first to hold, if any. */
   readonly since: number | undefined;
+  /** What the world is told from this tick on; absent: as before. */
+  readonly prompt?: string;
 }
 
 export interface InputSource {

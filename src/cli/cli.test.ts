@@ -76,10 +76,61 @@ test("rollout twice gives the same frames, one per action; verify agrees, and fi
   expect((await worldloop("verify", "edited.json")).stdout).toMatch(/^tick 3 differs: /);
 });
 
+test("a world that takes prompts is told what it is told, and it is part of what is recorded", async () => {
+  const prompted = fileURLToPath(new URL("../../tests/goldens/tiny-prompt", import.meta.url));
+  const lines = ACTIONS.trim().split("\n");
+  const told = lines.with(4, lines[4]?.replace("}", ', "prompt": "rain"}') ?? "").join("\n");
+  await writeFile(join(folder, "told.jsonl"), `${told}\n`);
+  const play = async (out: string, actions: string, ...more: string[]) => {
+    const of = ["--world", prompted, "--seed", "7", "--actions", actions, "--out", out, ...more];
+    return worldloop("rollout", ...of);
+  };
+  expect(await play("silent", "actions.jsonl")).toMatchObject({ code: 0, stderr: "" });
+  const { code, stdout } = await play("heard", "told.jsonl", "--prompt", "Night, blue snow");
+  expect({ code, stdout }).toEqual({
+    code: 0,
+    stdout: expect.stringMatching(/; to tiny-prompt nothing is meant by blue\n$/),
+  });
+  await play("later", "told.jsonl");
+  const [silent, heard, later] = [await readLog("silent"), await readLog("heard"), await readLog("later")];
+  expect(heard.prompts).toEqual([
+    { tick: 1, text: "Night, blue snow" },
+    { tick: 5, text: "rain" },
+  ]);
+  expect(silent.prompts).toBeUndefined();
+  expect(later.frameHashes.slice(0, 4)).toEqual(silent.frameHashes.slice(0, 4));
+  expect(later.frameHashes[4]).not.toBe(silent.frameHashes[4]);
+  expect(heard.frameHashes[0]).not.toBe(silent.frameHashes[0]);
+  expect(new Set([silent, heard, later].map(({ actionsSha256 }) => actionsSha256)).size).toBe(3);
+
+  expect(await worldloop("verify", "heard/rollout.json")).toMatchObject({ code: 0, stderr: "" });
+  const edited = { ...heard, prompts: [{ tick: 1, text: "snow" }] };
+  await writeFile(join(folder, "edited.json"), JSON.stringify(edited));
+  expect((await worldloop("verify", "edited.json")).stdout).toMatch(/its actions have the hash/);
+
+  expect(await play("x", "told.jsonl", "--prompt", "")).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/--prompt/),
+  });
+  for (const [prompt, complaint] of [
+    ["x".repeat(10_000), /expected at most 300 characters, got 10000\n$/],
+    ["night 😀", /expected English words in Latin letters, got U\+1F600\n$/],
+    ["снег", /got U\+0441\n$/],
+    ["night\u0007", /got U\+0007\n$/],
+    ["zebra", /expected words that mean something here, such as night, snow, rain; got "zebra"\n$/],
+  ] as const) {
+    const refused = await play("x", "actions.jsonl", "--prompt", prompt);
+    expect(refused).toMatchObject({ code: 2, stdout: "", stderr: expect.stringMatching(complaint) });
+    expect(refused.stderr.split("\n")).toHaveLength(2);
+  }
+  const untold = await rollout({ "--out": "y", "--actions": "told.jsonl" });
+  expect(untold).toMatchObject({ code: 2, stderr: expect.stringMatching(/tiny-world takes none/) });
+});
+
 test("what was saved says where it came from, and is played again", async () => {
   const opened = await openWorldNode(world, { engine: "own", threads: 1 });
   const frames = [await opened.world.reset({ seed: 7, start: 0 })];
-  const actions = parseActionLog(opened.world.manifest.actions, ACTIONS);
+  const { actions } = parseActionLog(opened.world.manifest.actions, ACTIONS);
   for (const action of actions) frames.push(await opened.world.step(action));
   const frame = frames.at(-1) as Frame;
   const origin = originOf({ packageSha256: opened.package.sha256, backend: opened.world.backend }, world);

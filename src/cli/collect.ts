@@ -16,9 +16,11 @@ import type { Manifest } from "../model/manifest";
 import { findWorld, placeOf } from "../model/node-runtime";
 import { placeSource } from "../model/node-source";
 import { openPackage } from "../model/package";
+import { cleanPrompt } from "../model/prompt";
 import { openWatch } from "../serve/watch/watch";
 import { parseEngine, parsePrecision, parseWhole } from "./input";
 import type { ProgressBar } from "./progress-bar";
+import { checkTold } from "./told";
 
 /** As typed. */
 export interface CollectOptions {
@@ -30,6 +32,7 @@ export interface CollectOptions {
   readonly frames: string;
   readonly seed: string;
   readonly format: string;
+  readonly prompt?: string[];
   readonly out: string;
   readonly resume?: boolean;
   readonly workers?: string;
@@ -52,7 +55,10 @@ export async function runCollect(
   { progress, tell }: { readonly progress: ProgressBar; readonly tell: (text: string) => void },
 ) {
   const workers = parseWhole("--workers", options.workers ?? String(DEFAULT_WORKERS), 1, 256);
-  const { plan, manifest } = await readPlanOptions(options);
+  const { plan, manifest } = await readPlanOptions(
+    options,
+    (unknown) => unknown && tell(`warning${unknown.replace(";", ":")}\n`),
+  );
   const channel = options.watch ? `worldloop-watch-${randomUUID()}` : undefined;
   const execute = options.executor === "bullmq" ? onQueue(options.redis) : inProcess(workers, channel);
   if (!["pool", "bullmq"].includes(options.executor)) {
@@ -90,7 +96,10 @@ async function startWatch(channel: string, { policy, frames }: Plan, { title, pi
 }
 
 /** Everything is checked before anything is written. */
-async function readPlanOptions(options: CollectOptions): Promise<{ plan: Plan; manifest: Manifest }> {
+async function readPlanOptions(
+  options: CollectOptions,
+  tell: (text: string) => void,
+): Promise<{ plan: Plan; manifest: Manifest }> {
   const counts = {
     seed: parseWhole("--seed", options.seed, 0, Number.MAX_SAFE_INTEGER),
     episodes: parseWhole("--episodes", options.episodes, 1, MOST),
@@ -102,7 +111,11 @@ async function readPlanOptions(options: CollectOptions): Promise<{ plan: Plan; m
   const precision = parsePrecision(options.precision, engine);
   const shard = parseShard(options.shard ?? "0/1");
   const format = parseFormat(options.format);
-  const { manifest, sha256 } = await openPackage(await placeSource(findWorld(options.world)));
+  const opened = await openPackage(await placeSource(findWorld(options.world)));
+  const { manifest, sha256 } = opened;
+  const prompts = options.prompt?.map(cleanPrompt);
+  const told = (prompts ?? []).map((text) => ({ tick: 1, text }));
+  tell(await checkTold(told, opened));
   if (format === "mp4") checkVideo(manifest.picture);
   const file = /^onnx:(.*)$/s.exec(options.policy)?.[1];
   const policy = file === undefined ? options.policy : `onnx:${resolve(file)}`;
@@ -114,6 +127,7 @@ async function readPlanOptions(options: CollectOptions): Promise<{ plan: Plan; m
     ...(precision === "float32" ? {} : { precision }),
     policy,
     ...(policySha256 === undefined ? {} : { policySha256 }),
+    ...(prompts === undefined ? {} : { prompts }),
     ...{ ...counts, format, shard },
   };
   return { plan, manifest };

@@ -12,14 +12,15 @@ import { checkVideo } from "../dataset/video";
 import { AbortedError, RecordingError, ResetError, UnknownWorldError } from "../errors";
 import type { Manifest } from "../model/manifest";
 import { openWorldNode, placeOf } from "../model/node-runtime";
-import type { Action } from "../model/world";
+import type { Drive } from "../model/prompt";
 import { readLogProvenance } from "../record/action-log";
 import { checkSession, looksLikeSession, parseSession } from "../record/session-file";
-import { parseHash, unpackActions } from "../record/share-link";
+import { parseHash, unpackActions, unpackTold } from "../record/share-link";
 import { parseFormat } from "./collect";
 import { about, parseWhole, readActions, readInput } from "./input";
 import type { ProgressBar } from "./progress-bar";
-import { branchActions } from "./session";
+import { branchDrive } from "./session";
+import { checkTold } from "./told";
 
 /** As typed. World, seed and start are wanted for an action log without a record only: all else holds them. */
 export interface ExportOptions {
@@ -36,7 +37,7 @@ interface Source {
   readonly start: number;
   /** Or the beginning of it. */
   readonly packageSha256?: string | undefined;
-  readonly actions: (manifest: Manifest) => Action[] | Promise<Action[]>;
+  readonly drive: (manifest: Manifest) => Drive | Promise<Drive>;
 }
 
 /** @returns the line to print. @throws a named error, having written nothing */
@@ -52,7 +53,8 @@ export async function exportSession(log: string, options: ExportOptions, signal:
       );
     }
     if (format === "mp4") checkVideo(manifest.picture);
-    const actions = await source.actions(manifest);
+    const { actions, told } = await source.drive(manifest);
+    await checkTold(told, opened.package);
     if (actions.length === 0) throw new RecordingError(`${log}: expected one or more actions, got none`);
     const rest = Float32Array.from(manifest.actions, (action) => action.rest);
     const queue = [...actions, rest].values(); // after the last frame nobody pressed anything
@@ -67,7 +69,7 @@ export async function exportSession(log: string, options: ExportOptions, signal:
         opened,
         { act: () => queue.next().value ?? rest },
         {
-          ...{ number: 0, seed: source.seed, start: source.start, frames: actions.length + 1, onFrame },
+          ...{ number: 0, seed: source.seed, start: source.start, frames: actions.length + 1, told, onFrame },
           place: placeOf(source.world, manifest),
         },
       );
@@ -96,12 +98,20 @@ async function readSource(log: string, options: ExportOptions): Promise<Source> 
     packageSha256: options.world === undefined ? record?.packageSha256 : undefined,
     seed: parseWhole("--seed", options.seed ?? String(shot?.seed ?? "none"), 0, Number.MAX_SAFE_INTEGER),
     start: parseWhole("--start", options.start ?? String(shot?.start ?? 0), 0, Number.MAX_SAFE_INTEGER),
-    actions: (manifest) => readActions(log, manifest),
+    drive: (manifest) => readActions(log, manifest),
   };
 }
 
 function fromLink(link: string, options: ExportOptions): Source {
-  const { world: named, foreign, seed, start, package: mark, replay } = parseHash(link.slice(link.indexOf("#")));
+  const {
+    world: named,
+    foreign,
+    seed,
+    start,
+    package: mark,
+    replay,
+    prompts,
+  } = parseHash(link.slice(link.indexOf("#")));
   const world = options.world ?? named;
   const packageSha256 = foreign?.sha256 ?? mark;
   if (replay === undefined)
@@ -115,7 +125,7 @@ function fromLink(link: string, options: ExportOptions): Source {
   if (world === undefined || seed === undefined) throw new RecordingError("link: expected a world and a seed in it");
   return {
     ...{ world, seed, start: start ?? 0, packageSha256 },
-    actions: ({ actions }) => unpackActions(replay, actions),
+    drive: async ({ actions }) => ({ actions: await unpackActions(replay, actions), told: unpackTold(prompts) }),
   };
 }
 
@@ -129,16 +139,19 @@ function fromSession(path: string, text: string, options: ExportOptions): Source
   }
   return {
     ...{ world: options.world ?? session.world, seed, start, packageSha256 },
-    actions(manifest) {
+    drive(manifest) {
       about(path, () => checkSession(session, manifest));
-      return branchActions(session);
+      return branchDrive(session);
     },
   };
 }
 
 function fromRollout(path: string, text: string, options: ExportOptions): Source {
-  const { world, folder, seed, start, packageSha256, actions } = parseRollout(path, text);
+  const { world, folder, seed, start, packageSha256, actions, prompts } = parseRollout(path, text);
   if (start === undefined) throw new RecordingError(`${path}: expected a rollout from a start, got one from pictures`);
-  const named = (manifest: Manifest) => actions.map((action) => parseAction(action, manifest.actions));
-  return { world: options.world ?? folder ?? world, seed, start, packageSha256, actions: named };
+  const drive = (manifest: Manifest) => ({
+    actions: actions.map((action) => parseAction(action, manifest.actions)),
+    told: prompts ?? [],
+  });
+  return { world: options.world ?? folder ?? world, seed, start, packageSha256, drive };
 }

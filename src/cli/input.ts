@@ -5,7 +5,7 @@ import { gotInstead } from "../dataset/stored-file";
 import { RecordingError, ResetError, WorldloopError } from "../errors";
 import { type EngineChoice, isEngineChoice, isPrecision, type Precision } from "../model/engine-choice";
 import type { Manifest } from "../model/manifest";
-import type { Action } from "../model/world";
+import type { Drive } from "../model/prompt";
 import { parseActionLog } from "../record/action-log";
 
 /** @throws RecordingError when it can't be read */
@@ -18,7 +18,7 @@ export async function readInput(path: string): Promise<Uint8Array<ArrayBuffer>> 
 }
 
 /** @throws RecordingError, its message beginning with the path (and line) */
-export async function readActions(path: string, manifest: Manifest): Promise<Action[]> {
+export async function readActions(path: string, manifest: Manifest): Promise<Drive> {
   const bytes = await readInput(path);
   return about(path, () => parseActionLog(manifest.actions, new TextDecoder().decode(bytes)));
 }

@@ -51,6 +51,7 @@ export function createProgram({ out, error, signal }: Terminal, exit: (code: num
     .option("--context <frames.npy>", "begin after these pictures, uint8 [n, H, W, 3], instead of at a start")
     .option("--context-actions <actions.jsonl>", "the n - 1 actions between the pictures")
     .option("--actions <actions.jsonl>", "one JSON object of named actions per line and tick")
+    .option("--prompt <words>", "what the world is told, from the first tick on; a line of actions may hold another")
     .requiredOption("--out <folder>", "gets frames.npy and rollout.json")
     .option("--force", "write into a folder that holds something already")
     .option(
@@ -128,6 +129,7 @@ export function createProgram({ out, error, signal }: Terminal, exit: (code: num
     .requiredOption("--episodes <integer>", "how many, all shards together")
     .requiredOption("--frames <integer>", "frames of an episode")
     .option("--seed <integer>", "with an episode's number it fixes the episode", "0")
+    .option("--prompt <words...>", "what the worlds are told, each text for one episode, in turn")
     .option("--format <format>", "lerobot (lossless), mp4 (LeRobot with videos) or npz (training data)", "lerobot")
     .requiredOption("--out <folder>", "gets the dataset")
     .option("--resume", "go on with what was begun in that folder")

@@ -2,6 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { AbortedError } from "../errors";
+import { promptWith, type Told } from "../model/prompt";
 import { rgbOf } from "../model/rgb";
 import type { Action, ResetOptions, World } from "../model/world";
 
@@ -20,12 +21,13 @@ export async function* replay(
   beginning: ResetOptions,
   actions: readonly Action[],
   signal: AbortSignal,
+  told: readonly Told[] = [],
 ): AsyncGenerator<Played> {
   await world.reset(beginning);
   for (const [index, action] of actions.entries()) {
     if (signal.aborted) throw new AbortedError("interrupted");
     const began = performance.now();
-    const { rgba } = await world.step(action);
+    const { rgba } = await world.step(action, promptWith(told, index + 1));
     const ms = performance.now() - began;
     showProgress(index + 1, actions.length);
     const rgb = rgbOf(rgba);

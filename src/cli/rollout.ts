@@ -11,10 +11,12 @@ import { concat } from "../model/bytes";
 import { sha256Hex } from "../model/hash";
 import type { Manifest } from "../model/manifest";
 import { openWorldNode, placeOf } from "../model/node-runtime";
+import { cleanPrompt, type Drive } from "../model/prompt";
 import type { Action, ResetOptions } from "../model/world";
 import { parseEngine, parsePictures, parsePrecision, parseWhole, readActions, readInput } from "./input";
 import { replay } from "./replay";
-import { branchActions, type ChosenSession, checkOrigin, compareShown, readSession } from "./session";
+import { branchDrive, type ChosenSession, checkOrigin, compareShown, readSession } from "./session";
+import { checkTold } from "./told";
 
 /** As typed. */
 export interface RolloutOptions {
@@ -26,6 +28,7 @@ export interface RolloutOptions {
   readonly context?: string;
   readonly contextActions?: string;
   readonly actions?: string;
+  readonly prompt?: string;
   readonly out: string;
   readonly force?: boolean;
   readonly engine?: string;
@@ -53,7 +56,8 @@ export async function rollout(options: RolloutOptions, signal: AbortSignal): Pro
     const { manifest } = world;
     if (session) checkOrigin(options.session ?? "", session, opened.sha256, manifest);
     const beginning = session ? await beginningOfSession(session, manifest) : await readBeginning(options, manifest);
-    const actions = session ? branchActions(session) : await readActions(options.actions ?? "", manifest);
+    const { actions, told } = session ? branchDrive(session) : await readDrive(options, manifest);
+    const unknown = await checkTold(told, opened);
     if (actions.length === 0) {
       const rest = Float32Array.from(manifest.actions, (action) => action.rest);
       const example = JSON.stringify(nameAction(rest, manifest.actions));
@@ -63,7 +67,7 @@ export async function rollout(options: RolloutOptions, signal: AbortSignal): Pro
       );
     }
     const { tickMs, frameHashes } = await writeFolder(options.out, options.force ?? false, async (folder) => {
-      const played = replay(world, { seed, ...beginning.reset }, actions, signal);
+      const played = replay(world, { seed, ...beginning.reset }, actions, signal, told);
       const { frameHashes, tickMs } = await writeFrames(join(folder, "frames.npy"), played, actions.length, manifest);
       if (beginning.contextFile) await writeFile(join(folder, CONTEXT_FILE), beginning.contextFile);
       const log: Rollout = {
@@ -79,17 +83,25 @@ export async function rollout(options: RolloutOptions, signal: AbortSignal): Pro
         ...(precision === "float32" ? {} : { precision }),
         threads: engine.backend.threads,
         ortVersion: engine.version,
-        ...(await markOf(actions)),
+        ...(await markOf(actions, told)),
       };
       await writeFile(join(folder, "rollout.json"), `${JSON.stringify(log)}\n`);
       return { tickMs, frameHashes };
     });
     const { p50, p95 } = tickMs;
-    const line = `${actions.length} frames of ${manifest.name} written to ${options.out} (tick p50 ${p50} ms, p95 ${p95} ms)`;
+    const line = `${actions.length} frames of ${manifest.name} written to ${options.out} (tick p50 ${p50} ms, p95 ${p95} ms)${unknown}`;
     return session ? `${line}${compareShown(session, frameHashes, engine.backend)}` : line;
   } finally {
     await world.close();
   }
+}
+
+/** The file of actions; `--prompt` is told with the first of them. */
+async function readDrive({ actions = "", prompt }: RolloutOptions, manifest: Manifest): Promise<Drive> {
+  const drive = await readActions(actions, manifest);
+  if (prompt === undefined) return drive;
+  if (drive.told[0]?.tick === 1) throw new ResetError(`expected --prompt or one in line 1 of ${actions}, got both`);
+  return { ...drive, told: [{ tick: 1, text: cleanPrompt(prompt) }, ...drive.told] };
 }
 
 interface RolloutBeginning {
@@ -121,7 +133,7 @@ async function readBeginning(options: RolloutOptions, manifest: Manifest): Promi
   if (start !== undefined) throw new ResetError("expected --start or --context, got both");
   const contextFile = await readInput(context);
   const pictures = parsePictures(context, contextFile, manifest);
-  const between = contextActions === undefined ? [] : await readActions(contextActions, manifest);
+  const between = contextActions === undefined ? [] : (await readActions(contextActions, manifest)).actions;
   const wanted = (pictures.shape[0] ?? 0) - 1;
   if (between.length !== wanted) {
     throw new ResetError(

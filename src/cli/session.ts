@@ -3,7 +3,8 @@ import { RecordingError, ResetError } from "../errors";
 import { createBranchTree, type Point } from "../model/branch-tree";
 import { explain } from "../model/engine-choice";
 import type { Manifest } from "../model/manifest";
-import type { Action, World } from "../model/world";
+import type { Drive } from "../model/prompt";
+import type { World } from "../model/world";
 import { checkSession, parseSession, precisionOf, type SavedSession } from "../record/session-file";
 import { about, readInput } from "./input";
 import type { RolloutOptions } from "./rollout";
@@ -22,7 +23,7 @@ export async function readSession(options: RolloutOptions): Promise<ChosenSessio
     if (actions === undefined) throw new ResetError("--actions: expected a file, or --session, got neither");
     return null;
   }
-  for (const name of ["seed", "start", "context", "contextActions", "actions"] as const) {
+  for (const name of ["seed", "start", "context", "contextActions", "actions", "prompt"] as const) {
     if (options[name] === undefined) continue;
     const option = name.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`);
     throw new ResetError(`expected --session or --${option}, got both: a session has its own`);
@@ -43,11 +44,12 @@ function chooseBranch(path: string, { record }: SavedSession, wanted: string | u
   throw new RecordingError(`${path}: expected one of the branches ${list}, got "${wanted}"`);
 }
 
-/** All actions of the branch that is chosen, or else of the one that the session was left in. */
-export function branchActions(session: SavedSession & { readonly to?: Point }): Action[] {
+/** The branch that is chosen, or else the one that the session was left in, from its beginning. */
+export function branchDrive(session: SavedSession & { readonly to?: Point }): Drive {
   const tree = createBranchTree(0, session.record);
   const { branch } = session.record.at;
-  return tree.actions(session.to ?? { branch, tick: tree.get(branch)?.end ?? 0 });
+  const to = session.to ?? { branch, tick: tree.get(branch)?.end ?? 0 };
+  return { actions: tree.actions(to), told: tree.told(to) };
 }
 
 /** @throws RecordingError when the package or the action table is another one */

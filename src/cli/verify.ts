@@ -110,7 +110,7 @@ async function verifyRollout(
     const actions = parseActions(`${path}, actions`, log.actions, world.manifest);
     const beginning = await readBeginning(path, log, world.manifest);
     let tick = 0;
-    for await (const { sha256 } of replay(world, beginning, actions, signal)) {
+    for await (const { sha256 } of replay(world, beginning, actions, signal, log.prompts)) {
       const recorded = log.frameHashes[tick];
       tick += 1;
       if (sha256 === recorded) continue;

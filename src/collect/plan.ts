@@ -6,6 +6,7 @@ import { z } from "zod";
 import { FORMATS } from "../dataset/dataset";
 import { DatasetError } from "../errors";
 import { PRECISIONS } from "../model/engine-choice";
+import { LONGEST_PROMPT, type Told } from "../model/prompt";
 import { philox } from "../model/rng";
 
 const count = z.int().nonnegative();
@@ -26,6 +27,8 @@ export const planSchema = z.strictObject({
   policy: z.string(),
   /** Of the policy's file, when it is one. */
   policySha256: sha256.optional(),
+  /** What the worlds are told, episode after episode in turn; absent: nothing. */
+  prompts: z.array(z.string().min(1).max(LONGEST_PROMPT)).min(1).optional(),
   seed: count,
   /** Of the whole plan, all shards together. */
   episodes: z.int().positive(),
@@ -49,6 +52,12 @@ const EPISODE_STREAM = 2; // the third word of the counter; noise has 0, the ran
 export function beginningOf({ seed }: Plan, episode: number, starts: number): { seed: number; start: number } {
   const [low, high] = philox([episode, 0, EPISODE_STREAM, 0], [seed % 2 ** 32, Math.floor(seed / 2 ** 32)]);
   return { seed: low + (high % 2 ** 21) * 2 ** 32, start: episode % starts };
+}
+
+/** What an episode's world is told, from its first tick on. */
+export function toldOf({ prompts }: Plan, episode: number): Told[] {
+  const text = prompts?.[episode % prompts.length];
+  return text === undefined ? [] : [{ tick: 1, text }];
 }
 
 /** As a file, its keys always in the same order. */

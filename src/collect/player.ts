@@ -8,9 +8,10 @@ import { markOf } from "../dataset/rollout-file";
 import { CollectError } from "../errors";
 import type { Precision } from "../model/engine-choice";
 import { type OpenedNodeWorld, openWorldNode, type WorldPlace } from "../model/node-runtime";
+import { promptWith, type Told } from "../model/prompt";
 import { rgbOf } from "../model/rgb";
 import type { Action } from "../model/world";
-import { beginningOf, type Plan } from "./plan";
+import { beginningOf, type Plan, toldOf } from "./plan";
 import { openPolicy, type Policy } from "./policy";
 
 /** Of onnxruntime: sessions run side by side, one a core. */
@@ -56,6 +57,7 @@ export async function openPlayer(plan: Plan): Promise<Player> {
         number,
         frames: plan.frames,
         precision: plan.precision,
+        told: toldOf(plan, number),
         place: { world: plan.world, ...(plan.folder === undefined ? {} : { folder: plan.folder }) },
         ...(onFrame && { onFrame }),
       });
@@ -68,6 +70,10 @@ export async function openPlayer(plan: Plan): Promise<Player> {
   };
 }
 
+/** In words: the world, and what it was told. */
+const taskOf = (title: string, told: readonly Told[]): string =>
+  told.length === 0 ? title : `${title}: ${told.map(({ text }) => text).join("; then ")}`;
+
 export interface EpisodeSpec {
   readonly number: number;
   readonly seed: number;
@@ -75,6 +81,8 @@ export interface EpisodeSpec {
   /** The start's picture included. */
   readonly frames: number;
   readonly place: WorldPlace;
+  /** What the world is told on the way; absent: nothing. */
+  readonly told?: readonly Told[];
   /** Of our own engine, where it plays. */
   readonly precision?: Precision | undefined;
   /** Called with each frame, uint8 [H, W, 3], not to be kept. @throws what it throws ends the episode */
@@ -85,7 +93,7 @@ export interface EpisodeSpec {
 export async function playEpisode(
   { world, package: opened, engine }: OpenedNodeWorld,
   policy: Pick<Policy, "act">,
-  { number, seed, start, frames, place, precision, onFrame }: EpisodeSpec,
+  { number, seed, start, frames, place, precision, told = [], onFrame }: EpisodeSpec,
 ): Promise<Episode> {
   const { manifest } = world;
   const pictures: Uint8Array[] = [];
@@ -105,7 +113,7 @@ export async function playEpisode(
     if (pictures.length < frames) {
       actions.push(named);
       vectors.push(action.slice());
-      frame = await world.step(action);
+      frame = await world.step(action, promptWith(told, frame.tick + 1));
       continue;
     }
     const { name: backend, threads } = world.backend;
@@ -114,8 +122,8 @@ export async function playEpisode(
       ...{ packageSha256: opened.sha256, seed, start, actions, frameHashes, backend, threads },
       ortVersion: engine.version,
       ...(precision === undefined || precision === "float32" ? {} : { precision }),
-      ...(await markOf(vectors)),
-      episode: { number, task: manifest.title, lastAction: named, histogram },
+      ...(await markOf(vectors, told)),
+      episode: { number, task: taskOf(manifest.title, told), lastAction: named, histogram },
     };
     return { rollout, pictures };
   }

@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { RecordingError } from "../errors";
 import { MOST_THREADS, PRECISIONS } from "../model/engine-choice";
-import { actionsSha256, GENERATED, GENERATOR, type Provenance } from "../model/provenance";
+import type { Told } from "../model/prompt";
+import { actionsSha256, GENERATED, GENERATOR, type Provenance, toldSchema } from "../model/provenance";
 import type { Action } from "../model/world";
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "expected a sha256 in hex");
@@ -30,6 +31,8 @@ const rolloutSchema = z.strictObject({
     })
     .optional(),
   actions: z.array(namedAction).min(1),
+  /** What the world was told, and the tick that the first step under it makes; absent: nothing. */
+  prompts: z.optional(toldSchema),
   /** sha256 of the RGB bytes of the frame that follows each action. */
   frameHashes: z.array(sha256),
   /** Left out of datasets: the same seeds give the same bytes there. */
@@ -58,11 +61,12 @@ const rolloutSchema = z.strictObject({
 
 export type Rollout = z.infer<typeof rolloutSchema>;
 
-/** What every rollout says of its frames. */
-export const markOf = async (actions: readonly Action[]) => ({
+/** What every rollout says of its frames and of what led to them. */
+export const markOf = async (actions: readonly Action[], told: readonly Told[] = []) => ({
+  ...(told.length > 0 ? { prompts: [...told] } : {}),
   digitalSourceType: GENERATED as typeof GENERATED,
   generator: GENERATOR,
-  actionsSha256: await actionsSha256(actions),
+  actionsSha256: await actionsSha256(actions, told),
 });
 
 /** float32 values of each action, in the order of the table, which is the order they were written in. */
@@ -83,7 +87,7 @@ export async function provenanceOf(rollout: Rollout): Promise<Provenance> {
         ...(start === undefined ? {} : { start }),
         ...(context ? { contextSha256: context.frames.sha256 } : {}),
         ...{ from: 1, to: actions.length },
-        actionsSha256: rollout.actionsSha256 ?? (await actionsSha256(valuesOf(rollout))),
+        actionsSha256: rollout.actionsSha256 ?? (await actionsSha256(valuesOf(rollout), rollout.prompts)),
         ...(frameSha256 === undefined ? {} : { frameSha256 }),
       },
     ],
@@ -93,7 +97,7 @@ export async function provenanceOf(rollout: Rollout): Promise<Provenance> {
 /** Why the rollout can't be true, whatever replaying it gives; null where nothing speaks against it. */
 export async function contradictionIn(rollout: Rollout): Promise<string | null> {
   if (rollout.actionsSha256 === undefined) return null;
-  const found = await actionsSha256(valuesOf(rollout));
+  const found = await actionsSha256(valuesOf(rollout), rollout.prompts);
   if (found === rollout.actionsSha256) return null;
   return `its actions have the hash ${found}, it says ${rollout.actionsSha256}: it was changed after it was made`;
 }

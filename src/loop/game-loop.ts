@@ -22,6 +22,8 @@ export interface LoopFrame {
   readonly frame: Frame;
   /** What led to the frame; null when it came from a reset, a restart or a rewind. */
   readonly action: Action | null;
+  /** What the world was told with it; absent: nothing new. */
+  readonly prompt?: string | undefined;
   /** Duration of the model call, ms. */
   readonly stepMs: number;
   /** From the oldest input event that this frame is the first to answer, ms. */
@@ -84,7 +86,7 @@ export function createGameLoop({ world, clock, sample }: LoopOptions): GameLoop 
   const moving = () => state.value.name === "running" || state.value.name === "rewinding";
 
   /** Makes one model call; its frame goes out, its error stops the loop. */
-  function dispatch(call: () => Promise<Frame>, action: Action | null, since?: number): Promise<void> {
+  function dispatch(call: () => Promise<Frame>, action: Action | null, since?: number, prompt?: string): Promise<void> {
     const begun = clock.now();
     const made = call()
       .then(
@@ -92,7 +94,7 @@ export function createGameLoop({ world, clock, sample }: LoopOptions): GameLoop 
           const at = clock.now();
           tick = frame.tick;
           const inputToFrameMs = since === undefined || since < movingSince ? undefined : at - since;
-          frames.next({ frame, action, stepMs: at - begun, inputToFrameMs, missed, at });
+          frames.next({ frame, action, prompt, stepMs: at - begun, inputToFrameMs, missed, at });
         },
         (error: Error) => fail(error),
       )
@@ -105,8 +107,8 @@ export function createGameLoop({ world, clock, sample }: LoopOptions): GameLoop 
   }
 
   function step(): void {
-    const { action, since } = sample(tick + 1);
-    dispatch(() => world.step(action), action, since);
+    const { action, since, prompt } = sample(tick + 1);
+    dispatch(() => world.step(action, prompt), action, since, prompt);
   }
 
   function advance(now: number): void {

@@ -2,6 +2,7 @@
  * A session as a tree of branches. A branch holds the actions that are its own, packed; those before its parting belong
  * to the branch it parts from. Only actions and names: states are the journal's, pictures too.
  */
+import type { Told } from "./prompt";
 import type { Action } from "./world";
 
 /** A frame of a session: every tick of a branch up to its end, ticks before its parting included. */
@@ -27,6 +28,8 @@ export interface BranchRecord {
   readonly parting: Point | null;
   /** float32 [ticks since the parting, actions]. */
   readonly actions: Float32Array;
+  /** What the world was told on the ticks of its own; absent: nothing. */
+  readonly told?: readonly Told[];
 }
 
 interface Own {
@@ -35,6 +38,8 @@ interface Own {
   /** Actions, of which the first `count` · width numbers are in use. */
   packed: Float32Array;
   count: number;
+  /** On ticks of its own, in their order. */
+  told: Told[];
 }
 
 export interface BranchTree {
@@ -52,7 +57,10 @@ export interface BranchTree {
   action(point: Point): Action | undefined;
   /** All actions from the beginning to a point. Views. */
   actions(point: Point): Action[];
-  append(id: number, action: Action): void;
+  /** What the world was told on the way to a point. */
+  told(point: Point): Told[];
+  /** @param prompt what the world was told with it */
+  append(id: number, action: Action, prompt?: string): void;
   /** @returns the id of a new, empty branch that parts here */
   fork(point: Point): number;
   rename(id: number, name: string): void;
@@ -104,10 +112,10 @@ export function createBranchTree(
     return index >= 0 && index < at.count ? at.packed.subarray(index * values, (index + 1) * values) : undefined;
   };
 
-  for (const { name, parting, actions } of saved.branches) {
-    add({ name, parting, packed: actions, count: values > 0 ? actions.length / values : 0 });
+  for (const { name, parting, actions, told = [] } of saved.branches) {
+    add({ name, parting, packed: actions, count: values > 0 ? actions.length / values : 0, told: [...told] });
   }
-  if (branches.size === 0) add({ name: "Branch 1", parting: null, packed: new Float32Array(0), count: 0 });
+  if (branches.size === 0) add({ name: "Branch 1", parting: null, packed: new Float32Array(0), count: 0, told: [] });
   let named = branches.size; // numbers go on from here
 
   const way = (point: Point) => {
@@ -138,7 +146,9 @@ export function createBranchTree(
       }
       return found;
     },
-    append(id, action) {
+    told: (point) =>
+      [...way(point)].reverse().flatMap(([id, limit]) => own(id).told.filter(({ tick }) => tick <= limit)),
+    append(id, action, prompt) {
       const branch = own(id);
       values ||= action.length;
       const at = branch.count * values;
@@ -149,10 +159,11 @@ export function createBranchTree(
       }
       branch.packed.set(action, at);
       branch.count += 1;
+      if (prompt !== undefined) branch.told.push({ tick: begin(branch) + branch.count, text: prompt });
     },
     fork(point) {
       named += 1;
-      return add({ name: `Branch ${named}`, parting: owner(point), packed: new Float32Array(0), count: 0 });
+      return add({ name: `Branch ${named}`, parting: owner(point), packed: new Float32Array(0), count: 0, told: [] });
     },
     rename(id, name) {
       own(id).name = name;
@@ -171,7 +182,8 @@ export function createBranchTree(
       packed.set(gone.packed.subarray(0, shared * values));
       packed.set(heir.packed.subarray(0, heir.count * values), shared * values);
       const taken = { branch: heirId, tick: heir.parting.tick };
-      Object.assign(heir, { parting: gone.parting, packed, count: shared + heir.count });
+      const told = [...gone.told.filter(({ tick }) => tick <= taken.tick), ...heir.told];
+      Object.assign(heir, { parting: gone.parting, packed, count: shared + heir.count, told });
       for (const [childId, child] of children) {
         if (childId !== heirId && child.parting) child.parting = { branch: heirId, tick: child.parting.tick };
       }
@@ -192,8 +204,9 @@ export function createBranchTree(
       const indices = new Map(order.map((id, index) => [id, index]));
       const indexOf = (id: number) => indices.get(id) ?? 0;
       const record = (id: number): BranchRecord => {
-        const { name, parting, packed, count } = own(id);
+        const { name, parting, packed, count, told } = own(id);
         return {
+          ...(told.length > 0 ? { told: [...told] } : {}),
           name,
           parting: parting && { branch: indexOf(parting.branch), tick: parting.tick },
           actions: packed.slice(0, count * values),

@@ -1,10 +1,11 @@
 /**
  * What a pass of the network is conditioned on, put together as the inputs of the tick graph: the action, the newest
- * latent, the KV window with the age of each slot, and noise. Shapes: `contract.ts`. Running the graph: `network-model.ts`.
+ * latent, the KV window with the age of each slot, noise and, where the world takes prompts, what it was told. Shapes: `contract.ts`. Running the graph: `network-model.ts`.
  */
 import { noiseSize } from "./contract";
 import { agesOf, type KvState } from "./kv-window";
 import type { Manifest } from "./manifest";
+import type { Words } from "./prompt";
 import { normals } from "./rng";
 import type { Action, Snapshot } from "./world";
 
@@ -15,6 +16,7 @@ export type TickInputs = Readonly<{
   latent: Float32Array; // [1, tokens, channels]
   kv: readonly (Float32Array | null)[]; // slots of [layers, 2, tokens, width]
   age: Int32Array; // [slots]
+  prompt?: Float32Array; // [1, width], zeros while nothing was told; only where the world takes prompts
 }>;
 
 export interface Conditioning {
@@ -24,12 +26,27 @@ export interface Conditioning {
   ofHistory(window: KvState, latent: Float32Array, action: Action): TickInputs;
 }
 
-export function createConditioning(manifest: Manifest): Conditioning {
+/** @param words of a world that takes prompts */
+export function createConditioning(manifest: Manifest, words?: Words): Conditioning {
   const { tokens, channels } = noiseSize(manifest);
   const noiseLength = manifest.evaluations * tokens * channels;
   const silence = new Float32Array(noiseLength);
-  const inputs = (window: KvState, latent: Float32Array, action: Action, noise: Float32Array): TickInputs => {
-    return { noise, action, latent, kv: window.slots, age: agesOf(window) };
+  const quiet = new Float32Array(manifest.prompt?.width ?? 0);
+  let newest = { text: "", vector: quiet };
+  /** Of the same text the same numbers, encoded once. */
+  const vectorOf = (text: string | undefined): Float32Array => {
+    if (text === undefined || !words) return quiet;
+    if (newest.text !== text) newest = { text, vector: words.encode(text).vector as Float32Array<ArrayBuffer> };
+    return newest.vector;
+  };
+  const inputs = (
+    window: KvState & { readonly prompt?: string },
+    latent: Float32Array,
+    action: Action,
+    noise: Float32Array,
+  ): TickInputs => {
+    const told = manifest.prompt ? { prompt: vectorOf(window.prompt) } : {};
+    return { noise, action, latent, kv: window.slots, age: agesOf(window), ...told };
   };
   return {
     ofStep: (state, action) => inputs(state, state.latent, action, normals(state.seed, state.tick, noiseLength)),

@@ -30,6 +30,7 @@ export function contractOf(manifest: Manifest): Record<Graph, Sides> {
       latent: float(1, tokens, channels),
       kv: float(slots, ...slot),
       age: { dtype: "int32", shape: [slots] },
+      ...(manifest.prompt ? { prompt: float(1, manifest.prompt.width) } : {}),
     },
     outputs: {
       rgba: bytes(picture.height, picture.width, 4),
@@ -82,6 +83,11 @@ export function checkContract(manifest: Manifest): void {
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice !== undefined) {
     throw new ManifestError(`world.json, actions: expected every name once, got "${twice}" twice.`);
+  }
+  if (manifest.prompt && names.includes("prompt")) {
+    throw new ManifestError(
+      'world.json, actions: expected none called "prompt" where the world takes prompts, got one.',
+    );
   }
   const bytes = Object.values(manifest.files).reduce((sum, file) => sum + file.bytes, 0);
   if (bytes > MAX_BYTES) {

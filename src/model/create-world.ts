@@ -59,11 +59,12 @@ export function createWorld(model: WorldModel, options: WorldOptions = {}): Worl
         open();
         return startOver(await model.begin(checkReset(resetOptions, manifest)));
       }),
-    step(action) {
+    step(action, prompt) {
       const own = action.slice(); // the caller may reuse its buffer while this waits for its turn
       return inTurn(async () => {
-        const state = current();
+        const before = current();
         checkAction(own, manifest.actions);
+        const state = prompt === undefined ? before : { ...before, prompt: model.checkPrompt(prompt) };
         const next = await model.advance(state, own);
         open();
         timeline.push(next);

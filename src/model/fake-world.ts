@@ -3,6 +3,7 @@
  * keeps the whole contract, and its picture depends on the seed, on every action and on the whole KV window.
  */
 
+import { PromptError } from "../errors";
 import { contractOf } from "./contract";
 import { createWorld, type WorldOptions } from "./create-world";
 import { emptyKv, type KvState, writeSlot } from "./kv-window";
@@ -87,6 +88,9 @@ const fakeModel: WorldModel = {
     const state = stateOf(seed, 0, latent, kv);
     state.frame.rgba.set(rgbaOf(last));
     return state;
+  },
+  checkPrompt() {
+    throw new PromptError("prompt: the fake world takes none; expected no prompt");
   },
   async advance({ seed, tick, latent, ...kv }, action) {
     const next = drive(latent, action, normals(seed, tick, 4));

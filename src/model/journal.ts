@@ -7,6 +7,7 @@
  */
 import { StateError } from "../errors";
 import { type Branch, type BranchRecord, type BranchTree, createBranchTree, isNamed, type Point } from "./branch-tree";
+import { promptWith, type Told } from "./prompt";
 import { createSparse, type Sparse } from "./sparse";
 import { type Thumbnail, thumbnailOf } from "./thumbnail";
 import type { Action, Frame, ResetOptions, Snapshot } from "./world";
@@ -26,6 +27,8 @@ const MOST_BRANCHES = 200;
 export interface Recovery {
   readonly from: { readonly reset: ResetOptions } | { readonly snapshot: Snapshot };
   readonly actions: readonly Action[];
+  /** What the world was told on the way; ticks are the session's. */
+  readonly told: readonly Told[];
 }
 
 /** A session as it is saved: its branches, and the frame it was left at. */
@@ -53,6 +56,8 @@ export interface JournalView {
   branches(): Branch[];
   /** Actions that lead to a point, by default the newest frame. Views: copy what is to be kept. */
   actions(to?: Point): Action[];
+  /** What the world was told on the way to a point, by default the newest frame. */
+  told(to?: Point): Told[];
   /** The recorded action after a point, undefined at its branch's end. */
   action(after: Point): Action | undefined;
   /** The same frame, named by the branch that holds it. */
@@ -78,7 +83,7 @@ export interface Journal extends JournalView {
   /** A new session began: empty, or a recorded one, at its first frame, with a state on the way to its last. */
   began(from: Recovery["from"], recorded?: SessionRecord, keyframe?: Snapshot): void;
   /** From the position an action was taken, and the position moves on: into a new branch when the action is another one. */
-  acted(action: Action): void;
+  acted(action: Action, prompt?: string): void;
   /** The position is another one now. */
   moved(to: Point): void;
   /** A frame was seen at the position; it may become a thumbnail. */
@@ -145,7 +150,13 @@ export function createJournal(
     const kept = keyframes.before(point);
     const tick = kept?.point.tick ?? firstTick();
     const actions = tree.actions(point).slice(tick - firstTick());
-    return { from: kept ? { snapshot: kept.value } : from, actions: actions.map((action) => action.slice()), tick };
+    const told = tree.told(point).filter((each) => each.tick > tick);
+    return {
+      from: kept ? { snapshot: kept.value } : from,
+      actions: actions.map((action) => action.slice()),
+      told,
+      tick,
+    };
   };
 
   return {
@@ -172,6 +183,7 @@ export function createJournal(
     },
     branches: () => tree.all(),
     actions: (to = position) => tree.actions(to),
+    told: (to = position) => tree.told(to),
     action: (after) => tree.action(after),
     owner: (point) => tree.owner(point),
     shared: (a, b) => tree.shared(a, b),
@@ -198,14 +210,15 @@ export function createJournal(
       if (!recorded || !keyframe || keyframe.tick > recorded.at.tick) return;
       keyframes.add({ branch: recorded.at.branch, tick: keyframe.tick }, keyframe);
     },
-    acted(action) {
+    acted(action, prompt) {
       const recorded = tree.action(position);
+      const here = { branch: position.branch, tick: position.tick + 1 };
       if (!recorded) {
-        tree.append(position.branch, action);
+        tree.append(position.branch, action, prompt);
         revision += 1;
-      } else if (!same(recorded, action)) {
+      } else if (!same(recorded, action) || promptWith(tree.told(here), here.tick) !== prompt) {
         position = { branch: tree.fork(position), tick: position.tick };
-        tree.append(position.branch, action);
+        tree.append(position.branch, action, prompt);
         revision += 1;
         if (tree.size > MOST_BRANCHES) prune();
       }

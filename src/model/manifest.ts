@@ -93,7 +93,7 @@ export const manifestSchema = z.readonly(
     }),
     /** Function evaluations per frame. */
     evaluations: positive,
-    /** In: noise, action, latent, kv, age. Out: rgba, latent_next, slot. */
+    /** In: noise, action, latent, kv, age and, where the world takes prompts, prompt. Out: rgba, latent_next, slot. */
     tick: graph,
     /**
      * Optional: the tick of several worlds in one run, every tensor with a leading dimension of worlds. Read by the
@@ -104,6 +104,8 @@ export const manifestSchema = z.readonly(
     encoder: graph,
     /** Optional. In: latent, action, latent_next. Out: reward and done (probability) of that step, each [1]. */
     reward: z.optional(graph),
+    /** Optional: the world takes prompts, as so many numbers; the file holds its words (`prompt.ts`). */
+    prompt: z.optional(z.strictObject({ file: path, width: positive })),
     /** Histories to begin from: `frames` latents [frames, tokens, channels], the actions between, the last picture. */
     starts: z
       .array(

@@ -3,13 +3,14 @@
  * picture, the next latent and a new slot of the KV window come out.
  */
 
-import { ResetError, StateError } from "../errors";
+import { PromptError, ResetError, StateError } from "../errors";
 import { createConditioning, type TickInputs } from "./conditioning";
 import { encoded, startBytes } from "./contract";
 import type { Engine } from "./engine";
 import type { GraphSession, TensorData } from "./graph-session";
 import { emptyKv, type KvState, writeSlot } from "./kv-window";
 import type { WorldPackage } from "./package";
+import { parseWords } from "./prompt";
 import { rgbaOf } from "./rgb";
 import type { Action, Context, Frame, Snapshot } from "./world";
 import type { WorldModel } from "./world-model";
@@ -26,7 +27,8 @@ interface History {
  */
 export async function createNetworkModel(opened: WorldPackage, engine: Engine): Promise<WorldModel> {
   const { manifest, sha256 } = opened;
-  const conditioning = createConditioning(manifest);
+  const words = manifest.prompt && parseWords(await opened.read(manifest.prompt.file), manifest.prompt.width);
+  const conditioning = createConditioning(manifest, words);
   const tick = await sessionOf(manifest.tick);
   let encoder: GraphSession | null = null;
 
@@ -100,6 +102,10 @@ export async function createNetworkModel(opened: WorldPackage, engine: Engine): 
       checkFinite(latent, 0);
       const frame = { ...manifest.picture, rgba: rgbaOf(picture), tick: 0 };
       return { packageSha256: sha256, seed: beginning.seed, tick: 0, latent, frame, ...window };
+    },
+    checkPrompt(prompt) {
+      if (!words) throw new PromptError(`prompt: ${manifest.name} takes none; expected no prompt`);
+      return words.encode(prompt).text;
     },
     async advance(state, action) {
       const number = state.tick + 1;

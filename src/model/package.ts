@@ -137,16 +137,19 @@ const graphFiles = ({ tick, encoder, reward }: Manifest): string[] => [
   ...(reward ? [reward.file] : []),
 ];
 
+/** Of its words, where it takes prompts: they are there before the first one is told. */
+const wordFiles = ({ prompt }: Pick<Manifest, "prompt">): string[] => (prompt ? [prompt.file] : []);
+
 const startFiles = ({ latents, actions, picture }: Manifest["starts"][number]) => [latents, actions, picture];
 
 /** All that any session may need. */
 export const neededFiles = (manifest: Manifest): string[] => [
-  ...new Set([...graphFiles(manifest), ...manifest.starts.flatMap(startFiles)]),
+  ...new Set([...graphFiles(manifest), ...wordFiles(manifest), ...manifest.starts.flatMap(startFiles)]),
 ];
 
 /** What is fetched before the first frame of a session from this start, besides the manifest. */
-export const firstFiles = ({ tick, starts }: Manifest, start: number): string[] => [
-  ...new Set([tick.file, ...starts.slice(start, start + 1).flatMap(startFiles)]),
+export const firstFiles = ({ tick, starts, prompt }: Manifest, start: number): string[] => [
+  ...new Set([tick.file, ...wordFiles({ prompt }), ...starts.slice(start, start + 1).flatMap(startFiles)]),
 ];
 
 /** Every path is a plain one, and every file that the manifest speaks of is in its list. */

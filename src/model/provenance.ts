@@ -9,6 +9,7 @@ import { RecordingError } from "../errors";
 import { VERSION } from "../version";
 import { MOST_THREADS, PRECISIONS, type Precision } from "./engine-choice";
 import { sha256Hex } from "./hash";
+import { LONGEST_PROMPT, type Told } from "./prompt";
 import type { Action, World } from "./world";
 
 /** What IPTC calls media that a trained network made. Source: cv.iptc.org/newscodes/digitalsourcetype */
@@ -24,6 +25,14 @@ const count = z.int().check(z.nonnegative());
 const text = z.string().check(z.maxLength(300));
 const sha256 = z.string().check(z.regex(/^[0-9a-f]{64}$/, "expected a sha256 in hex"));
 
+/** Prompts in the order of their ticks, as files hold them. */
+export const toldSchema = z.array(
+  z.strictObject({
+    tick: z.int().check(z.positive()),
+    text: z.string().check(z.minLength(1), z.maxLength(LONGEST_PROMPT)),
+  }),
+);
+
 /** Pictures in a row: ticks `from` to `to` of one drive. */
 const shotSchema = z.object({
   seed: count,
@@ -33,10 +42,12 @@ const shotSchema = z.object({
   contextSha256: z.optional(sha256),
   from: count,
   to: count,
-  /** Of actions 1 to `to`: see `actionsSha256`. */
+  /** Of actions 1 to `to` and of the prompts among them: see `actionsSha256`. */
   actionsSha256: sha256,
   /** Those actions, packed as in a shared link; absent where the person keeps them, or where they are too many. */
   actions: z.optional(z.string()),
+  /** What the world was told on the way; with the actions, or not at all. */
+  prompts: z.optional(toldSchema),
   /** sha256 of the picture at `to`, uint8 [H, W, 3]. */
   frameSha256: z.optional(sha256),
 });
@@ -105,12 +116,18 @@ export const sameEngine = (a: Provenance["engine"], b: Provenance["engine"]): bo
   a.name === b.name && a.arithmetic === b.arithmetic && (a.name === "own" || a.threads === b.threads);
 
 /**
- * sha256 of the actions as float32 little-endian [T, A], −0 taken as 0. Python has the same function
- * (`worldloop.provenance`), held to this one by `tests/goldens/actions-hash.json`.
+ * sha256 of the actions as float32 little-endian [T, A], −0 taken as 0; with prompts, of that hash, a line break, and the
+ * prompts as JSON. Python has the same function (`worldloop.provenance`), held to this one by goldens.
  */
-export function actionsSha256(actions: readonly Action[] | readonly (readonly number[])[]): Promise<string> {
+export async function actionsSha256(
+  actions: readonly Action[] | readonly (readonly number[])[],
+  told: readonly Told[] = [],
+): Promise<string> {
   const values = Float32Array.from((actions as readonly ArrayLike<number>[]).flatMap((action) => Array.from(action)));
-  return sha256Hex(new Uint8Array(values.map((value) => value + 0).buffer));
+  const sha256 = await sha256Hex(new Uint8Array(values.map((value) => value + 0).buffer));
+  if (told.length === 0) return sha256;
+  const prompts = JSON.stringify(told.map(({ tick, text }) => [tick, text]));
+  return sha256Hex(new TextEncoder().encode(`${sha256}\n${prompts}`));
 }
 
 /** One hash that stands for many episodes, in their order. */

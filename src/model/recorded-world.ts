@@ -6,7 +6,8 @@
 import { StateError } from "../errors";
 import type { Point } from "./branch-tree";
 import { createJournal, type Journal, type JournalView, type SessionRecord } from "./journal";
-import type { Frame, ResetOptions, Snapshot, World } from "./world";
+import { cleanPrompt, promptWith } from "./prompt";
+import type { Action, Frame, ResetOptions, Snapshot, World } from "./world";
 
 export interface SeekOptions {
   /** Aborting leaves the world at the tick that it has come to, whose frame is then the result. */
@@ -47,10 +48,11 @@ export function recordCalls(
     if (token) world.snapshot().then((snapshot) => journal.keep(token, snapshot), onFailure);
   }
 
-  async function step(action: Parameters<World["step"]>[0]): Promise<Frame> {
+  async function step(action: Action, prompt?: string): Promise<Frame> {
     const own = action.slice(); // the caller may reuse its buffer, and the journal reads it after the call
-    const frame = await world.step(own);
-    journal.acted(own);
+    const text = prompt === undefined ? undefined : cleanPrompt(prompt);
+    const frame = await world.step(own, text);
+    journal.acted(own, text);
     journal.seen(frame);
     takeSnapshotWhenDue();
     return frame;
@@ -66,10 +68,11 @@ export function recordCalls(
       throw new StateError(`seek: expected ${expected}, got tick ${to.tick} of branch ${to.branch}.`);
     }
     let frame = await approach(to, way);
+    const told = journal.told(to);
     while (frame.tick < to.tick && !signal?.aborted) {
       const action = journal.action({ branch: to.branch, tick: frame.tick });
       if (!action) throw new StateError(`seek: branch ${to.branch} has gone on the way. Choose another one.`);
-      frame = await step(action);
+      frame = await step(action, promptWith(told, frame.tick + 1));
       onStep?.(frame, to.tick - frame.tick);
     }
     return frame;
@@ -126,7 +129,9 @@ export function recordCalls(
         throw new StateError("restart: nothing to bring back before the first reset. Open the world again.");
       const { from } = recovery;
       let frame = await ("reset" in from ? world.reset(from.reset) : world.restore(from.snapshot));
-      for (const action of recovery.actions) frame = await world.step(action);
+      for (const action of recovery.actions) {
+        frame = await world.step(action, promptWith(recovery.told, frame.tick + 1));
+      }
       return frame;
     },
   };

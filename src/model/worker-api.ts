@@ -57,11 +57,13 @@ export interface WorkerApi {
   /** Once per worker. @throws the package's errors (see package.ts), BackendError */
   open(options: OpenOptions, onProgress: (progress: Progress) => void): Promise<OpenedWorld>;
   reset(options: ResetOptions): Promise<WorkerFrame>;
-  step(action: Action): Promise<WorkerFrame>;
+  step(action: Action, prompt?: string): Promise<WorkerFrame>;
   rewind(ticks: number): Promise<WorkerFrame>;
   status(): ReturnType<World["status"]>;
   snapshot(): Promise<Snapshot>;
   restore(snapshot: Snapshot): Promise<WorkerFrame>;
+  /** The words of a world that takes prompts, as `prompt.ts` parses them. */
+  readWords(): Promise<Uint8Array>;
   /** @throws ResetError when there is no such start */
   readStart(index: number): Promise<StartPicture>;
   /**

@@ -30,6 +30,9 @@ function sumWorld(): WorkerApi {
       tick = 0;
       return frame();
     },
+    async readWords() {
+      return Uint8Array.of(1);
+    },
     async step(action) {
       const value = action[0] ?? 0;
       if (value === 0) throw new ActionError("push: expected something else than 0");

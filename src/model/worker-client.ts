@@ -33,6 +33,8 @@ export interface WorkerWorld extends RecordedWorld {
    * @throws StateError after close or before the first reset; and all that `openWorld` throws
    */
   restart(): Promise<Frame>;
+  /** The words of a world that takes prompts, as `prompt.ts` parses them. @throws StateError where it takes none */
+  readWords(): Promise<Uint8Array>;
   /** A start's last picture. @throws ResetError when there is no such start */
   readStart(index: number): Promise<StartPicture>;
   /**
@@ -106,7 +108,7 @@ export async function openWorld(options: OpenWorldOptions, source: WorkerSource 
   const recorded = recordCalls(
     {
       reset: (from) => told(call((api) => api.reset(from))),
-      step: (action) => told(call((api) => api.step(action))),
+      step: (action, prompt) => told(call((api) => api.step(action, prompt))),
       rewind: (ticks) => told(call((api) => api.rewind(ticks))),
       restore: (snapshot) => told(call((api) => api.restore(snapshot))),
       snapshot: () => call((api) => api.snapshot()),
@@ -158,6 +160,7 @@ export async function openWorld(options: OpenWorldOptions, source: WorkerSource 
     },
     snapshot: () => call((api) => api.snapshot()),
     keep: () => connection.call((api) => api.keep()), // fetches what is missing, for as long as that takes
+    readWords: () => call((api) => api.readWords()),
     readStart: (index) => call((api) => api.readStart(index)),
     restart() {
       restarting ??= restart().finally(() => {

@@ -13,6 +13,8 @@ export interface WorldModel {
   readonly backend: World["backend"];
   /** The state at tick 0. */
   begin(beginning: Beginning): Promise<Snapshot>;
+  /** A prompt that this world can be told, as it is recorded. @throws PromptError */
+  checkPrompt(prompt: string): string;
   /** The state one tick later. @throws StateError when the network gives NaN or infinity */
   advance(state: Snapshot, action: Action): Promise<Snapshot>;
   /** Frees the graphs. */

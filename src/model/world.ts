@@ -53,6 +53,8 @@ export interface Snapshot {
   readonly packageSha256: string;
   readonly seed: number;
   readonly tick: number;
+  /** What the world was told last; absent: nothing yet. */
+  readonly prompt?: string;
   /** float32 [tokens, channels]: the newest latent. */
   readonly latent: Float32Array;
   /** One entry per slot of the KV window: its keys and values [layers, 2, tokens, width], null when empty. */
@@ -82,8 +84,11 @@ export interface World {
   };
   /** Forgets everything, then begins at a start or after a context. @throws ResetError */
   reset(options: ResetOptions): Promise<Frame>;
-  /** One action, one frame. @throws StateError before reset or after close; ActionError */
-  step(action: Action): Promise<Frame>;
+  /**
+   * One action, one frame. @param prompt what the world is told from this step on; absent: as before
+   * @throws StateError before reset or after close; ActionError; PromptError, also where the world takes none
+   */
+  step(action: Action, prompt?: string): Promise<Frame>;
   /** Runs time backwards by up to `ticks` steps (as far as the timeline is kept); the future is forgotten. @throws StateError */
   rewind(ticks: number): Promise<Frame>;
   /** How many ticks `rewind` could go back now, and how many slots of the KV window are filled. */

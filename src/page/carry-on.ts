@@ -6,6 +6,7 @@
 import { RecordingError } from "../errors";
 import type { Speed } from "../loop/game-loop";
 import type { SessionBeginning } from "../model/beginning";
+import type { Told } from "../model/prompt";
 import type { Action, Frame } from "../model/world";
 import { beginningOf, checkSession, type SavedSession } from "../record/session-file";
 import { keepingOf } from "./keeping";
@@ -18,6 +19,7 @@ export interface Carried {
   /** Undefined where it began at neither a start of the world nor a picture: then its actions are all that goes on. */
   readonly saved: SavedSession | undefined;
   readonly actions: readonly Action[];
+  readonly told: readonly Told[];
   readonly frame: Frame | undefined;
   readonly running: boolean;
   readonly speed: Speed;
@@ -36,6 +38,7 @@ export async function takeAlong(session: Session, name: string): Promise<Carried
     beginning: session.beginning.value,
     saved: savedOf(session, name),
     actions: session.actions(),
+    told: session.told(),
     frame: session.frame(),
     running: session.loop.state.value.name === "running",
     speed: session.loop.speed.value,
@@ -56,10 +59,10 @@ function savedOf(session: Session, name: string): SavedSession | undefined {
 /** Plays it in the new version. @returns what came of it, in a sentence */
 export async function carryOn(session: Session, carried: Carried): Promise<string> {
   const { loop, world } = session;
-  const { beginning, saved, actions, running } = carried;
+  const { beginning, saved, actions, told, running } = carried;
   loop.speed.next(carried.speed);
   if (!saved) {
-    await session.begin(beginning, actions);
+    await session.begin(beginning, actions, told);
     return "Your actions are played again, from the same beginning.";
   }
   try {

@@ -2,7 +2,7 @@
 import { filter, firstValueFrom } from "rxjs";
 import { checkReset } from "../model/beginning";
 import type { WorkerWorld } from "../model/worker-client";
-import { engineMark, packageMark, unpackActions } from "../record/share-link";
+import { engineMark, packageMark, unpackActions, unpackTold } from "../record/share-link";
 import { createView, type View } from "../view/view";
 import type { Address } from "./address";
 import { connectControls } from "./controls";
@@ -75,7 +75,11 @@ export async function play(world: WorkerWorld, view: View, options: PlayOptions)
   const replay = address.replay ? await unpackActions(address.replay, world.manifest.actions) : [];
   const name = nameOf(place);
   const handed = takeDestination(name);
-  const goneBy = handed === undefined ? undefined : await unpackActions(handed, world.manifest.actions);
+  const goneBy = handed && {
+    actions: await unpackActions(handed.actions, world.manifest.actions),
+    told: unpackTold(handed.prompts),
+  };
+  const told = unpackTold(address.prompts);
   signal.throwIfAborted();
   const session = createSession(world, view, loadSettings(), signal);
   const canvas = element("view", HTMLCanvasElement);
@@ -98,13 +102,13 @@ export async function play(world: WorkerWorld, view: View, options: PlayOptions)
     }
     if (goneBy) {
       const onTick = (done: number, of: number) => veil(`Going on from where the file ended: tick ${done} of ${of}.`);
-      await goOnHere(session, { seed, start, actions: goneBy }, { onTick });
+      await goOnHere(session, { seed, start, ...goneBy }, { onTick });
       standThere(session);
       followInAddress(session, place, true);
       return;
     }
     const replays = replay.length > 0 && (!otherVersion || (await askToPlayOn(session.loop)));
-    await session.begin({ seed, start }, replays ? replay : []);
+    await session.begin({ seed, start }, replays ? replay : [], replays ? told : []);
     const here = engineMark(world.backend);
     if (replays && !otherVersion && address.made !== undefined && address.made !== here)
       tellOtherEngine(address.made, here);

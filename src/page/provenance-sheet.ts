@@ -6,14 +6,14 @@ import type { SessionBeginning } from "../model/beginning";
 import { sha256Hex } from "../model/hash";
 import { httpSource } from "../model/http-source";
 import { type Manifest, parseManifest } from "../model/manifest";
+import type { Drive } from "../model/prompt";
 import { ownEngineOf, type Provenance } from "../model/provenance";
 import type { OpenOptions } from "../model/worker-api";
 import { openWorld, type WorkerWorld } from "../model/worker-client";
-import type { Action } from "../model/world";
 import { parseActionLog } from "../record/action-log";
 import { type MarkedFile, type PlainLog, readMarkedFile } from "../record/provenance-file";
 import type { PlayableShot } from "../record/replay-shots";
-import { packActions } from "../record/share-link";
+import { packActions, packTold } from "../record/share-link";
 import { playableShots, type Verdict, verifyRecord } from "../record/verify-record";
 import { listWorlds } from "./address";
 import type { DropPlace } from "./drop";
@@ -106,7 +106,8 @@ async function openMarked(fileName: string, found: MarkedFile, place: DropPlace)
       const { world = place.name, table = [] } = here;
       const to = await destinationOf(found, table, picture);
       if (world !== place.name) {
-        handOver({ ...to, world, actions: await packActions(to.actions, Number.POSITIVE_INFINITY) });
+        const actions = await packActions(to.actions, Number.POSITIVE_INFINITY);
+        handOver({ ...to, world, actions, prompts: packTold(to.told ?? []) });
         dialog.close();
         return;
       }
@@ -214,9 +215,9 @@ function preview(file: Blob): HTMLElement {
 /** Actions without a word on where they belong: they may be taken in the open world, from where it began. */
 function openPlainLog(fileName: string, { text }: PlainLog, { session }: DropPlace): void {
   const { loop, world, beginning } = session;
-  let actions: Action[];
+  let drive: Drive;
   try {
-    actions = parseActionLog(world.manifest.actions, text);
+    drive = parseActionLog(world.manifest.actions, text);
   } catch (error) {
     openSheet(
       loop,
@@ -225,6 +226,7 @@ function openPlainLog(fileName: string, { text }: PlainLog, { session }: DropPla
     );
     return;
   }
+  const { actions, told } = drive;
   const { seed, start } = beginning.value;
   const replay = make("button", { type: "button", textContent: "Replay it here", className: "primary" });
   replay.disabled = actions.length === 0;
@@ -241,6 +243,6 @@ function openPlainLog(fileName: string, { text }: PlainLog, { session }: DropPla
   );
   replay.onclick = () => {
     dialog.close();
-    session.begin({ seed, start }, actions).catch((error: Error) => announce(error.message));
+    session.begin({ seed, start }, actions, told).catch((error: Error) => announce(error.message));
   };
 }

@@ -4,7 +4,7 @@ import { RecordingError } from "../errors";
 import type { Provenance } from "../model/provenance";
 import type { Clip } from "../record/clip";
 import { download } from "../record/download";
-import { engineMark, formatHash, packActions, packageMark } from "../record/share-link";
+import { engineMark, formatHash, packActions, packageMark, packTold } from "../record/share-link";
 import type { Drive, Shots } from "../record/shots";
 import { button, giveKeysBack, make } from "./elements";
 import { announce, complain } from "./notices";
@@ -24,24 +24,26 @@ export function connectRecording(session: Session, place: Place): void {
     return { ...originOf(world, nameOf(place)), kind, shots: await describeShots(drives, withActions) };
   };
 
+  const driven = () => ({ actions: session.actions(), told: session.told() });
+
   onClick("screenshot", async () => {
     const frame = session.frame();
     if (!frame) return;
-    const drive = { ...session.beginning.value, from: frame.tick, to: frame.tick, actions: session.actions() };
+    const drive = { ...session.beginning.value, from: frame.tick, to: frame.tick, ...driven() };
     const { screenshot } = await import("../record/screenshot");
     const provenance = await describe("picture", [drive], session.settings.value.shareActions);
     download(screenshot(frame, provenance), name(`tick${frame.tick}`, "png"));
   });
   onClick("log", async () => {
-    const [frame, actions] = [session.frame(), session.actions()];
+    const [frame, { actions, told }] = [session.frame(), driven()];
     if (!frame) return;
-    const drive = { ...session.beginning.value, from: 0, to: actions.length, actions };
+    const drive = { ...session.beginning.value, from: 0, to: actions.length, actions, told };
     const provenance = await describe("actions", [drive], false); // its lines are the actions
     const { frameSha256 } = await import("../model/hash");
     const hash = await frameSha256(frame);
     const shots = provenance.shots.map((shot) => ({ ...shot, frameSha256: hash }));
     const { formatActionLog } = await import("../record/action-log");
-    const text = formatActionLog(world.manifest.actions, actions, { ...provenance, shots });
+    const text = formatActionLog(world.manifest.actions, actions, { ...provenance, shots }, told);
     download(new Blob([text], { type: "application/jsonl" }), name("actions", "jsonl"));
     announce(`Saved ${actions.length} actions.`);
   });
@@ -76,7 +78,10 @@ export function connectRecording(session: Session, place: Place): void {
     }
     let count = 0;
     const frames = session.loop.frames.subscribe(({ frame, action }) => {
-      shots.add({ tick: frame.tick, action }, { ...session.beginning.value, actions: session.actions });
+      shots.add(
+        { tick: frame.tick, action },
+        { ...session.beginning.value, actions: session.actions, told: session.told },
+      );
       if (action === null) return; // a reset, a restart or a rewind is no picture of the clip
       clip.add(frame);
       count++;
@@ -119,9 +124,9 @@ async function openShare(session: Session, place: Place): Promise<void> {
   const { world, beginning, loop } = session;
   const { seed, start, picture } = beginning.value;
   const here = { ...place, seed, start };
-  const link = (replay?: string) => {
+  const link = (replay?: string, prompts?: string) => {
     const marks = { package: packageMark(world.packageSha256), made: engineMark(world.backend) };
-    const drive = replay === undefined ? {} : { ...marks, replay };
+    const drive = replay === undefined ? {} : { ...marks, replay, ...(prompts === undefined ? {} : { prompts }) };
     return new URL(formatHash({ ...here, ...drive }), location.href).href;
   };
   const field = make("input", { readOnly: true, value: link(), id: "link", onfocus: () => field.select() });
@@ -131,7 +136,8 @@ async function openShare(session: Session, place: Place): Promise<void> {
   include.onchange = async () => {
     note.textContent = "";
     try {
-      field.value = include.checked ? link(await packActions(session.actions())) : link();
+      const packed = include.checked ? [await packActions(session.actions()), packTold(session.told())] : [];
+      field.value = link(...packed);
     } catch (error) {
       include.checked = false;
       note.textContent = (error as Error).message;

@@ -15,6 +15,7 @@ import { createStats, type Stats } from "../loop/stats";
 import { checkReset, resetOf, type SessionBeginning } from "../model/beginning";
 import type { Point } from "../model/branch-tree";
 import type { SessionRecord } from "../model/journal";
+import type { Told } from "../model/prompt";
 import type { SeekOptions } from "../model/recorded-world";
 import type { WorkerWorld } from "../model/worker-client";
 import type { Action, Frame, Snapshot } from "../model/world";
@@ -39,7 +40,9 @@ export interface Session {
    * Begins anew and runs; with a replay its actions come first. A picture that the world can't begin at changes nothing.
    * @throws ResetError and what loading the encoder throws, for a picture alone; other failures are the loop's state
    */
-  begin(beginning: SessionBeginning, replay?: readonly Action[]): Promise<void>;
+  begin(beginning: SessionBeginning, replay?: readonly Action[], told?: readonly Told[]): Promise<void>;
+  /** Tells the world something, with the next tick that is played. @param text checked against its words */
+  tell(text: string): void;
   /**
    * Goes to where a recorded session was left and stands still there; called off by `seeking.cancel`, where it has come by
    * then. @param keyframe as `RecordedWorld.load` has it
@@ -56,6 +59,8 @@ export interface Session {
   replaying(): boolean;
   /** Actions that led to the newest frame. */
   actions(): readonly Action[];
+  /** What the world was told on the way to it. */
+  told(): readonly Told[];
   /** The newest frame, undefined before the first. */
   frame(): Frame | undefined;
   stats(): Stats;
@@ -73,7 +78,11 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
   const keyboard = createKeyboard(window, { actions, bindings: bindings.value, frameRate, smooth: kept.smoothKeys });
   const gamepad = createGamepad({ actions, pads: pagePads().pads, deadZone: kept.deadZone, now: pageClock.now });
   const sources = [keyboard, gamepad, createTouch(element("touch", HTMLElement), actions)];
-  const live = () => sampleSources(actions, sources);
+  let prompt: string | undefined; // for the next tick
+  const live = () => {
+    const sample = sampleSources(actions, sources);
+    return prompt === undefined ? sample : { ...sample, prompt };
+  };
   let replay = createReplay([], live);
   const loop = createGameLoop({ world, clock: pageClock, sample: (tick) => replay.sample(tick) });
 
@@ -81,6 +90,7 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
   let newest: Frame | undefined;
   loop.frames.subscribe((made) => {
     newest = made.frame;
+    if (made.prompt === prompt) prompt = undefined;
     view.draw(made.frame);
     stats.add(made, loop.period());
     mark(made.frame.tick);
@@ -136,10 +146,11 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
     settings,
     bindings,
     beginning,
-    async begin(from, recorded = []) {
+    async begin(from, recorded = [], told = []) {
       stopSeeking();
+      prompt = undefined;
       const take = () => {
-        replay = createReplay(recorded, live);
+        replay = createReplay(recorded, live, told);
         beginning.next(from);
       };
       if (!newest) take(); // a crash before the first frame is restarted from here
@@ -165,14 +176,19 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
       standStill();
     },
     stopSeeking,
+    tell(text) {
+      prompt = text;
+    },
     watch() {
       const { branch } = world.journal.position;
       const end = world.journal.branches().find(({ id }) => id === branch)?.end ?? 0;
-      replay = createReplay(world.journal.actions({ branch, tick: end }), live);
+      const to = { branch, tick: end };
+      replay = createReplay(world.journal.actions(to), live, world.journal.told(to));
       loop.resume();
     },
     replaying: () => replay.playing(),
     actions: () => world.journal.actions().map((action) => action.slice()),
+    told: () => world.journal.told(),
     frame: () => newest,
     stats: () => stats.read(),
   };

@@ -42,9 +42,9 @@ export async function takeUpFile(session: Session, file: Blob, name: string): Pr
   }
   const text = await file.text();
   if (looksLikeSession(text)) return takeUpSession(session, parseSession(text), name);
-  const actions = parseActionLog(session.world.manifest.actions, text);
+  const { actions, told } = parseActionLog(session.world.manifest.actions, text);
   if (actions.length === 0) throw new RecordingError("file: expected a session or an action log, got an empty file.");
-  await session.begin(session.beginning.value, actions);
+  await session.begin(session.beginning.value, actions, told);
 }
 
 /** @param keyframe a state near the frame that it was left at, of the same package */

@@ -1,6 +1,7 @@
 /** Plays the shots of a record again and hands out the pictures that they show. Knows no file. */
 import { AbortedError, RecordingError } from "../errors";
 import { resetOf, type SessionBeginning } from "../model/beginning";
+import { promptWith, type Told } from "../model/prompt";
 import type { Action, Frame, World } from "../model/world";
 
 /** A shot with its actions unpacked. */
@@ -9,6 +10,8 @@ export interface PlayableShot extends SessionBeginning {
   readonly to: number;
   /** As many as `to`. */
   readonly actions: readonly Action[];
+  /** What the world was told on the way. */
+  readonly told?: readonly Told[];
 }
 
 export interface ReplayOptions {
@@ -32,7 +35,7 @@ export async function* replayShots(
     if (frame.tick >= shot.from) yield frame; // where it shows the start itself
     while (frame.tick < shot.to) {
       if (signal?.aborted) throw new AbortedError("Replaying was called off.");
-      frame = await world.step(shot.actions[frame.tick] as Action);
+      frame = await world.step(shot.actions[frame.tick] as Action, promptWith(shot.told ?? [], frame.tick + 1));
       done += 1;
       onTick?.(done, of);
       if (frame.tick >= shot.from) yield frame;
@@ -44,7 +47,9 @@ export async function* replayShots(
 /** Goes back to where the shot left the one before it, if the world remembers so far; else begins anew. */
 async function beginShot(world: World, shot: PlayableShot, before: PlayableShot | undefined): Promise<Frame> {
   if (before && before.seed === shot.seed && before.start === shot.start && before.picture === shot.picture) {
-    const differs = before.actions.findIndex((action, i) => action.join() !== shot.actions[i]?.join());
+    const ledBy = ({ actions, told = [] }: PlayableShot, i: number) =>
+      `${actions[i]?.join()} ${promptWith(told, i + 1)}`;
+    const differs = before.actions.findIndex((_, i) => ledBy(before, i) !== ledBy(shot, i));
     const common = Math.min(differs < 0 ? before.actions.length : differs, Math.max(0, shot.from - 1));
     const { rewindable } = await world.status();
     if (before.to - common <= rewindable) return world.rewind(before.to - common);

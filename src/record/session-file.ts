@@ -2,16 +2,18 @@
  * A session as one file, for another day or another machine: which world and package it was played in and by what, where
  * it began, and every branch with its actions as exact float32. No dreamed pictures and no states: playing it again gives
  * them, so a file can't claim a picture that doesn't follow from its actions. Only a picture of a person's own that it began
- * at is in it, at the world's size; such a file has version 2.
+ * at is in it, at the world's size; such a file has version 2. One in which the world was told something has version 3.
  */
 import { z } from "zod/mini"; // the page reads this, too
 import { checkAction } from "../action/action";
-import { ActionError, RecordingError, ResetError } from "../errors";
+import { ActionError, PromptError, RecordingError, ResetError } from "../errors";
 import { checkReset, resetOf, type SessionBeginning } from "../model/beginning";
 import type { BranchRecord, Point } from "../model/branch-tree";
 import { PRECISIONS, type Precision } from "../model/engine-choice";
 import type { SessionRecord } from "../model/journal";
 import type { Manifest } from "../model/manifest";
+import { cleanPrompt, type Told } from "../model/prompt";
+import { toldSchema } from "../model/provenance";
 import type { World } from "../model/world";
 
 export interface SavedSession {
@@ -43,7 +45,7 @@ const point = z.strictObject({ branch: count, tick: count });
 
 const fileSchema = z.strictObject({
   format: z.literal("worldloop-session"),
-  version: z.literal([1, 2]),
+  version: z.literal([1, 2, 3]),
   world: z.string().check(z.minLength(1)),
   packageSha256: sha256,
   engine: z.strictObject({ name: z.string(), precision: z.enum(PRECISIONS), detail: z.optional(z.string()) }),
@@ -62,6 +64,8 @@ const fileSchema = z.strictObject({
         ticks: count,
         /** base64 of float32 little-endian [ticks, actions]. */
         actions: z.string(),
+        /** What the world was told, on ticks of its own. */
+        prompts: z.optional(toldSchema),
       }),
     )
     .check(z.minLength(1), z.maxLength(MOST_BRANCHES)),
@@ -82,11 +86,13 @@ export const beginningOf = ({ seed, start, picture }: SavedSession): SessionBegi
 
 export function formatSession({ record, picture, ...session }: SavedSession): string {
   const width = session.actionNames.length;
-  const branches = record.branches.map(({ name, parting, actions }) => ({
+  const branches = record.branches.map(({ name, parting, actions, told }) => ({
     ...{ name, parting, ticks: actions.length / width },
     actions: toBase64(new Uint8Array(actions.buffer, actions.byteOffset, actions.byteLength)),
+    ...(told === undefined ? {} : { prompts: told }),
   }));
-  const kind = { format: "worldloop-session", version: picture ? 2 : 1 };
+  const isTold = record.branches.some(({ told }) => told !== undefined);
+  const kind = { format: "worldloop-session", version: isTold ? 3 : picture ? 2 : 1 };
   const own = picture ? { picture: toBase64(picture) } : {};
   return `${JSON.stringify({ ...kind, ...session, ...own, branches, at: record.at })}\n`;
 }
@@ -101,8 +107,8 @@ export function parseSession(text: string): SavedSession {
   }
   const json = readJson(text.replace(/^\uFEFF/, ""));
   const version = (json as { version?: unknown } | null)?.version;
-  if (typeof version === "number" && version > 2) {
-    throw new RecordingError(`session, version: expected 1 or 2, got ${version}. Open it with a newer release.`);
+  if (typeof version === "number" && version > 3) {
+    throw new RecordingError(`session, version: expected 1 to 3, got ${version}. Open it with a newer release.`);
   }
   const { success, data, error } = fileSchema.safeParse(json);
   if (!success) {
@@ -110,7 +116,7 @@ export function parseSession(text: string): SavedSession {
     throw new RecordingError(`session, ${issue?.path.join(".") || "top level"}: ${issue?.message}. Save it again.`);
   }
   const { branches, at, format: _, version: __, picture, ...session } = data;
-  if ((data.version === 2) !== (picture !== undefined)) {
+  if (data.version < 3 && (data.version === 2) !== (picture !== undefined)) {
     const got = picture === undefined ? "none" : "one";
     throw new RecordingError(`session, picture: expected one in version 2 alone, got ${got}. Save it again.`);
   }
@@ -126,8 +132,14 @@ export function parseSession(text: string): SavedSession {
       );
     }
     checkParting(where, index, branch.parting, branches, ends);
-    ends.push((branch.parting?.tick ?? 0) + branch.ticks);
-    records.push({ name: cleanName(branch.name) || `Branch ${index + 1}`, parting: branch.parting, actions });
+    const first = branch.parting?.tick ?? 0;
+    ends.push(first + branch.ticks);
+    const told = branch.prompts ?? [];
+    checkTold(`${where}.prompts`, told, first, first + branch.ticks);
+    records.push({
+      ...{ name: cleanName(branch.name) || `Branch ${index + 1}`, parting: branch.parting, actions },
+      ...(told.length > 0 ? { told } : {}),
+    });
   }
   const end = ends[at.branch];
   if (end === undefined || at.tick > end) {
@@ -161,6 +173,9 @@ export function checkSession(session: SavedSession, manifest: Manifest): void {
   if (picture && start >= manifest.starts.length) {
     throw new RecordingError(`session, start: expected one from 0 to ${manifest.starts.length - 1}, got ${start}.`);
   }
+  if (!manifest.prompt && record.branches.some(({ told }) => told !== undefined)) {
+    throw new RecordingError(`session: ${manifest.name} takes no prompts, and this session holds some.`);
+  }
   const width = manifest.actions.length;
   record.branches.forEach(({ name, parting, actions }) => {
     for (let t = 0; t < actions.length / width; t++) {
@@ -175,7 +190,7 @@ function about(where: string, check: () => void): void {
   try {
     check();
   } catch (error) {
-    if (!(error instanceof ActionError || error instanceof ResetError)) throw error;
+    if (!(error instanceof ActionError || error instanceof ResetError || error instanceof PromptError)) throw error;
     throw new RecordingError(`${where}: ${error.message}`, { cause: error });
   }
 }
@@ -200,6 +215,20 @@ function checkParting(
   const first = parent ? parent.tick + 1 : 0;
   if (parting.tick < first || parting.tick > end) {
     throw wrong(`a tick of its own of branch ${parting.branch}, ${first} to ${end}`);
+  }
+}
+
+/** In the order of their ticks, which are the branch's own, and each a prompt as it is recorded. */
+function checkTold(where: string, told: readonly Told[], first: number, end: number): void {
+  let before = first;
+  for (const { tick, text } of told) {
+    about(where, () => cleanPrompt(text));
+    if (tick <= before || tick > end || cleanPrompt(text) !== text) {
+      throw new RecordingError(
+        `${where}: expected prompts in order, at ticks ${first + 1} to ${end}, got ${tick}. Save it again.`,
+      );
+    }
+    before = tick;
   }
 }
 

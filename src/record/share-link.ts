@@ -6,6 +6,7 @@
 import { checkAction } from "../action/action";
 import { ActionError, quoted, RecordingError } from "../errors";
 import type { ActionSpec } from "../model/manifest";
+import { cleanPrompt, type Told } from "../model/prompt";
 import type { Action, World } from "../model/world";
 import { through } from "./through";
 
@@ -24,6 +25,8 @@ export interface Shared {
   readonly made?: string;
   /** Packed actions, as `packActions` gives them. */
   readonly replay?: string;
+  /** What the world was told on the way, as `packTold` gives it. */
+  readonly prompts?: string;
 }
 
 /** Where a world from elsewhere lies, and which one it is. */
@@ -72,7 +75,15 @@ export function parseHash(hash: string): Shared {
   const text = (name: string) => (parts.get(name) ? { [name]: parts.get(name) } : {});
   const named = parsePackage(parts);
   const world = named.foreign ? {} : text("world"); // one from elsewhere takes its place, whatever else is named
-  return { ...world, ...integer("seed"), ...integer("start"), ...named, ...text("made"), ...text("replay") };
+  return {
+    ...world,
+    ...integer("seed"),
+    ...integer("start"),
+    ...named,
+    ...text("made"),
+    ...text("replay"),
+    ...text("prompts"),
+  };
 }
 
 /** `package` names a version of `world`, or in its place a world from elsewhere. @throws RecordingError */
@@ -109,6 +120,35 @@ export async function packActions(actions: readonly Action[], most = LONGEST_REP
     );
   }
   return text;
+}
+
+/** Prompts as text. @throws RecordingError when they are more than a link should hold */
+export function packTold(told: readonly Told[]): string | undefined {
+  if (told.length === 0) return undefined;
+  const packed = JSON.stringify(told.map(({ tick, text }) => [tick, text]));
+  if (packed.length <= LONGEST_REPLAY) return packed;
+  throw new RecordingError(
+    `Link: the prompts need ${packed.length} characters, a link holds ${LONGEST_REPLAY}. Save the action log instead.`,
+  );
+}
+
+/** @throws RecordingError when the text is no prompts in the order of their ticks */
+export function unpackTold(
+  text: string | undefined,
+  { name, advice } = { name: "Link, prompts", advice: LINK.advice },
+): Told[] {
+  if (text === undefined) return [];
+  try {
+    const told = (JSON.parse(text) as [unknown, unknown][]).map(([tick, prompt]) => {
+      if (!Number.isSafeInteger(tick) || (tick as number) < 1) throw new TypeError(`got ${quoted(tick)} for a tick`);
+      return { tick: tick as number, text: cleanPrompt(prompt) };
+    });
+    if (told.some(({ tick }, i) => i > 0 && tick <= (told[i - 1]?.tick ?? 0)))
+      throw new TypeError("ticks out of order");
+    return told;
+  } catch (error) {
+    throw broken({ name, advice }, `expected prompts with their ticks, ${(error as Error).message}`);
+  }
 }
 
 /** Where packed actions came from, for messages. */

@@ -5,6 +5,7 @@
 import { RecordingError } from "../errors";
 import type { SessionBeginning } from "../model/beginning";
 import { sha256Hex } from "../model/hash";
+import type { Told } from "../model/prompt";
 import { actionsSha256, type Shot } from "../model/provenance";
 import type { Action } from "../model/world";
 import { MOST_TICKS, packActions } from "./share-link";
@@ -15,6 +16,8 @@ export interface Drive extends SessionBeginning {
   readonly to: number;
   /** All from the beginning to tick `to`. */
   readonly actions: readonly Action[];
+  /** What the world was told on that way. */
+  readonly told?: readonly Told[];
 }
 
 export interface Shots {
@@ -24,22 +27,24 @@ export interface Shots {
    */
   add(
     frame: { readonly tick: number; readonly action: Action | null },
-    drive: SessionBeginning & { actions(): readonly Action[] },
+    drive: SessionBeginning & { actions(): readonly Action[]; told?: () => readonly Told[] },
   ): void;
   read(): readonly Drive[];
 }
 
 export function createShots(): Shots {
-  const shots: (Omit<Drive, "to" | "actions"> & { readonly actions: Action[] })[] = [];
+  const shots: (Omit<Drive, "to" | "actions" | "told"> & { readonly actions: Action[]; told: readonly Told[] })[] = [];
   let cut = true;
   return {
-    add({ tick, action }, { actions, ...beginning }) {
+    add({ tick, action }, { actions, told, ...beginning }) {
       const last = shots.at(-1);
       if (action === null) cut = true;
-      else if (!cut && last?.actions.length === tick - 1) last.actions.push(action.slice());
-      else {
+      else if (!cut && last?.actions.length === tick - 1) {
+        last.actions.push(action.slice());
+        last.told = told?.() ?? [];
+      } else {
         cut = false;
-        shots.push({ ...beginning, from: tick, actions: [...actions()] });
+        shots.push({ ...beginning, from: tick, actions: [...actions()], told: told?.() ?? [] });
       }
     },
     read: () => shots.map((shot) => ({ ...shot, to: shot.actions.length })),
@@ -53,14 +58,15 @@ const MOST_PACKED = 1_000_000;
 export async function describeShots(drives: readonly Drive[], withActions: boolean): Promise<Shot[]> {
   const shots: Shot[] = [];
   let room = withActions ? MOST_PACKED : 0;
-  for (const { seed, start, picture, from, to, actions } of drives) {
+  for (const { seed, start, picture, from, to, actions, told = [] } of drives) {
     const beginning = picture ? { contextSha256: await sha256Hex(picture) } : { start }; // the picture itself stays here
     const packed = actions.length > MOST_TICKS ? null : await packWithin(actions, room);
     room -= packed?.length ?? 0;
     shots.push({
       ...{ seed, ...beginning, from, to },
-      actionsSha256: await actionsSha256(actions),
+      actionsSha256: await actionsSha256(actions, told),
       ...(packed === null ? {} : { actions: packed }),
+      ...(packed === null || told.length === 0 ? {} : { prompts: [...told] }),
     });
   }
   return shots;

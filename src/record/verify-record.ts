@@ -60,7 +60,7 @@ export async function verifyRecord(found: MarkedFile, opened: OpenedWorld, optio
   checkVersion(provenance, packageSha256);
   const shots = await playableShots(found, world.manifest.actions, options.picture);
   if (kind === "actions") {
-    const found = await actionsSha256(shots[0]?.actions ?? []);
+    const found = await actionsSha256(shots[0]?.actions ?? [], shots[0]?.told);
     if (found !== provenance.shots[0]?.actionsSha256) {
       return { outcome: "different", line: "The log's actions aren't those that its record is of: it was changed." };
     }
@@ -107,13 +107,13 @@ export async function playableShots(
         "Its actions aren't in the file: whoever made it kept them, or they were too many. It can't be replayed.",
       );
     }
-    const actions =
+    const { actions, told } =
       shot.actions === undefined
         ? parseActionLog(table, await file.text())
-        : await unpackActions(shot.actions, table, place);
+        : { actions: await unpackActions(shot.actions, table, place), told: shot.prompts ?? [] };
     checkLength(shot, actions);
     const beginning = start === undefined && picture ? { start: 0, picture } : { start: start ?? 0 };
-    shots.push({ seed, ...beginning, from, to, actions });
+    shots.push({ seed, ...beginning, from, to, actions, told });
   }
   return shots;
 }

@@ -19,14 +19,20 @@ export interface Observation extends Partial<Pick<Judgement, "reward" | "done">>
   readonly frame: Frame;
 }
 
+/** A world, and what it is told from now on; absent: as before. */
+interface Told {
+  readonly index: number;
+  readonly prompt?: string | undefined;
+}
+
 export interface Batch {
-  /** @throws ProtocolError, ResetError */
-  reset(entries: readonly { readonly index: number; readonly options: ResetOptions }[]): Promise<Observation[]>;
-  /** @param samples extra samples behind `uncertainty`, 0 for none. @throws ProtocolError, ActionError, StateError */
-  step(
-    entries: readonly { readonly index: number; readonly action: Action }[],
-    samples: number,
-  ): Promise<Observation[]>;
+  /** @throws ProtocolError, ResetError, PromptError */
+  reset(entries: readonly (Told & { readonly options: ResetOptions })[]): Promise<Observation[]>;
+  /**
+   * @param samples extra samples behind `uncertainty`, 0 for none
+   * @throws ProtocolError, ActionError, StateError, PromptError
+   */
+  step(entries: readonly (Told & { readonly action: Action })[], samples: number): Promise<Observation[]>;
 }
 
 /** @param left aborted when the client is gone: calls under way then end before their next tick, with its reason */
@@ -41,8 +47,16 @@ export function createBatch(shared: Offer, count: number, left: AbortSignal): Ba
     if (indices.size !== entries.length) throw new ProtocolError("worlds: expected every index once, got one twice");
   }
 
-  async function advance(index: number, action: Action, samples: number): Promise<readonly [Snapshot, Observation]> {
-    const before = states[index] as Snapshot;
+  /** The state, told. */
+  const told = (state: Snapshot, prompt: string | undefined): Snapshot =>
+    prompt === undefined ? state : { ...state, prompt: offer.checkPrompt(prompt) };
+
+  async function advance(
+    before: Snapshot,
+    index: number,
+    action: Action,
+    samples: number,
+  ): Promise<readonly [Snapshot, Observation]> {
     const began = performance.now();
     const after = await offer.advance(before, action);
     const ms = performance.now() - began;
@@ -55,22 +69,27 @@ export function createBatch(shared: Offer, count: number, left: AbortSignal): Ba
     async reset(entries) {
       checkIndices(entries);
       const beginnings = entries.map(({ options }) => checkReset(options, offer.manifest));
+      for (const { prompt } of entries) if (prompt !== undefined) offer.checkPrompt(prompt);
       const begun: Snapshot[] = [];
       for (const beginning of beginnings) begun.push(await offer.begin(beginning)); // others take turns in between
-      return entries.map(({ index }, i) => {
-        const state = begun[i] as Snapshot;
+      return entries.map(({ index, prompt }, i) => {
+        const state = told(begun[i] as Snapshot, prompt);
         states[index] = state;
         return { index, tick: 0, ms: 0, frame: state.frame };
       });
     },
     async step(entries, samples) {
       checkIndices(entries);
-      for (const { index, action } of entries) {
-        if (!states[index]) throw new StateError(`World ${index} has no state yet. Reset it first.`);
+      const befores = entries.map(({ index, action, prompt }) => {
+        const state = states[index];
+        if (!state) throw new StateError(`World ${index} has no state yet. Reset it first.`);
         checkAction(action, offer.manifest.actions);
-      }
+        return told(state, prompt);
+      });
       const results: (readonly [Snapshot, Observation])[] = [];
-      for (const { index, action } of entries) results.push(await advance(index, action, samples));
+      for (const [i, { index, action }] of entries.entries()) {
+        results.push(await advance(befores[i] as Snapshot, index, action, samples));
+      }
       for (const [state, { index }] of results) states[index] = state;
       return results.map(([, observation]) => observation);
     },

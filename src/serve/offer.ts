@@ -12,6 +12,8 @@ import type { WorldModel } from "../model/world-model";
 export interface Offer extends WorldModel {
   /** Null when the world has no reward head. */
   readonly judge: RewardHead["judge"] | null;
+  /** The text of its `words.json`; null when it takes no prompts. */
+  readonly words: string | null;
 }
 
 export type OfferSettings = Pick<EngineOptions, "engine" | "precision" | "threads">;
@@ -38,9 +40,12 @@ async function openOffer(place: string, settings: OfferSettings): Promise<Offer>
   const engine = await openNodeEngine(opened, settings);
   const model = await createNetworkModel(opened, engine);
   const head = await openRewardHead(opened, engine);
+  const { prompt } = opened.manifest;
+  const words = prompt ? new TextDecoder().decode(await opened.read(prompt.file)) : null;
   const inTurn = takeTurns(); // a turn is one tick or one beginning, so that many sessions share the network fairly
   return {
     ...model,
+    words,
     begin: (beginning) => inTurn(() => model.begin(beginning)),
     advance: (state, action) => inTurn(() => model.advance(state, action)),
     judge: head ? (before, action, after) => inTurn(() => head.judge(before, action, after)) : null,

@@ -15,6 +15,8 @@ const MAX_COMPLAINT = 300; // characters of an error about a message, which may 
 /** Refuses by the length before it looks at the items: looking at 100,000 takes seconds, during which others wait. */
 const bounded = <T extends z.ZodType>(item: T, max: number) => z.array(z.unknown()).max(max).pipe(z.array(item));
 
+/** What it means is the world's to say; a longer one is refused there. */
+const prompt = z.string();
 const index = z.int().nonnegative();
 const context = z.strictObject({ frames: z.base64(), actions: bounded(z.number(), MAX_CONTEXT) });
 
@@ -28,13 +30,17 @@ const messageSchema = z.discriminatedUnion("type", [
         seed: z.int().nonnegative(),
         start: z.int().nonnegative().optional(),
         context: context.optional(),
+        prompt: prompt.optional(),
       }),
       MAX_WORLDS,
     ),
   }),
   z.strictObject({
     type: z.literal("step"),
-    worlds: bounded(z.strictObject({ index, action: bounded(z.number(), MAX_ACTIONS) }), MAX_WORLDS),
+    worlds: bounded(
+      z.strictObject({ index, action: bounded(z.number(), MAX_ACTIONS), prompt: prompt.optional() }),
+      MAX_WORLDS,
+    ),
     samples: z.int().nonnegative().max(MAX_SAMPLES).default(0),
   }),
 ]);

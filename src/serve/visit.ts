@@ -41,23 +41,26 @@ export function createVisit(offers: ReadonlyMap<string, Offer>, room: Room, left
   let batch: Batch | null = null;
   let taken = 0;
 
-  function open({ world, count }: MessageOf<"open">): string {
+  async function open({ world, count }: MessageOf<"open">): Promise<string> {
     if (batch) throw new StateError("open: this connection has opened its worlds already. Connect again for others.");
     const offer = findOffer(offers, world);
     room.take(count);
     taken = count;
     batch = createBatch(offer, count, left);
-    return JSON.stringify({ type: "opened", manifest: offer.manifest, sha256: offer.packageSha256, count });
+    const { manifest, packageSha256: sha256, words } = offer;
+    return JSON.stringify({ type: "opened", manifest, sha256, count, ...(words === null ? {} : { words }) });
   }
 
   async function act(message: Message): Promise<string | Uint8Array> {
     if (message.type === "open") return open(message);
     if (!batch) throw new StateError(`${message.type}: expected worlds to be open. Send "open" first.`);
     if (message.type === "reset") {
-      const entries = message.worlds.map(({ index, ...entry }) => ({ index, options: resetOptions(entry) }));
+      const entries = message.worlds.map(({ index, prompt, ...entry }) => {
+        return { index, options: resetOptions(entry), ...(prompt === undefined ? {} : { prompt }) };
+      });
       return framesMessage(await batch.reset(entries));
     }
-    const entries = message.worlds.map(({ index, action }) => ({ index, action: Float32Array.from(action) }));
+    const entries = message.worlds.map(({ action, ...entry }) => ({ ...entry, action: Float32Array.from(action) }));
     return framesMessage(await batch.step(entries, message.samples));
   }
 
@@ -85,7 +88,7 @@ export function findOffer(offers: ReadonlyMap<string, Offer>, name: string): Off
   throw new UnknownWorldError(`world: expected one of ${[...offers.keys()].join(", ")}, got ${quoted(name)}`);
 }
 
-type ResetEntry = Omit<MessageOf<"reset">["worlds"][number], "index">;
+type ResetEntry = Omit<MessageOf<"reset">["worlds"][number], "index" | "prompt">;
 
 function resetOptions({ seed, start, context }: ResetEntry): ResetOptions {
   return {

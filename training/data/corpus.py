@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from worldloop.errors import WorldloopError
+from worldloop.prompt import Words, parse_words
 
 from ..errors import TrainingError
 from ..worlds.world import World
@@ -28,6 +30,22 @@ class Corpus:
 
     world: World
     data: Path
+
+
+def words_of(world: World) -> Words | None:
+    """The words that a world takes; none: it takes none. Raises TrainingError."""
+    if world.words is None:
+        return None
+    try:
+        return parse_words(world.words.read_bytes())
+    except (OSError, WorldloopError) as error:
+        raise TrainingError(f"'{world.words}': expected the words of {world.name}, got: {error}") from error
+
+
+def prompts_of(world: World) -> int:
+    """Numbers of a prompt; 0: the world takes none."""
+    words = words_of(world)
+    return 0 if words is None else words.vectors.shape[1]
 
 
 def mapped(file: Path) -> dict[str, np.ndarray]:
@@ -62,7 +80,7 @@ class Part:
     """One recording, or its mirror image."""
 
     world: int  # which corpus it belongs to
-    actions: np.ndarray  # float32 [T, A], zeros behind the world's own
+    actions: np.ndarray  # float32 [T, A + P], zeros behind the world's own, then the prompt, zeros where there was none
     frames: np.ndarray | Tensor  # uint8 [T, H, W, 3], not mirrored; a tensor where it lies on a device
     episode: np.ndarray  # int [T]: counts on from episode to episode
     mirrored: bool = False
@@ -86,7 +104,7 @@ class Rows:
     """A batch of stretches."""
 
     frames: Tensor  # uint8 [B, length, H, W, 3], on the device of the recordings
-    actions: Tensor  # float32 [B, length, A]
+    actions: Tensor  # float32 [B, length, A + P]
     world: Tensor  # int64 [B]
 
 
@@ -97,6 +115,11 @@ class Stretches:
         """kind: `train` or `held`; length: frames of a stretch; device: gets copies of the recordings."""
         self.corpora, self.kind, self.length, self.device = corpora, kind, length, device
         self.actions = max(len(corpus.world.actions) for corpus in corpora)
+        self._words = [words_of(corpus.world) for corpus in corpora]
+        widths = {words.vectors.shape[1] for words in self._words if words is not None}
+        if len(widths) > 1:
+            raise TrainingError(f"expected worlds whose words have vectors of one width, got {sorted(widths)}.")
+        self.prompts = max(widths, default=0)
         self.parts: list[list[Part]] = [[] for _ in corpora]
         self._first: list[list[np.ndarray]] = [[] for _ in corpora]
         self._found: list[dict[Path, list[tuple[Part, np.ndarray]]]] = [{} for _ in corpora]
@@ -139,8 +162,13 @@ class Stretches:
         if own.shape[1:] != (len(world.actions),):
             wanted = f"the {len(world.actions)} actions of {world.name}"
             raise TrainingError(f"'{file}': expected {wanted}, got {list(own.shape[1:])}.")
-        actions = np.zeros((len(own), self.actions), np.float32)
+        actions = np.zeros((len(own), self.actions + self.prompts), np.float32)
         actions[:, : own.shape[1]] = own
+        words = self._words[number]
+        if words is not None and "caption" in recording:
+            vectors = [words.encode(str(text)).vector for text in recording["captions"]]
+            silence = np.zeros(self.prompts, np.float32)  # the last: of -1
+            actions[:, self.actions :] = np.stack([*vectors, silence])[recording["caption"]]
         if self.device is not None:
             frames = torch.from_numpy(np.array(frames)).to(self.device)
         parts = [Part(number, actions, frames, episode)]

@@ -75,5 +75,7 @@ def check(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
         )
     if len(frames) == 0 or not starts[0]:
         raise TrainingError(f"'{file}': expected frames, the first of them a start.")
+    if "caption" in arrays and (len(arrays["caption"]) != len(frames) or "captions" not in arrays):
+        raise TrainingError(f"'{file}': expected captions, and which of them for every frame, got something else.")
     if not np.isfinite(actions).all():
         raise TrainingError(f"'{file}': expected finite actions, got NaN or infinity.")

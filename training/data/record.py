@@ -62,19 +62,25 @@ def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
         raise TrainingError(f"unknown policy: expected one of {', '.join(world.policies)}, got '{spec.policy}'.")
     rows = islice(play(world, source, spec), spec.frames)
     bar = tqdm(rows, total=spec.frames, unit="frame", disable=not progress, file=sys.stderr)
-    frames, actions, starts = zip(*bar, strict=True)
+    frames, actions, starts, said = zip(*bar, strict=True)
     source.close()
-    return {
+    arrays = {
         "frames": np.stack(frames),
         "actions": np.stack(actions).astype(np.float32),
         "starts": np.array(starts, bool),
     }
+    if world.words is None:
+        return arrays
+    texts = list(dict.fromkeys(text for text in said if text is not None))
+    numbers = [-1 if text is None else texts.index(text) for text in said]
+    return {**arrays, "captions": np.array(texts, f"<U{max(map(len, texts), default=1)}"), "caption": np.int32(numbers)}
 
 
-def play(world: World, source: Source, spec: Recording) -> Iterator[tuple[Picture, Action, bool]]:
-    """What `spec.policy` sees and does, episode after episode, without end: picture, action, whether an episode begins.
+def play(world: World, source: Source, spec: Recording) -> Iterator[tuple[Picture, Action, bool, str | None]]:
+    """What `spec.policy` sees and does, episode after episode, without end.
 
-    The source stands at the picture; its action is taken when the next row is asked for.
+    Picture, action, whether an episode begins, and what is said about the step to come. The source stands at the
+    picture; its action is taken when the next row is asked for.
     """
     rest = np.array([action["rest"] for action in world.actions], np.float32)
     for episode in count():
@@ -86,7 +92,7 @@ def play(world: World, source: Source, spec: Recording) -> Iterator[tuple[Pictur
         picture = source.reset(int(seed.generate_state(1)[0]) & 0x7FFF_FFFF)
         for age in range(spec.episode):
             action = policy(source)
-            yield picture, action, age == 0
+            yield picture, action, age == 0, getattr(source, "caption", None)
             picture = source.step(action)
             if source.done:
                 break

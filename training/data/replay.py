@@ -100,7 +100,7 @@ def play_piece(world: World, source: Source, piece: Stretch, rng: np.random.Gene
 def led_to(world: World, source: Source, spec: Recording, frame: int) -> tuple[list[tuple[Picture, Action]], Picture]:
     """Up to `LEAD` pictures and actions before a frame of a recording; and the frame: there the source stands then."""
     rows: list[tuple[Picture, Action]] = []
-    for number, (picture, action, begins) in enumerate(play(world, source, spec)):
+    for number, (picture, action, begins, _) in enumerate(play(world, source, spec)):
         if begins:
             rows = []
         if number == frame:

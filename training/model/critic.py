@@ -55,7 +55,7 @@ class Critic(nn.Module):
         super().__init__()
         self.config = config
         self.enter = nn.Conv2d(4 * config.channels, fine, 3, padding=1)
-        self.action = nn.Linear(config.actions, condition)
+        self.action = nn.Linear(config.led, condition)
         self.world = nn.Embedding(config.worlds, condition)
         self.level = nn.Linear(16, condition)
         self.fine_block = _Block(fine, condition)
@@ -67,7 +67,7 @@ class Critic(nn.Module):
         self.whole = nn.Linear(wide * (config.grid // 4) ** 2, 1)
 
     def forward(self, pairs: Pairs, action: Tensor, world: Tensor, level: Tensor) -> tuple[Tensor, ...]:
-        """action [M, A], world int64 [M], level [M] (of noise, 0 none).
+        """action [M, A + P], world int64 [M], level [M] (of noise, 0 none).
 
         Gives judgements [M, places] of small patches, of larger ones, of the whole; higher is more real.
         """
@@ -92,6 +92,8 @@ class Critic(nn.Module):
         known, place = min(config.actions, self.config.actions), state["world.weight"]
         reading = critic.action.weight.clone()
         reading[:, :known] = state["action.weight"][:, :known]
+        if config.prompts == self.config.prompts:
+            reading[:, config.actions :] = state["action.weight"][:, self.config.actions :]
         state["action.weight"] = reading
         state["world.weight"] = torch.stack([place.mean(0) if world is None else place[world] for world in worlds])
         critic.load_state_dict(state)

@@ -28,7 +28,7 @@ class Teacher(nn.Module):
         self.embed = nn.Linear(c.wide * (c.patch // 2) ** 2, c.width)
         self.position = nn.Parameter(0.02 * torch.randn(c.tokens, c.width))
         self.time = nn.Parameter(0.02 * torch.randn(FRAMES, 1, c.width))
-        self.action = nn.Sequential(nn.Linear(c.actions, c.condition), nn.SiLU(), nn.Linear(c.condition, c.condition))
+        self.action = nn.Sequential(nn.Linear(c.led, c.condition), nn.SiLU(), nn.Linear(c.condition, c.condition))
         self.level = nn.Sequential(nn.Linear(32, c.condition), nn.SiLU(), nn.Linear(c.condition, c.condition))
         self.layers = Layers(Layer(c, windowed=False) for _ in range(c.trunk_layers + MORE))
 

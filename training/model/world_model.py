@@ -58,6 +58,7 @@ class WorldModelConfig:
 
     actions: int = 3  # A
     worlds: int = 1  # that share the network, each with a reading of actions of its own; a package has one
+    prompts: int = 0  # P, numbers of what the world is told in words; they lie behind the action's; 0: it takes none
     grid: int = 24  # cells on a picture's side
     patch: int = 6  # cells on a token's side, even: N = (grid / patch)^2
     fine: int = 48  # channels of the convolutions on the grid
@@ -105,8 +106,14 @@ class WorldModelConfig:
     def kv_width(self) -> int:
         return self.kv_heads * self.attention_head
 
+    @property
+    def led(self) -> int:
+        """Numbers that lead a frame: those of its action and, behind them, of its prompt."""
+        return self.actions + self.prompts
+
     def dict(self) -> dict:
-        return asdict(self)
+        """Without `prompts` where there are none: what is saved of such a network stays as it was."""
+        return {name: value for name, value in asdict(self).items() if name != "prompts" or value}
 
 
 def cut(cells: Tensor, patch: int) -> Tensor:
@@ -239,14 +246,23 @@ class Trunk(nn.Module):
         self.action = nn.Linear(c.condition, c.condition)
         self.level = nn.Linear(16, c.condition)
         self.layers = Layers(Layer(c, windowed=i in c.window_layers) for i in range(c.trunk_layers))
+        if c.prompts:  # a prompt of zeros is none
+            self.prompt = nn.Linear(c.prompts, c.condition, bias=False)
+            self.prompt_out = nn.Linear(c.condition, c.condition, bias=False)
+            nn.init.zeros_(self.prompt_out.weight)
 
     def condition(self, action: Tensor, level: Tensor, world: Tensor | None) -> Tensor:
-        """action [B, T, A], noise level of the history [B, T], world [B] (none: the only one); gives [B, T, ...]."""
+        """action [B, T, A + P], noise level of the history [B, T], world [B] (none: the only one); to [B, T, ...]."""
+        told = None
+        if self.c.prompts:
+            action, prompt = action.split([self.c.actions, self.c.prompts], -1)
+            told = self.prompt_out(F.silu(self.prompt(prompt)))
         if world is None:
             hidden = action @ self.action_weight[0] + self.action_bias[0]
         else:
             hidden = action @ self.action_weight[world] + self.action_bias[world][:, None]
-        return F.silu(self.action(F.silu(hidden)) + self.level(level_embedding(level, 16)))
+        condition = self.action(F.silu(hidden)) + self.level(level_embedding(level, 16))
+        return F.silu(condition if told is None else condition + told)
 
     def enter(self, seen: Tensor) -> Tensor:
         """The stem's [M, wide, g/2, g/2] to tokens [M, N, width]."""
@@ -255,7 +271,7 @@ class Trunk(nn.Module):
     def forward(
         self, seen: Tensor, action: Tensor, level: Tensor, world: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """All frames at once. seen [B, T, wide, g/2, g/2] of the stem, action [B, T, A], level [B, T].
+        """All frames at once. seen [B, T, wide, g/2, g/2] of the stem, action [B, T, A + P], level [B, T].
 
         Gives features [B, T, N, width] and the slots to cache [B, T, L, 2, N, D], as `step` would frame by frame.
         """
@@ -562,14 +578,18 @@ class WorldModel(nn.Module):
         return self.trunk.position.device
 
     @torch.no_grad()
-    def for_worlds(self, worlds: Sequence[int | None], actions: int) -> WorldModel:
+    def for_worlds(self, worlds: Sequence[int | None], actions: int, prompts: int | None = None) -> WorldModel:
         """A network for some of the worlds that share this one, and (none) for new ones; weights are copied.
 
         actions: as many as the new network reads. A new world's reading of actions begins at random, with the mean of
-        the others' biases.
+        the others' biases. prompts: numbers of its prompts; none: as here. One that reads more or fewer begins anew.
         """
-        model = WorldModel(replace(self.config, worlds=len(worlds), actions=actions))
+        prompts = self.config.prompts if prompts is None else prompts
+        model = WorldModel(replace(self.config, worlds=len(worlds), actions=actions, prompts=prompts))
         state = self.state_dict()
+        if prompts != self.config.prompts:
+            theirs = {name: value for name, value in model.state_dict().items() if name.startswith("trunk.prompt")}
+            state = {**{name: value for name, value in state.items() if not name.startswith("trunk.prompt")}, **theirs}
         weight, bias = state["trunk.action_weight"], state["trunk.action_bias"]  # [W, A, condition], [W, condition]
         known = min(actions, weight.shape[1])
         reading = 0.5 * torch.randn(len(worlds), actions, weight.shape[-1])
@@ -588,9 +608,9 @@ class WorldModel(nn.Module):
         return model
 
     def slots(self, history: Tensor, action: Tensor, level: Tensor, world: Tensor | None = None) -> Tensor:
-        """What the window holds after a history [B, T + 1, C, g, g], actions [B, T, A], and noise levels [B, T + 1].
+        """What the window holds after a history.
 
-        Gives [B, T, L, 2, N, D].
+        history [B, T + 1, C, g, g], action [B, T, A + P], noise levels [B, T + 1]; gives [B, T, L, 2, N, D].
         """
         latent = latents_of(history)
         _, seen = self.stem(latent.flatten(0, 1))
@@ -599,7 +619,7 @@ class WorldModel(nn.Module):
     def prepare(self, history: Tensor, action: Tensor, level: Tensor, world: Tensor | None) -> Prepared:
         """Of all frames of a history at once but the first, what the head needs to sample the frames after them.
 
-        history [B, T + 1, C, g, g], action [B, T, A], level [B, T + 1].
+        history [B, T + 1, C, g, g], action [B, T, A + P], level [B, T + 1].
         """
         latent = latents_of(history).flatten(0, 1)
         fine, seen = self.stem(latent)
@@ -670,7 +690,7 @@ class WorldModel(nn.Module):
         """The energy score of two samples a frame or, of one, the squared error.
 
         history [B, T + 1, C, g, g]: the frames before (real or dreamed, `augment`ed) and their noise levels [B, T + 1];
-        target [B, T, C, g, g]: what followed each of them but the first; action [B, T, A]; world [B] where several
+        target [B, T, C, g, g]: what followed each of them but the first; action [B, T, A + P]; world [B] where several
         share the network; strayed [B, T, C, g, g]: the frames before minus the real ones, where they were dreamed;
         weight [B] of each row. noise [S, B T, noise channels, g, g] of S samples, 1 or 2. The squared error, whose
         optimum is the mean of futures, learns what moves several times as fast.

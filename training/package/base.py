@@ -37,9 +37,12 @@ class Base:
         """Which of the base's worlds these are; none: new ones."""
         return [self.worlds.index(name) if name in self.worlds else None for name in names]
 
-    def world_model(self, names: Sequence[str], actions: int) -> WorldModel:
-        """The network for some worlds, those that the base saw and new ones, that reads so many actions."""
-        return self.model.for_worlds(self.numbers(names), actions)
+    def world_model(self, names: Sequence[str], actions: int, prompts: int = 0) -> WorldModel:
+        """The network for some worlds, those that the base saw and new ones, that reads so many actions.
+
+        `prompts`: numbers of what they are told in words.
+        """
+        return self.model.for_worlds(self.numbers(names), actions, prompts)
 
 
 def save(folder: Path, base: Base) -> Path:

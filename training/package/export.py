@@ -57,13 +57,16 @@ class Tick(nn.Module):
         self.model, self.context_level = model, context_level
 
     def forward(
-        self, noise: Tensor, action: Tensor, latent: Tensor, kv: Tensor, age: Tensor
+        self, noise: Tensor, action: Tensor, latent: Tensor, kv: Tensor, age: Tensor, prompt: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """noise [K, cells, noise channels], action [1, A], latent [1, cells, 2 C], kv [S, L, 2, N, D], age int32 [S].
 
+        prompt [1, P] of a network that takes any.
         Gives rgba uint8 [H, W, 4], latent_next [1, cells, 2 C], slot [L, 2, N, D].
         """
         level = torch.full((1,), self.context_level)
+        if prompt is not None:
+            action = torch.cat([action, prompt], -1)
         drawn = in_grid(noise)[:, None]
         following, slot = self.model.step(in_grid(latent), action, level, drawn, kv[None], age)
         return painted(following[:, : self.model.config.channels]), in_rows(following), slot[0]
@@ -85,9 +88,10 @@ class Batch(nn.Module):
         self.tick = tick
 
     def forward(
-        self, noise: Tensor, action: Tensor, latent: Tensor, kv: Tensor, age: Tensor
+        self, noise: Tensor, action: Tensor, latent: Tensor, kv: Tensor, age: Tensor, prompt: Tensor | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        return torch.func.vmap(self.tick)(noise, action, latent, kv, age)
+        told = () if prompt is None else (prompt,)
+        return torch.func.vmap(self.tick)(noise, action, latent, kv, age, *told)
 
 
 class Encode(nn.Module):
@@ -105,6 +109,7 @@ def tick_inputs(model: WorldModel, evaluations: int) -> dict[str, Tensor]:
         "latent": torch.zeros(1, c.grid**2, 2 * c.channels),
         "kv": torch.zeros(c.window, len(c.window_layers), 2, c.tokens, c.kv_width),
         "age": torch.full((c.window,), -1, dtype=torch.int32),
+        **({"prompt": torch.zeros(1, c.prompts)} if c.prompts else {}),
     }
 
 

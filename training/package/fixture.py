@@ -4,7 +4,8 @@
 
 `tiny-world/` is a complete package. `tiny-world.json` holds what torch computes with it over a few ticks, past the
 window's edge: the parity test of onnxruntime in Python is `tests/test_fixture.py`, that of TypeScript is
-`src/model/parity.test.ts`. `rng.json` and `kv-window.json` hold the stream of random numbers and the window's rules.
+`src/model/parity.test.ts`. `tiny-prompt/` is a world that takes prompts; its goldens also hold what texts are encoded
+as. `rng.json` and `kv-window.json` hold the stream of random numbers and the window's rules.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ import onnx
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from worldloop.errors import PromptError
 from worldloop.kv_window import ages_of, slot_of
+from worldloop.prompt import parse_words
 from worldloop.provenance import actions_sha256
 from worldloop.rng import normals, philox
 
@@ -33,13 +36,15 @@ KV = {"sink": 1, "memory": 1, "window": 3}
 SLOTS = sum(KV.values())
 MAX_AGE = 4
 EVALUATIONS, ACTIONS = 2, 2  # K, A
+PROMPT = 5  # P
 SEED, TICKS, START_FRAMES, CONTEXT_FRAMES = 7, 10, 3, 2
 
 
 class TinyNetwork(nn.Module):
     """The tick contract in few operators: attention over the window and itself, two denoising steps, a decoder."""
 
-    def __init__(self) -> None:
+    def __init__(self, prompts: int = 0) -> None:
+        """`prompts`: numbers of a prompt; 0: it takes none."""
         super().__init__()
         self.embed = nn.Linear(CHANNELS, WIDTH)
         self.action = nn.Linear(ACTIONS, WIDTH)
@@ -48,9 +53,14 @@ class TinyNetwork(nn.Module):
         self.head = nn.Linear(WIDTH + CHANNELS, CHANNELS)
         self.pixels = nn.Linear(CHANNELS, 3 * (SIDE // 2) ** 2)
         self.encoder = nn.Linear(3 * (SIDE // 2) ** 2, CHANNELS)
+        self.prompt = nn.Linear(prompts, WIDTH, bias=False) if prompts else None
 
-    def forward(self, noise: Tensor, action: Tensor, latent: Tensor, kv: Tensor, age: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        self, noise: Tensor, action: Tensor, latent: Tensor, kv: Tensor, age: Tensor, prompt: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
         x = self.embed(latent[0]) + self.action(action)  # [N, D]
+        if self.prompt is not None:
+            x = x + self.prompt(prompt)
         ages = torch.cat([age, torch.zeros(1, dtype=age.dtype)])
         bias = self.age_bias[ages.clamp(0, MAX_AGE).long()] + torch.where(ages < 0, -1e4, 0.0)  # [S + 1]
         bias = bias[:, None].expand(-1, TOKENS).reshape(-1)
@@ -96,10 +106,10 @@ class Encoder(nn.Module):
         return self.network.encode(picture, before)
 
 
-def make_network() -> TinyNetwork:
+def make_network(prompts: int = 0) -> TinyNetwork:
     """The network of the fixture, the same on every call."""
     torch.manual_seed(0)
-    return TinyNetwork().eval()
+    return TinyNetwork(prompts).eval()
 
 
 def export(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str], path: Path) -> dict:
@@ -151,6 +161,9 @@ def write_world(network: TinyNetwork, folder: Path) -> dict:
         "kv": torch.zeros(SLOTS, LAYERS, 2, TOKENS, WIDTH),
         "age": torch.full((SLOTS,), -1, dtype=torch.int32),
     }
+    if network.prompt is not None:
+        tick_inputs["prompt"] = torch.zeros(1, PROMPT)
+        (folder / "words.json").write_text(json.dumps(tiny_words()) + "\n")
     tick = export(network, tick_inputs, ["rgba", "latent_next", "slot"], folder / "tick.onnx")
     seen = {name: torch.zeros(SIDE, SIDE, 3, dtype=torch.uint8) for name in ("picture", "before")}
     encoder = export(Encoder(network).eval(), seen, ["latent"], folder / "encoder.onnx")
@@ -170,7 +183,7 @@ def write_world(network: TinyNetwork, folder: Path) -> dict:
     action = {"unit": "share of full deflection", "rest": 0}
     manifest = {
         "schema": 1,
-        "name": "tiny-world",
+        "name": folder.name,
         "title": "Tiny world",
         "description": "Random weights, for tests.",
         "picture": {"width": SIDE, "height": SIDE},
@@ -191,6 +204,7 @@ def write_world(network: TinyNetwork, folder: Path) -> dict:
         "evaluations": EVALUATIONS,
         "tick": tick,
         "encoder": encoder,
+        **({} if network.prompt is None else {"prompt": {"file": "words.json", "width": PROMPT}}),
         "starts": starts,
         "files": {},
         "recordedFrom": {"environment": "none: random weights", "licence": "MIT", "frames": 0},
@@ -220,15 +234,23 @@ def drawn(tick: int) -> np.ndarray:
 
 
 @torch.no_grad()
-def dream(network: nn.Module, latents: Tensor, actions: np.ndarray) -> list[dict]:
-    """What torch gives: `latents` [n, N, C] and the first n - 1 of `actions` are history, the rest are ticks."""
+def dream(
+    network: nn.Module, latents: Tensor, actions: np.ndarray, prompts: dict[int, np.ndarray] | None = None
+) -> list[dict]:
+    """What torch gives: `latents` [n, N, C] and the first n - 1 of `actions` are history, the rest are ticks.
+
+    `prompts`: tick: vector that holds from it on; of a network that takes any.
+    """
     kv = torch.zeros(SLOTS, LAYERS, 2, TOKENS, WIDTH)
     written, ticks, history = [-1] * SLOTS, [], len(latents) - 1
-    latent = latents[:1]
+    latent, told = latents[:1], torch.zeros(1, PROMPT)
     for number, action in enumerate(actions):
         tick = number - history + 1
+        if prompts and tick in prompts:
+            told = torch.from_numpy(prompts[tick][None])
         noise, age = torch.from_numpy(drawn(tick)), torch.from_numpy(ages_of(written, number))
-        rgba, following, slot = network(noise, torch.from_numpy(action[None]), latent, kv, age)
+        words = () if prompts is None else (told,)
+        rgba, following, slot = network(noise, torch.from_numpy(action[None]), latent, kv, age, *words)
         index = slot_of(number, **KV)
         kv[index], written[index] = slot, number
         latent = following if tick > 0 else latents[number + 1][None]
@@ -260,6 +282,50 @@ def world_goldens(network: TinyNetwork, folder: Path) -> dict:
         "context": {"frames": base64.b64encode(pictures.tobytes()).decode(), "actions": between.flatten().tolist()},
         "fromContext": dream(network, encoded, np.concatenate([between, actions[:3]])),
     }
+
+
+def tiny_words() -> dict:
+    """Ten words, two of them in no caption, with random vectors."""
+    words = ["night", "snow", "rain", "road", "day", "ice", "fog", "dusk", "dusky", "blizzard"]
+    numbers = np.round(30 * normals(SEED, 98, len(words) * PROMPT)).clip(-127, 127).astype(np.int8)
+    return {
+        "words": words,
+        "own": 8,
+        "fillers": ["a", "and", "at", "in", "the"],
+        "width": PROMPT,
+        "scale": 0.03125,
+        "vectors": base64.b64encode(numbers.tobytes()).decode(),
+    }
+
+
+TOLD = ((1, "night, snow"), (5, "Rain at dusk"))  # of the goldens: from which tick on
+
+
+@torch.no_grad()
+def prompt_goldens(network: TinyNetwork, folder: Path) -> dict:
+    """Texts as vectors or as what is wrong with them; a dream under two of them; hashes that cover what was told."""
+    words = parse_words((folder / "words.json").read_bytes(), PROMPT)
+    texts = [
+        *("night, snow", "Rain at dusk", "  SNOW  ", "night night night", "the dusky road's end", "a blizzard’s rain"),
+        *("snow and zebra", "no-snow", "day", " ".join(words.words), "zebra", "in the", "", "   ", "!!!", "x" * 10_000),
+        *("snow 😀", "雪", "снег", "café", "night\tsnow", "night\x07", "snow\u200b", "😀" * 200),
+    ]
+    encoded = []
+    for text in texts:
+        try:
+            got = words.encode(text)
+        except PromptError as error:
+            encoded.append({"given": text, "error": str(error)})
+        else:
+            fields = {"text": got.text, "vector": got.vector.tolist(), "known": got.known, "unknown": got.unknown}
+            encoded.append({"given": text, **fields})
+    latents = np.fromfile(folder / "starts/0.latents", "<f4").reshape(START_FRAMES, TOKENS, CHANNELS)
+    before = np.fromfile(folder / "starts/0.actions", "<f4").reshape(START_FRAMES - 1, ACTIONS)
+    actions = np.concatenate([before, draw_actions(TICKS, seed=51)])
+    vectors = {tick: words.encode(text).vector for tick, text in TOLD}
+    hashed = [{"actions": rows, "told": TOLD, "sha256": actions_sha256(rows, TOLD)} for rows in ([], [[0.1, 1, -0.5]])]
+    dreamed = dream(network, torch.from_numpy(latents), actions, vectors)
+    return {"seed": SEED, "texts": encoded, "told": TOLD, "fromStart": dreamed, "hashes": hashed}
 
 
 def kv_goldens() -> list[dict]:
@@ -306,11 +372,13 @@ def actions_goldens() -> list[dict]:
 
 
 def write_fixture(out: Path) -> None:
-    network = make_network()
+    network, prompted = make_network(), make_network(PROMPT)
     with torch.no_grad():
         write_world(network, out / "tiny-world")
+        write_world(prompted, out / "tiny-prompt")
     goldens = {
         "tiny-world": world_goldens(network, out / "tiny-world"),
+        "tiny-prompt": prompt_goldens(prompted, out / "tiny-prompt"),
         "kv-window": kv_goldens(),
         "rng": rng_goldens(),
         "actions-hash": actions_goldens(),

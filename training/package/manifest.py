@@ -31,6 +31,7 @@ from .preview import FACTS, PICTURE
 from .weights import write_rest
 
 SCHEMA = 1
+WORDS = "words.json"  # of a world that takes prompts
 START_FRAMES = 2  # history of a start: enough to know how fast one goes; each delays the first frame by a tick
 PROGRESS, PROGRESS_FACTS = "progress.png", "progress.json"  # of a world in training: see `publish.py`
 BESIDE = ("world.json", PICTURE, FACTS, PROGRESS, PROGRESS_FACTS)  # in the folder, listed by no manifest
@@ -68,6 +69,9 @@ def write_package(
         export_tick(model, **play, path=partial / "batch.onnx", worlds=batch)
     export_encoder(world.size, path=partial / "encoder.onnx")
     write_rest(partial, model)
+    if model.config.prompts:
+        assert world.words is not None  # who trained on prompts read them
+        shutil.copyfile(world.words, partial / WORDS)
 
     episodes, places = starts or starts_of(world, data)
     listed = []
@@ -114,6 +118,7 @@ def write_package(
         "tick": {"file": "tick.onnx", **tensors_of(partial / "tick.onnx")},
         **({"batch": {"file": "batch.onnx", **tensors_of(partial / "batch.onnx")}} if batch else {}),
         "encoder": {"file": "encoder.onnx", **tensors_of(partial / "encoder.onnx")},
+        **({"prompt": {"file": WORDS, "width": c.prompts}} if c.prompts else {}),
         "starts": listed,
         "files": {},
         "recordedFrom": {
@@ -159,7 +164,8 @@ def starts_of(world: World, data: Path) -> Starts:
         return held, [(f"Start {number}", int(frame)) for number, frame in enumerate(frames, 1)]
     last = max(frame for _, frame in world.starts)
     spec = Recording(world=world.name, policy=world.start_policy, seed=START_SEED, frames=last + 1)
-    return Episodes(**record(spec, progress=False)), list(world.starts)
+    recorded = record(spec, progress=False)
+    return Episodes(*(recorded[name] for name in ("frames", "actions", "starts"))), list(world.starts)
 
 
 def write_manifest(folder: Path, manifest: dict) -> None:

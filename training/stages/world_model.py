@@ -37,6 +37,7 @@ FIRST_AND_LAST = {  # layers that AdamW trains, not Muon
     "trunk.position",
     "trunk.action_",
     "trunk.level",
+    "trunk.prompt",
     "head.noise",
     "head.fine_noise",
     "head.overall_noise",
@@ -102,7 +103,9 @@ def train(args: WorldModelTraining, config: WorldModelConfig | None = None) -> W
     torch.manual_seed(args.seed)
     place = find_place()
     rows, held = training_rows(args, args.length + 2, place), held_rows(args)
-    config = fitted(config or WorldModelConfig(), rows.size, actions=rows.actions, worlds=len(args.sources))
+    config = fitted(
+        config or WorldModelConfig(), rows.size, actions=rows.actions, worlds=len(args.sources), prompts=rows.prompts
+    )
     model = WorldModel(config).to(place.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(model)
     optims = optimisers(
@@ -212,8 +215,8 @@ def load_denoiser(folder: Path, world: str, *stages: str) -> WorldModel:
     return model
 
 
-def fitted(config: WorldModelConfig, size: int, *, actions: int, worlds: int = 1) -> WorldModelConfig:
-    """The config with the shapes that pictures of `size` px and the action tables leave no choice about.
+def fitted(config: WorldModelConfig, size: int, *, actions: int, worlds: int = 1, prompts: int = 0) -> WorldModelConfig:
+    """The config with the shapes that pictures of `size` px, action tables and words leave no choice about.
 
     A patch that doesn't divide the grid becomes one that cuts it into 16 tokens. Raises TrainingError for a size that
     can't be cut so.
@@ -223,4 +226,4 @@ def fitted(config: WorldModelConfig, size: int, *, actions: int, worlds: int = 1
         patch = grid // 4
     if size % CELL or grid % patch or patch % 2:
         raise TrainingError(f"expected pictures whose side is a multiple of 32 px, got {size}.")
-    return replace(config, actions=actions, worlds=worlds, grid=grid, patch=patch)
+    return replace(config, actions=actions, worlds=worlds, prompts=prompts, grid=grid, patch=patch)

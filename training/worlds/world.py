@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, TypedDict
 
 import numpy as np
@@ -95,6 +96,9 @@ class World:
     frame_rate: float  # recorded frames per second
     size: int = 96  # side of the picture, px
     fit: str = "letterbox"  # how imported pictures of other shapes become square: see `pictures.to_square`
+    words: Path | None = None
+    """Words that the world is told, with their vectors (`worldloop.prompt`); its `source` has `caption`: what is said
+    about the step to come, or None. None: it takes no words."""
     limits: tuple[str, ...] = ()  # what no measure of the judge can see, for the card
 
     source: Callable[[], Source] | None = None  # makes a live environment; None: the world is a folder of episodes
