@@ -3,7 +3,7 @@
  * no more than that. Each tab writes a session of its own; a lock tells the others that it is being played.
  */
 import { interval } from "rxjs";
-import { announce } from "./notices";
+import { complain } from "./notices";
 import { savedSession } from "./saved-session";
 import type { Session } from "./session";
 import type { KeptSession, SessionStore } from "./session-store";
@@ -122,7 +122,7 @@ export function connectAutosave(session: Session, store: SessionStore, name: str
       if (!(await write(saved.size > 0))) await write(false);
       seen = state;
     } catch (error) {
-      if (!told) announce(`This session isn't kept in the browser (${(error as Error).message}). Save it as a file.`);
+      if (!told) complain("This session isn't kept in the browser", reasonOf(error as Error));
       told = true;
     }
   }
@@ -154,6 +154,12 @@ export function connectAutosave(session: Session, store: SessionStore, name: str
     save,
   };
 }
+
+/** Browsers name a full storage, and often say no more. */
+const reasonOf = ({ name, message }: Error) =>
+  new Error(
+    `${name === "QuotaExceededError" ? "There is no room left" : message || name}. Save it as a file, under Sessions.`,
+  );
 
 const LOCK = "worldloop:session:";
 

@@ -23,7 +23,7 @@ import type { View } from "../view/view";
 import { element } from "./elements";
 import { pagePads } from "./pad-navigation";
 import { createSeeking, type Seeking } from "./seeking";
-import { keep, recall, type Settings } from "./settings";
+import { followKept, keep, loadSettings, recall, type Settings } from "./settings";
 
 export interface Session {
   /** Aborted when the world is left: then everything here has ended, and so must what others connected to it. */
@@ -73,6 +73,8 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
   const { actions, frameRate, name } = world.manifest;
   const settings = new BehaviorSubject(kept);
   const bindings = new BehaviorSubject<readonly Binding[]>(restoreBindings(actions, recall(`keys:${name}`)));
+  followKept("settings", signal, () => settings.next(loadSettings()));
+  followKept(`keys:${name}`, signal, () => bindings.next(restoreBindings(actions, recall(`keys:${name}`))));
   const beginning = new BehaviorSubject<SessionBeginning>({ seed: 1, start: 0 });
 
   const keyboard = createKeyboard(window, { actions, bindings: bindings.value, frameRate, smooth: kept.smoothKeys });

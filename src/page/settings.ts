@@ -46,6 +46,11 @@ export function recall(name: string): unknown {
   return tolerant(() => JSON.parse(localStorage.getItem(`worldloop:${name}`) ?? "null") ?? undefined);
 }
 
+/** Calls back when another tab has kept a new value: who kept an older one after it would undo what was chosen there. */
+export function followKept(name: string, signal: AbortSignal, take: () => void): void {
+  window.addEventListener("storage", ({ key }) => key === `worldloop:${name}` && take(), { signal });
+}
+
 function tolerant<T>(access: () => T): T | undefined {
   try {
     return access();

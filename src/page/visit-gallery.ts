@@ -7,7 +7,10 @@ import type { Visit } from "./visit";
 /** @param cameFrom world that was just left: its card gets the focus */
 export function visitGallery(location: Location, { cameFrom }: { readonly cameFrom: string | undefined }): Visit {
   const visit = new AbortController();
-  visit.signal.addEventListener("abort", () => element("gallery-notices", HTMLElement).replaceChildren());
+  visit.signal.addEventListener("abort", () => {
+    element("gallery-notices", HTMLElement).replaceChildren();
+    announce("");
+  });
   document.body.dataset.view = "gallery";
   document.body.dataset.worldloopState = "gallery";
   document.title = "Worldloop";

@@ -193,6 +193,8 @@ it("plays where there is no room, and says that it couldn't be kept", async () =
   await page.reload();
   await page.getByText("can't be kept for offline use").waitFor();
   await plays(page);
+  const unkept = page.getByRole("region", { name: "This session isn't kept in the browser" });
+  await unkept.getByText("There is no room left. Save it as a file, under Sessions.").waitFor();
   expect(await kept(page)).toEqual([]);
   await session.send("Storage.overrideQuotaForOrigin", { origin });
 });

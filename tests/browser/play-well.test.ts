@@ -5,6 +5,7 @@ import type { Page } from "playwright-core";
 import { describe, expect, it } from "vitest";
 import { parseManifest } from "../../src/model/manifest";
 import { rewardGraph, withReward } from "../../src/model/reward.fixture";
+import type { Settings } from "../../src/page/settings";
 import { PAD, plugPad, pressPad } from "../setup/pad";
 import { usePages } from "../setup/pages";
 
@@ -48,6 +49,21 @@ describe("playing well", () => {
     expect(await sheet.locator(".keyboard-picture .key.lit").count()).toBe(bound.length);
     await page.keyboard.down(bound[0] ?? "");
     expect(await sheet.locator(".keyboard-picture .key.down").count()).toBe(1);
+  });
+
+  it("takes up what is chosen in another tab instead of undoing it", async () => {
+    const [here, there] = [await open(), await open()];
+    const choose = (page: Page, change: Partial<Settings>) =>
+      page.evaluate((change) => {
+        const settings = window.worldloop?.session.settings;
+        settings?.next({ ...settings.value, ...change });
+      }, change);
+    const chosen = (page: Page) => page.evaluate(() => window.worldloop?.session.settings.value);
+    await choose(there, { hud: false });
+    await here.locator("#hud").waitFor({ state: "hidden" });
+    await choose(here, { deadZone: 0.3 });
+    await expect.poll(() => chosen(there)).toMatchObject({ hud: false, deadZone: 0.3 });
+    await choose(there, { hud: true, deadZone: 0.12 });
   });
 
   it("is worked by a pad: pause, rewind, a menu that the d-pad walks in", async () => {
