@@ -13,6 +13,7 @@ import { Func, get, i32, set } from "./wasm";
 const ARRIVED = 64;
 const GENERATION = 128;
 const TICK = 192;
+const ASLEEP = 256;
 const SPINS = 4000; // some 10 µs
 
 /** Sleeps while a word holds a value, after spinning for a while. */
@@ -25,10 +26,21 @@ function waitWhile(func: Func, address: number, value: ReturnType<typeof get>): 
       () => i32.mul(same(), i32.lt(i32.const(0), get(spins))),
     );
     func.if(same(), () => {
-      const woken = func.local("i32");
-      func.repeat(() => func.add(set(woken, i32.atomicWait(i32.const(address), value))), same);
+      const unused = func.local("i32");
+      func.add(set(unused, i32.atomicAdd(i32.const(ASLEEP), i32.const(1))));
+      func.repeat(() => func.add(set(unused, i32.atomicWait(i32.const(address), value))), same);
+      func.add(set(unused, i32.atomicAdd(i32.const(ASLEEP), i32.const(-1))));
     });
   });
+}
+
+/** Adds 1 to a word and wakes who sleeps for it. Mostly nobody does, and asking the host to look would cost more than the rest. */
+function goOn(func: Func, address: number, threads: ReturnType<typeof get>): void {
+  const unused = func.local("i32");
+  func.add(set(unused, i32.atomicAdd(i32.const(address), i32.const(1))));
+  func.if(i32.atomicLoad(i32.const(ASLEEP)), () =>
+    func.add(set(unused, i32.atomicNotify(i32.const(address), threads))),
+  );
 }
 
 /** Takes the number of threads; returns once all have come. */
@@ -37,13 +49,11 @@ export function barrier(): Func {
   const threads = func.param(0);
   const generation = func.let("i32", i32.atomicLoad(i32.const(GENERATION)));
   const arrived = func.let("i32", i32.atomicAdd(i32.const(ARRIVED), i32.const(1)));
-  const unused = func.local("i32");
   func.ifElse(
     i32.eq(get(arrived), i32.sub(get(threads), i32.const(1))),
     () => {
       func.add(i32.atomicStore(i32.const(ARRIVED), i32.const(0)));
-      func.add(set(unused, i32.atomicAdd(i32.const(GENERATION), i32.const(1))));
-      func.add(set(unused, i32.atomicNotify(i32.const(GENERATION), get(threads))));
+      goOn(func, GENERATION, get(threads));
     },
     () => waitWhile(func, GENERATION, get(generation)),
   );
@@ -53,9 +63,7 @@ export function barrier(): Func {
 /** Calls a thread for the next tick: for the first one, before it runs its own share. */
 export function announceTick(): Func {
   const func = new Func(1);
-  const unused = func.local("i32");
-  func.add(set(unused, i32.atomicAdd(i32.const(TICK), i32.const(1))));
-  func.add(set(unused, i32.atomicNotify(i32.const(TICK), get(func.param(0)))));
+  goOn(func, TICK, get(func.param(0)));
   return func;
 }
 

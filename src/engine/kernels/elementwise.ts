@@ -8,6 +8,22 @@ import { joinLoops, type Loop, loopsOver, sortLoops } from "../layout";
 import { addressOf, BYTES, evaluate, loadFour, loadOne, type Program, storeLanes } from "../program";
 import { Func, get, i32, type Local } from "../wasm";
 
+const ENOUGH = 8; // turns of the outermost loop, so that threads have about equal shares
+const LEAST = 512; // elements of the innermost loop that are worth cutting
+
+/** Brings the longest loop but the innermost to the front: its turns are what threads share. Cuts the innermost where all others are short. */
+function shareOut(loops: Loop[]): void {
+  const inner = loops.pop() as Loop;
+  const parts = [16, 12, 9, 8].find((count) => inner.size % (4 * count) === 0);
+  if (parts && inner.size >= LEAST && loops.every(({ size }) => size < ENOUGH)) {
+    const size = inner.size / parts;
+    loops.push({ size: parts, strides: inner.strides.map((stride) => stride * size) }, { ...inner, size });
+  } else loops.push(inner);
+  const outer = loops.slice(0, -1);
+  const longest = outer.reduce((best, { size }, i) => (size > (outer[best] as Loop).size ? i : best), 0);
+  loops.unshift(...loops.splice(longest, 1));
+}
+
 /** Adds a step that stores the expression. False when the operands' axes have no common loops. */
 export function addElementwise(program: Program, expression: Expression, target: View, label: string): boolean {
   const loads = loadsOf(expression);
@@ -16,8 +32,8 @@ export function addElementwise(program: Program, expression: Expression, target:
   if (!found) return false;
   const loops = joinLoops(sortLoops(found, 0));
   const scale = operands.map(({ buffer }) => BYTES[buffer.kind]);
-  if (loops.length < 2) loops.unshift({ size: 1, strides: operands.map(() => 0) });
-  if (loops.length < 2) loops.unshift({ size: 1, strides: operands.map(() => 0) });
+  while (loops.length < 2) loops.unshift({ size: 1, strides: operands.map(() => 0) });
+  shareOut(loops);
 
   const func = new Func(2 + operands.length);
   const [first, last] = [func.param(0), func.param(1)];

@@ -142,7 +142,7 @@ export function winogradOf(program: Program, convolution: Convolution, m: 2 | 4)
         args: args.list,
         reads: [gathered.buffer, ...epilogue.loads.map(({ buffer }) => buffer)],
         writes: [target.buffer],
-        work: height / m,
+        work: tiles,
         flops: 0,
         executed: 0,
       });
@@ -249,23 +249,22 @@ function addInputTransform(
   const matrix = pixel * tilesDown * tilesAcross;
   const func = new Func(4);
   const [first, last, source, target] = func.params as [Local, Local, Local, Local];
-  const [down, from, into] = [func.local("i32"), func.local("i32"), func.local("i32")];
-  func.range(down, get(first), get(last), 1, () => {
-    func.add(set(from, i32.add(get(source), i32.mul(get(down), i32.const(m * line)))));
-    func.add(set(into, i32.add(get(target), i32.mul(get(down), i32.const(tilesAcross * pixel)))));
-    func.times(tilesAcross, () => {
-      func.times(channels / 4, () => {
-        transform(
-          program,
-          func,
-          TRANSFORMS[m].input,
-          (j) => Array.from({ length: side }, (_, i) => func.let("v128", v128.load(get(from), i * line + j * pixel))),
-          (i, j, value) => func.add(v128.store(get(into), get(value), (i * side + j) * matrix)),
-        );
-        func.advance(from, i32.const(16));
-        func.advance(into, i32.const(16));
-      });
-      func.advance(from, i32.const((m - 1) * pixel));
+  const [tile, from, into] = [func.local("i32"), func.local("i32"), func.local("i32")];
+  func.range(tile, get(first), get(last), 1, () => {
+    const down = i32.mul(i32.div(get(tile), i32.const(tilesAcross)), i32.const(m * line));
+    const across = i32.mul(i32.rem(get(tile), i32.const(tilesAcross)), i32.const(m * pixel));
+    func.add(set(from, i32.add(get(source), i32.add(down, across))));
+    func.add(set(into, i32.add(get(target), i32.mul(get(tile), i32.const(pixel)))));
+    func.times(channels / 4, () => {
+      transform(
+        program,
+        func,
+        TRANSFORMS[m].input,
+        (j) => Array.from({ length: side }, (_, i) => func.let("v128", v128.load(get(from), i * line + j * pixel))),
+        (i, j, value) => func.add(v128.store(get(into), get(value), (i * side + j) * matrix)),
+      );
+      func.advance(from, i32.const(16));
+      func.advance(into, i32.const(16));
     });
   });
   program.steps.push({
@@ -275,7 +274,7 @@ function addInputTransform(
     args: [addressOf(input), addressOf(to)],
     reads: [input.buffer],
     writes: [to.buffer],
-    work: tilesDown,
+    work: tilesDown * tilesAcross,
     flops: 0,
     executed: 0,
   });
@@ -298,30 +297,24 @@ function emitOutputTransform(
   const side = m + 2;
   const pixel = 4 * columns;
   const matrix = pixel * (height / m) * (width / m);
-  const [down, across, group, from] = [func.local("i32"), func.local("i32"), func.local("i32"), func.local("i32")];
+  const [tile, group, from] = [func.local("i32"), func.local("i32"), func.local("i32")];
   const tilesAcross = i32.const(width / m);
-  func.range(down, get(func.param(0)), get(func.param(1)), 1, () => {
-    func.add(set(from, i32.mul(get(down), i32.mul(tilesAcross, i32.const(pixel)))));
-    func.advance(from, get(func.param(source)));
-    func.range(across, i32.const(0), tilesAcross, 1, () => {
-      const corner = func.let(
-        "i32",
-        i32.add(i32.mul(get(down), i32.const(m * width)), i32.mul(get(across), i32.const(m))),
+  func.range(tile, get(func.param(0)), get(func.param(1)), 1, () => {
+    func.add(set(from, i32.add(get(func.param(source)), i32.mul(get(tile), i32.const(pixel)))));
+    const down = i32.mul(i32.div(get(tile), tilesAcross), i32.const(m * width));
+    const corner = func.let("i32", i32.add(down, i32.mul(i32.rem(get(tile), tilesAcross), i32.const(m))));
+    const rows = Array.from({ length: m * m }, (_, p) =>
+      after.row(func, i32.const(0), i32.add(get(corner), i32.const(Math.floor(p / m) * width + (p % m)))),
+    );
+    func.range(group, i32.const(0), i32.const(columns / 4), 1, () => {
+      transform(
+        program,
+        func,
+        TRANSFORMS[m].output,
+        (j) => Array.from({ length: side }, (_, i) => func.let("v128", v128.load(get(from), (i * side + j) * matrix))),
+        (i, j, value) => after.store(func, rows[i * m + j] as Local[], get(group), value, 4),
       );
-      const rows = Array.from({ length: m * m }, (_, p) =>
-        after.row(func, i32.const(0), i32.add(get(corner), i32.const(Math.floor(p / m) * width + (p % m)))),
-      );
-      func.range(group, i32.const(0), i32.const(columns / 4), 1, () => {
-        transform(
-          program,
-          func,
-          TRANSFORMS[m].output,
-          (j) =>
-            Array.from({ length: side }, (_, i) => func.let("v128", v128.load(get(from), (i * side + j) * matrix))),
-          (i, j, value) => after.store(func, rows[i * m + j] as Local[], get(group), value, 4),
-        );
-        func.advance(from, i32.const(16));
-      });
+      func.advance(from, i32.const(16));
     });
   });
 }
