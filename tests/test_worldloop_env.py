@@ -131,7 +131,7 @@ def test_settings_that_mean_nothing_are_refused(settings: dict, message: str) ->
     [
         ({"seed": 2**53}, "seed: expected an integer from 0 to 9007199254740991"),
         ({"options": {"start": 2}}, "start: expected an integer from 0 to 1, got 2"),
-        ({"options": {"begin": 0}}, "options: expected start, frames, actions, got 'begin'"),
+        ({"options": {"begin": 0}}, "options: expected start, frames, actions, prompt, got 'begin'"),
         ({"options": {**context(), "start": 0}}, "expected a start or frames, got both"),
         ({"options": {"frames": context()["frames"]}}, r"actions: expected \(1, 2\) between 2 frames, got none"),
         ({"options": {"frames": np.zeros((1, 8, 8, 3), np.uint8)}}, r"frames: expected uint8 \[n, 16, 16, 3\]"),

@@ -126,7 +126,7 @@ def test_refusals_are_named_errors(server: dict) -> None:
         make(server=server["server"], token="wrong")
     with pytest.raises(ServerError, match="expected a server that answers"):
         make(server="ws://127.0.0.1:1", token="any")
-    with pytest.raises(UnknownWorldError, match="expected one of tiny-world, rewarding, got"):
+    with pytest.raises(UnknownWorldError, match="expected one of tiny-world, rewarding, tiny-prompt, got"):
         make(package="nowhere", **server)
     with pytest.raises(CapacityError, match="expected at most"):
         gymnasium.make_vec("worldloop/World-v0", num_envs=9, package=TINY_WORLD, **server)

@@ -36,7 +36,7 @@ class WorldEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """See `draw_beginning` for seed and options. With a prompt, `info["unknown_words"]` are those that mean nothing.
+        """See `draw_beginning` for seed and options. `info["unknown_words"]` of a prompt are those that mean nothing.
 
         Raises ResetError, PromptError, and then the episode goes on as if nothing had been asked; StateError after
         `close`.

@@ -71,6 +71,25 @@ test("threads, another order and merged shards give the same bytes; a replay giv
   expect(replayed).toMatchObject({ code: 0, stdout: "5 frames of tiny-world are the same\n" });
 });
 
+test("worlds are told something, one prompt an episode in turn, and the task says what", async () => {
+  const prompted = fileURLToPath(new URL("../../tests/goldens/tiny-prompt", import.meta.url));
+  const out = join(folder, "told");
+  const options = ["--episodes", "3", "--frames", "3", "--workers", "1", "--out", out];
+  const told = ["--prompt", "night, snow", "blue rain"];
+  const { code, stderr } = await worldloop(["collect", "--world", prompted, ...options, ...told]);
+  expect(code).toBe(0);
+  expect(stderr).toContain("warning: to tiny-prompt nothing is meant by blue\n");
+  const read = async (n: number) => JSON.parse(await readFile(join(out, `rollouts/00000${n}.json`), "utf8"));
+  const rollouts = await Promise.all([0, 1, 2].map(read));
+  expect(rollouts.map(({ prompts }) => prompts[0].text)).toEqual(["night, snow", "blue rain", "night, snow"]);
+  expect(rollouts.map(({ episode }) => episode.task)).toEqual(
+    ["night, snow", "blue rain", "night, snow"].map((text) => `Tiny world: ${text}`),
+  );
+  expect(await worldloop(["verify", out])).toMatchObject({ code: 0 });
+  const untold = ["collect", "--world", WORLD, ...options.with(-1, join(folder, "untold")), ...told];
+  expect(await worldloop(untold)).toMatchObject({ code: 2, stderr: expect.stringMatching(/tiny-world takes none/) });
+});
+
 test("an interrupted run leaves a valid dataset; --resume completes it, and refuses another plan", async () => {
   const plan = await tinyPlan({ format: "npz" });
   await collectTo("npz", plan);

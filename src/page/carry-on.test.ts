@@ -29,6 +29,7 @@ async function sessionOf(packageSha256: string, change: Partial<Manifest> = {}) 
     loop: { state, speed: new BehaviorSubject(1), resume: () => did.push("resume") },
     frame: () => frame,
     actions: () => journal.actions().map((action) => action.slice()),
+    told: () => journal.told(),
     async begin(from: SessionBeginning, replay: readonly Action[] = []) {
       beginning.next(from);
       did.push(`begin with ${replay.length}`);

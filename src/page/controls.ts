@@ -6,6 +6,7 @@ import { wantsKeys } from "../action/keyboard";
 import type { PadButton } from "../action/pad-layout";
 import type { PadPress } from "../action/pads";
 import type { Speed } from "../loop/game-loop";
+import { focusDirector } from "./director";
 import { button, element, giveKeysBack } from "./elements";
 import { toggleFullScreen } from "./full-screen";
 import { keepingOf } from "./keeping";
@@ -25,6 +26,8 @@ export interface Command {
   readonly key?: string;
   /** On a pad, unless the world needs it or a person chose another: see `pad-table.ts`. */
   readonly pad?: PadButton;
+  /** Only where the world takes prompts. */
+  readonly needsPrompts?: true;
   readonly run: (session: Session) => void;
   /** Called when the key or button is let go. */
   readonly release?: (session: Session) => void;
@@ -38,7 +41,7 @@ const SPEEDS: readonly { speed: Speed; label: string }[] = [
 
 let pausedBeforeRewind = false;
 
-export const COMMANDS: readonly Command[] = [
+const COMMANDS: readonly Command[] = [
   {
     id: "rewind",
     label: "Rewind while held",
@@ -127,6 +130,14 @@ export const COMMANDS: readonly Command[] = [
     run: () => toggleFullScreen(),
   },
   {
+    id: "tell",
+    label: "Tell the world something",
+    code: "",
+    key: "/",
+    needsPrompts: true,
+    run: () => focusDirector(),
+  },
+  {
     id: "help",
     label: "Help",
     code: "",
@@ -142,6 +153,10 @@ export const COMMANDS: readonly Command[] = [
     run: (session) => openLate(async () => (await import("./menu-sheet")).openMenu(session)),
   },
 ];
+
+/** Those that mean something in this world. */
+export const commandsOf = ({ world }: Pick<Session, "world">): readonly Command[] =>
+  COMMANDS.filter(({ needsPrompts }) => !needsPrompts || world.manifest.prompt);
 
 /** Some ticks along the branch that is played, forth no further than it is recorded. */
 function scrub({ world, seeking }: Session, ticks: number): void {
@@ -170,7 +185,8 @@ const QUIET = new Set(["Tab", "Escape", "Shift", "Control", "Alt", "Meta", "Caps
 export function connectControls(session: Session): () => void {
   const closing = new AbortController();
   const { signal } = closing;
-  for (const command of COMMANDS) {
+  const commands = commandsOf(session);
+  for (const command of commands) {
     const control = document.getElementById(command.id);
     if (control instanceof HTMLButtonElement) connectButton(session, command, control, signal);
   }
@@ -178,7 +194,7 @@ export function connectControls(session: Session): () => void {
   const down = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.altKey || event.metaKey || wantsKeys(event.target, event.code)) return;
     const isWorlds = session.bindings.value.some(({ code }) => code === event.code);
-    const command = isWorlds ? undefined : COMMANDS.find((candidate) => isKeyOf(candidate, event));
+    const command = isWorlds ? undefined : commands.find((candidate) => isKeyOf(candidate, event));
     if (command) {
       event.preventDefault();
       if (event.repeat) return;
@@ -224,7 +240,7 @@ function connectPad(session: Session): (press: PadPress) => void {
       held.delete(button);
       return;
     }
-    const table = padTable(COMMANDS, session.world.manifest.actions, session.settings.value.padButtons);
+    const table = padTable(commandsOf(session), session.world.manifest.actions, session.settings.value.padButtons);
     const command = table.find((row) => row.button === button)?.command;
     if (!command) return resume(session);
     if (command.release) held.set(button, command);

@@ -3,7 +3,7 @@ import { distinctUntilChanged, map, Subscription, skip, throttleTime } from "rxj
 import type { LoopState } from "../loop/game-loop";
 import { percentile } from "../loop/stats";
 import { createHud } from "../view/hud";
-import { COMMANDS } from "./controls";
+import { commandsOf } from "./controls";
 import { button, element, make } from "./elements";
 import { keyLabels } from "./key-labels";
 import { announce, hideAlert, showAlert, veil, watchUncaught } from "./notices";
@@ -105,7 +105,8 @@ function connectHud(session: Session): Subscription {
   return showing;
 }
 
-function showLegend({ world, bindings }: Session): void {
+function showLegend(session: Session): void {
+  const { world, bindings } = session;
   const row = (keys: string[], text: string) =>
     make("div", {}, make("dt", {}, ...keys.map((key) => make("kbd", {}, key))), make("dd", {}, text));
   const actions = world.manifest.actions.map((spec) => {
@@ -117,7 +118,7 @@ function showLegend({ world, bindings }: Session): void {
     );
   });
   const taken = new Set(bindings.value.map(({ code }) => code));
-  const page = COMMANDS.flatMap(({ code, key, label }) => {
+  const page = commandsOf(session).flatMap(({ code, key, label }) => {
     const shown = key ?? (code && !taken.has(code) ? keyLabels.value(code) : "");
     return shown ? [row([shown], label)] : [];
   });

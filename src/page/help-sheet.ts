@@ -1,6 +1,6 @@
 /** All the ways to play this world and to work the page, again and in full. Loaded when first opened. */
 import { padButtonName } from "../action/pad-layout";
-import { COMMANDS } from "./controls";
+import { commandsOf } from "./controls";
 import { make } from "./elements";
 import { picturesOf } from "./first-run";
 import type { Device } from "./how-to-play";
@@ -25,6 +25,7 @@ export async function openHelp(session: Session): Promise<void> {
     `How to play ${session.world.manifest.title}`,
     ...part("By keyboard", "keyboard"),
     ...touch,
+    ...(session.world.manifest.prompt ? [make("h3", {}, "By words"), directorHelp()] : []),
     ...part("By gamepad", "pad", make("p", { className: "note" }, pads.describe())),
     make("h3", {}, "The page"),
     commandTable(session),
@@ -37,12 +38,21 @@ export async function openHelp(session: Session): Promise<void> {
   dialog.addEventListener("close", () => ends.forEach((end) => void end()), { once: true });
 }
 
+const directorHelp = () =>
+  make(
+    "p",
+    {},
+    "Press / and type what the world shall become, such as “night, snow”; Enter tells it, with the next frame, and the keys drive again. What you leave out stays as it is. Tab or the arrows take a word that is offered; the arrow up brings back what you told before; Escape leaves the line. Words that mean nothing to this world are named while you type.",
+  );
+
 /** Every command with its key and its button. The world's own keys come first: a command's key that it uses is left out. */
-function commandTable({ world, bindings, settings }: Session): HTMLElement {
+function commandTable(session: Session): HTMLElement {
+  const { world, bindings, settings } = session;
+  const commands = commandsOf(session);
   const id = pagePads().pads.states()[0]?.id;
-  const table = padTable(COMMANDS, world.manifest.actions, settings.value.padButtons);
+  const table = padTable(commands, world.manifest.actions, settings.value.padButtons);
   const taken = new Set(bindings.value.map(({ code }) => code));
-  const rows = COMMANDS.map((command) => {
+  const rows = commands.map((command) => {
     const { label, code, key } = command;
     const button = table.find((row) => row.command === command)?.button;
     const keyText = key ?? (code && !taken.has(code) ? keyLabels.value(code) : "");

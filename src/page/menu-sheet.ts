@@ -1,5 +1,5 @@
 /** Everything that the page's buttons do, in one sheet: for pads, and for a full screen whose buttons are hidden. */
-import { COMMANDS } from "./controls";
+import { commandsOf } from "./controls";
 import { make } from "./elements";
 import type { Session } from "./session";
 import { openSheet } from "./sheet";
@@ -13,7 +13,7 @@ export function openMenu(session: Session): void {
   grid.append(goOn);
   const dialog = openSheet(session.loop, "Menu", grid);
   goOn.onclick = () => dialog.close();
-  const commands = COMMANDS.filter(({ id, release }) => id !== "menu" && id !== "pause" && !release);
+  const commands = commandsOf(session).filter(({ id, release }) => id !== "menu" && id !== "pause" && !release);
   for (const command of commands) add(command.label, () => command.run(session));
   for (const id of OTHERS) {
     const control = document.getElementById(id);

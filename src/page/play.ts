@@ -6,6 +6,7 @@ import { engineMark, packageMark, unpackActions, unpackTold } from "../record/sh
 import { createView, type View } from "../view/view";
 import type { Address } from "./address";
 import { connectControls } from "./controls";
+import { connectDirector } from "./director";
 import { connectDisplay } from "./display";
 import { button, element } from "./elements";
 import { connectEpisode } from "./episode";
@@ -44,6 +45,7 @@ const FIRST = { seed: 1, start: 0 };
 
 /** What lives as long as the session; each gives a way to let go. */
 const CONNECTED = [
+  connectDirector,
   connectDisplay,
   connectControls,
   connectFullScreen,

@@ -2,7 +2,7 @@
 import { defaultBindings, isReserved, rebind } from "../action/bindings";
 import { type PadButton, padButtonName, padControlName } from "../action/pad-layout";
 import { ENGINE_CHOICES, type EngineChoice, explain } from "../model/engine-choice";
-import { COMMANDS } from "./controls";
+import { commandsOf } from "./controls";
 import { make } from "./elements";
 import { keyLabels } from "./key-labels";
 import { captureNextPress } from "./pad-navigation";
@@ -156,6 +156,7 @@ function keyTable(session: Session): HTMLElement {
 /** One row per command of the page; a button in it waits for another button of the pad. The world's controls are told, not changed. */
 function padButtonTable(session: Session): HTMLElement {
   const { settings, world } = session;
+  const commands = commandsOf(session);
   const { actions } = world.manifest;
   const { pads } = session.gamepad;
   const box = make("div", {});
@@ -166,11 +167,11 @@ function padButtonTable(session: Session): HTMLElement {
     settings.next({ ...settings.value, padButtons: { ...settings.value.padButtons, [command]: button } });
 
   const fill = (focused?: number) => {
-    const table = padTable(COMMANDS, actions, settings.value.padButtons);
+    const table = padTable(commands, actions, settings.value.padButtons);
     const worlds = actions.map(({ name, gamepad }) =>
       make("tr", {}, make("td", {}, name), make("td", {}, padControlName(gamepad, id()))),
     );
-    const rows = COMMANDS.map((command, index) => {
+    const rows = commands.map((command, index) => {
       const button = table.find((row) => row.command === command)?.button;
       const name = button ? padButtonName(button, id()) : "none";
       const choose = make("button", { type: "button", textContent: name });
@@ -193,7 +194,7 @@ function padButtonTable(session: Session): HTMLElement {
     if (focused !== undefined) box.querySelectorAll<HTMLElement>("td button")[focused]?.focus();
   };
   const listen = (index: number, choose: HTMLButtonElement) => {
-    const command = COMMANDS[index];
+    const command = commands[index];
     if (!command) return;
     choose.textContent = "Press a button …";
     note.textContent = "Press the new button on the pad. Delete: none. Escape: as it was.";
@@ -207,7 +208,7 @@ function padButtonTable(session: Session): HTMLElement {
     const release = captureNextPress((button) => {
       const name = padButtonName(button, id());
       const action = actions.find(({ gamepad }) => gamepad === button);
-      const other = padTable(COMMANDS, actions, settings.value.padButtons).find(
+      const other = padTable(commands, actions, settings.value.padButtons).find(
         (row) => row.button === button,
       )?.command;
       if (action) return end(`${name} already does ${action.name} in this world. Choose another button.`);
@@ -230,10 +231,11 @@ function padButtonTable(session: Session): HTMLElement {
 }
 
 /** Gives a row another key and says in words what happened. */
-function assign({ bindings }: Session, row: number, code: string): string {
+function assign(session: Session, row: number, code: string): string {
+  const { bindings } = session;
   if (isReserved(code))
     return `${code ? keyLabels.value(code) : "This key"} belongs to the browser. Choose another key.`;
-  const command = COMMANDS.find((candidate) => candidate.code === code);
+  const command = commandsOf(session).find((candidate) => candidate.code === code);
   if (command) return `${keyLabels.value(code)} works the page (${command.label}). Choose another key.`;
   const result = rebind(bindings.value, row, code);
   if ("conflict" in result) {

@@ -258,7 +258,7 @@ describe("an action log", () => {
   it("says what it is for, and is read as before", async () => {
     const record = await recordOf("actions", 0, 12, false);
     const text = formatActionLog(carActions, actions, record);
-    expect(parseActionLog(carActions, text)).toEqual(actions);
+    expect(parseActionLog(carActions, text).actions).toEqual(actions);
     const found = await read(new Blob([text]));
     expect(found.kind).toBe("actions");
     expect(await verify(found)).toMatchObject({ outcome: "same" });

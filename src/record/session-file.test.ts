@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { BranchRecord } from "../model/branch-tree";
 import { FAKE_MANIFEST } from "../model/fake-world";
 import {
   checkSession,
@@ -59,6 +60,34 @@ describe("session file", () => {
     expect(JSON.parse(formatSession(session)).version).toBe(1); // older releases read it
   });
 
+  it("holds what the world was told, which older releases refuse by the version", () => {
+    const [first, second, third] = session.record.branches as [BranchRecord, BranchRecord, BranchRecord];
+    const told = [
+      {
+        ...first,
+        told: [
+          { tick: 1, text: "night" },
+          { tick: 3, text: "snow" },
+        ],
+      },
+      { ...second, told: [{ tick: 3, text: "rain" }] },
+      third,
+    ];
+    const prompted = { ...session, record: { ...session.record, branches: told } };
+    const text = formatSession(prompted);
+    expect(JSON.parse(text).version).toBe(3);
+    expect(parseSession(text)).toEqual(prompted);
+    expect(() => checkSession(parseSession(text), FAKE_MANIFEST)).toThrow(/fake takes no prompts/);
+    const change = (prompts: unknown) => {
+      const file = JSON.parse(text);
+      file.branches[1].prompts = prompts;
+      return () => parseSession(JSON.stringify(file));
+    };
+    expect(change([{ tick: 2, text: "rain" }])).toThrow(/expected prompts in order, at ticks 3 to 3, got 2/);
+    expect(change([{ tick: 3, text: "😀" }])).toThrow(/branches.1.prompts: prompt: expected English words/);
+    expect(change([{ tick: 3 }])).toThrow(/branches.1.prompts/);
+  });
+
   it("holds long sessions", () => {
     const actions = Float32Array.from({ length: 300_000 }, (_, i) => Math.sin(i));
     const long = {
@@ -78,8 +107,8 @@ describe("session file", () => {
     ["another format", edited((file) => Object.assign(file, { format: "zip" })), /session, format/],
     [
       "a later version",
-      edited((file) => Object.assign(file, { version: 3 })),
-      /version: expected 1 or 2, got 3\. .*newer release/,
+      edited((file) => Object.assign(file, { version: 4 })),
+      /version: expected 1 to 3, got 4\. .*newer release/,
     ],
     [
       "a picture missing",

@@ -1,7 +1,7 @@
 import { deflateRawSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { carActions } from "../action/car.fixture";
-import { engineMark, formatHash, packActions, parseHash, unpackActions } from "./share-link";
+import { engineMark, formatHash, packActions, packTold, parseHash, unpackActions, unpackTold } from "./share-link";
 
 describe("hash", () => {
   it("comes back as it went out", () => {
@@ -25,6 +25,24 @@ describe("hash", () => {
     });
     expect(parseHash("#world=pong&package=0123456789ABCDEF")).toEqual({ world: "pong", package: "0123456789abcdef" });
     expect(() => parseHash("#package=w.zip&sha256=abc")).toThrow(/sha256: expected 64 digits/);
+  });
+
+  it("holds what the world was told, and refuses what can't be", () => {
+    const told = [
+      { tick: 1, text: "night, snow & ice" },
+      { tick: 40, text: "rain" },
+    ];
+    const prompts = packTold(told) ?? "";
+    expect(unpackTold(parseHash(formatHash({ seed: 7, replay: "aB", prompts })).prompts)).toEqual(told);
+    expect(packTold([])).toBeUndefined();
+    expect(unpackTold(undefined)).toEqual([]);
+    for (const text of ["x", "5", "[5]", '[[0,"snow"]]', '[[2,"snow"],[2,"rain"]]', '[[1,"😀"]]', '[[1,""]]']) {
+      expect(() => unpackTold(text)).toThrow(
+        /^Link, prompts: expected prompts with their ticks, .*Ask for the link again/,
+      );
+    }
+    const many = Array.from({ length: 900 }, (_, i) => ({ tick: i + 1, text: "night, snow and rain" }));
+    expect(() => packTold(many)).toThrow(/a link holds 16000. Save the action log/);
   });
 
   it("holds only what is there", () => {

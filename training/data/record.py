@@ -73,7 +73,11 @@ def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
         return arrays
     texts = list(dict.fromkeys(text for text in said if text is not None))
     numbers = [-1 if text is None else texts.index(text) for text in said]
-    return {**arrays, "captions": np.array(texts, f"<U{max(map(len, texts), default=1)}"), "caption": np.int32(numbers)}
+    return {
+        **arrays,
+        "captions": np.array(texts, f"<U{max(map(len, texts), default=1)}"),
+        "caption": np.array(numbers, np.int32),
+    }
 
 
 def play(world: World, source: Source, spec: Recording) -> Iterator[tuple[Picture, Action, bool, str | None]]:

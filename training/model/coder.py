@@ -42,8 +42,8 @@ class Coder(nn.Module):
         self.enter = nn.Conv2d(4 * c.fine + c.wide + c.codes, c.wide, 3, padding=1)
         self.blocks = Blocks(ConvBlock(c.wide, c.condition) for _ in range(BLOCKS))
         self.out = nn.Conv2d(c.wide, LEVELS * c.codes, 1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        for weight in self.out.parameters():
+            nn.init.zeros_(weight)
         self.sure = nn.Parameter(torch.ones(c.codes, 1, 1))  # how much a distance of one level says
 
     def encode(self, frame: Tensor) -> Tensor:

@@ -112,8 +112,10 @@ def reconstruction_loss(out: Tensor, target: Tensor, before: Tensor) -> Tensor:
 
 def sharpness(picture: Tensor, real: Tensor) -> Tensor:
     """Mean size of the steps from pixel to pixel, as a share of the real picture's; [B, 3, H, W] to [B]."""
-    sizes = [sum(steps(each, dim).abs().mean((1, 2, 3)) for dim in (2, 3)) for each in (picture, real)]
-    return sizes[0] / (sizes[1] + 1e-4)
+    ours, theirs = (
+        steps(each, 2).abs().mean((1, 2, 3)) + steps(each, 3).abs().mean((1, 2, 3)) for each in (picture, real)
+    )
+    return ours / (theirs + 1e-4)
 
 
 def steps(x: Tensor, dim: int) -> Tensor:

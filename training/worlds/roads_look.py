@@ -33,7 +33,7 @@ ROAD = {
     "ice": ((176, 214, 236), 26, 0, 10.0),
     "dirt": ((134, 96, 62), 30, 0, 3.0),
 }
-RED_KERB, WHITE_KERB = np.float32([214, 40, 40]), np.float32([238, 238, 238])
+RED_KERB, WHITE_KERB = np.array([214, 40, 40], np.float32), np.array([238, 238, 238], np.float32)
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,7 @@ def _lit(picture: np.ndarray, light: Light) -> np.ndarray:
     if light.lamps:
         cone = np.exp(-((np.arctan2(_ASIDE, np.maximum(_AHEAD, 0.01)) / light.width) ** 2)) * (_AHEAD > 0)
         beam = light.lamps * cone * np.exp(-_FAR / 60)
-        bright = light.tint + beam[..., None] * (np.float32([1, 0.96, 0.85]) - light.tint)
+        bright = light.tint + beam[..., None] * (np.array([1, 0.96, 0.85], np.float32) - light.tint)
     picture = picture * bright
     if light.grey is None:
         return picture
@@ -206,7 +206,7 @@ def _fallen(picture: np.ndarray, look: Look, frame: int) -> np.ndarray:
         veil[row, column] = 1
     if weather.length == 1:  # flakes are two pixels wide
         veil = np.maximum(veil, 0.6 * np.roll(veil, 1, 1))
-    glow = np.float32([200, 210, 225]) if weather.length > 1 else np.float32([250, 252, 255])
+    glow = np.array([200, 210, 225], np.float32) if weather.length > 1 else np.array([250, 252, 255], np.float32)
     shine = glow * (0.45 + 0.55 * min(1.0, float(look.light.tint.mean())))
     share = (weather.strength * veil)[..., None]
     return picture * (1 - share) + shine * share
