@@ -112,8 +112,9 @@ class WorldModelConfig:
         return self.actions + self.prompts
 
     def dict(self) -> dict:
-        """Without `prompts` where there are none: what is saved of such a network stays as it was."""
-        return {name: value for name, value in asdict(self).items() if name != "prompts" or value}
+        """Without the shapes of prompts and codes where there are none: what is saved of such a network stays."""
+        none = ["prompts"] * (not self.prompts) + ["codes", "code_wide", "code_narrow"] * (not self.codes)
+        return {name: value for name, value in asdict(self).items() if name not in none}
 
 
 def cut(cells: Tensor, patch: int) -> Tensor:

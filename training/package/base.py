@@ -1,7 +1,7 @@
 """The base: one network trained on all shipped worlds together, from which every world starts, a user's own included.
 
-It already knows how pictures move and how to paint. `assets/base/` holds its weights as float16 in one
-file; nothing plays it as it is.
+It already knows how pictures move and how to paint. `assets/base/` holds its weights as float16, those of its coder in
+a file of their own; nothing plays it as it is.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,10 @@ from ..model.critic import Critic
 from ..model.world_model import WorldModel, WorldModelConfig
 
 FILE = "base.npz"
+CODER_FILE = "coder.npz"  # only where it has one
 FOLDER = Path("assets/base")
-CRITIC = "critic."  # before the names of the critic's weights
+CODER_SHAPES = ("codes", "code_wide", "code_narrow")  # of the config, in that file
+CRITIC, CODER = "critic.", "coder."  # before the names of their weights
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,24 @@ class Base:
 
 
 def save(folder: Path, base: Base) -> Path:
-    """Writes the file beside its place and renames; weights rounded to float16."""
-    about = {"model": base.model.config.dict(), "worlds": base.worlds, "frames": base.frames}
+    """Writes each file beside its place and renames; weights rounded to float16."""
+    config = base.model.config
+    about = {"model": replace(config, codes=0).dict(), "worlds": base.worlds, "frames": base.frames}
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"partial-{FILE}"
     half = {name: value.half().numpy() for name, value in base.model.state_dict().items()}
+    coder = {name: half.pop(name) for name in tuple(half) if name.startswith(CODER)}
     if base.critic is not None:
         half |= {CRITIC + name: value.half().numpy() for name, value in base.critic.state_dict().items()}
-    np.savez(partial, about=np.array(json.dumps(about)), **half)  # type: ignore[arg-type]
-    return partial.replace(folder / FILE)
+    (folder / CODER_FILE).unlink(missing_ok=True)
+    if coder:
+        _write(folder / CODER_FILE, {name: getattr(config, name) for name in CODER_SHAPES}, coder)
+    return _write(folder / FILE, about, half)
+
+
+def _write(path: Path, about: dict, weights: dict[str, np.ndarray]) -> Path:
+    partial = path.with_name(f"partial-{path.name}")
+    np.savez(partial, about=np.array(json.dumps(about)), **weights)  # type: ignore[arg-type]
+    return partial.replace(path)
 
 
 def load(folder: Path = FOLDER) -> Base:
@@ -63,10 +74,13 @@ def load(folder: Path = FOLDER) -> Base:
     if not path.is_file():
         raise TrainingError(f"expected a base at '{path}', found none; --from none trains from nothing.")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            values = {name: archive[name] for name in archive.files}
-        about = json.loads(str(values.pop("about")))
-        model = WorldModel(WorldModelConfig(**about["model"]))
+        about, values = _read(path)
+        config = WorldModelConfig(**about["model"])
+        if (folder / CODER_FILE).is_file():
+            path = folder / CODER_FILE
+            shapes, coder = _read(path)
+            config, values = replace(config, **shapes), {**values, **coder}
+        model = WorldModel(config)
         model.load_state_dict({name: torch.from_numpy(values[name]).float() for name in model.state_dict()})
         critic = Critic(model.config) if any(name.startswith(CRITIC) for name in values) else None
         if critic is not None:
@@ -76,3 +90,9 @@ def load(folder: Path = FOLDER) -> Base:
         return Base(model.eval(), tuple(about["worlds"]), about["frames"], critic)
     except (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile) as error:
         raise TrainingError(f"'{path}': expected a base of training.run, got something else: {error}") from error
+
+
+def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    with np.load(path, allow_pickle=False) as archive:
+        values = {name: archive[name] for name in archive.files}
+    return json.loads(str(values.pop("about"))), values
