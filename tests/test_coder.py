@@ -9,7 +9,7 @@ import torch
 from tiny_stages import LAYERS, SHAPES, STAGES, WORLD, logged, prepare
 
 from training.errors import TrainingError
-from training.model.coder import LEAST, Coder
+from training.model.coder import LEAST, STAYS, Coder, Said
 from training.model.picture import LIMIT
 from training.model.tokenizer import LEVELS, TOP, Tokenizer, TokenizerConfig, sharpness
 from training.model.world_model import WorldModel, WorldModelConfig, trust_of_cells
@@ -38,27 +38,36 @@ def batch(model: WorldModel, rows: int = 2, time: int = 3) -> tuple[torch.Tensor
     return frames[:, :-1], level, frames[:, 2:], torch.zeros(rows, time, c.actions), model.draw(rows * time)
 
 
+def said_of(shares: torch.Tensor, proposed: float) -> Said:
+    return Said([share.log().expand(64, 16, 16, 16) for share in shares], torch.full((64, 16, 16, 16), proposed))
+
+
 def test_codes_are_drawn_as_often_as_they_are_likely_and_unlikely_ones_never():
     shares = torch.tensor([0.5, 1.0, LEAST + 0.1, LEAST - 0.1, 0.0])
     coder, noise = coder_of(coded()), torch.randn(64, 4, 32, 32)
-    logits = [share.log().expand(64, 16, 16, 16) for share in shares]
-    codes = coder.draw(logits, noise)
+    codes = coder.draw(said_of(shares, 2.0), noise)
     found = torch.stack([(codes == level).float().mean() for level in range(-TOP, TOP + 1)])
     kept = torch.where(shares < LEAST, 0.0, shares)
     torch.testing.assert_close(found, kept / kept.sum(), atol=0.01, rtol=0)
-    assert torch.equal(codes, coder.draw(logits, noise))
+    assert torch.equal(codes, coder.draw(said_of(shares, 2.0), noise))
 
 
-def test_a_coder_that_has_learned_nothing_and_is_sure_gives_what_was_proposed():
+def test_what_is_proposed_stays_where_it_is_plausible():
+    coder, noise = coder_of(coded()), torch.randn(64, 4, 32, 32)
+    shares = torch.tensor([0.1, 1.0, STAYS + 0.05, STAYS - 0.05, 0.0])
+    for proposed, level in ((-0.6, -1), (-1.4, -1), (0.4, 0), (-0.4, 0)):
+        assert (coder.draw(said_of(shares, proposed), noise) == level).all()
+    for unlikely in (0.6, -2.0, 2.0):
+        assert len(coder.draw(said_of(shares, unlikely), noise).unique()) == 3
+
+
+def test_a_coder_that_has_learned_nothing_gives_what_was_proposed():
     model = coded()
     coder = coder_of(model)
     with torch.no_grad():
-        coder.sure.fill_(50)
         history, level, _, action, noise = batch(model)
-        proposal = model.head.propose(model.prepare(history, action, level, None), noise[0], torch.zeros(6))
-        logits, proposed = coder(proposal)
-        near = (proposed - proposed.round()).abs() < 0.4
-        assert torch.equal(coder.draw(logits, noise[0])[near], proposed.round()[near])
+        said = coder(model.head.propose(model.prepare(history, action, level, None), noise[0], torch.zeros(6)))
+        assert torch.equal(coder.draw(said, noise[0]), said.proposed.round())
 
 
 @pytest.mark.parametrize("whole", [False, True])

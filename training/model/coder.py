@@ -2,8 +2,9 @@
 
 What the head of the world model moves is sampled between pixels and what it paints is a mean: after many frames it
 melts. Here it is only proposed. Its tokenizer's encoder reads the proposal, convolutions on the grid of codes say for
-each level of each code how likely it is, beside what the proposal says by its distance, and the code is drawn: by
-cross-entropy every sharp future is learned with its share, and no mean of them. The decoder paints the frame.
+each level of each code how likely it is, beside what the proposal says by its distance. A proposed code that is likely
+enough stays, another one is drawn: by cross-entropy every sharp future is learned with its share, and no mean of them.
+The decoder paints the frame.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .world_model import Proposal, WorldModelConfig
 
 LEAST = 0.3  # levels that are less likely than the likeliest by this factor aren't drawn
+STAYS = 0.6  # a proposed level that is at least so likely, as a share of the likeliest, is kept
 BLOCKS = 2
 
 
@@ -65,19 +67,27 @@ class Coder(nn.Module):
         logits = [one - self.sure * (proposed - level).square() for level, one in enumerate(said, -TOP)]
         return Said(logits, proposed)
 
-    def draw(self, logits: list[Tensor], noise: Tensor) -> Tensor:
-        """Codes [M, codes, g/2, g/2] by their likelihood. noise [M, codes / 4, g, g], standard normal."""
+    def draw(self, said: Said, noise: Tensor) -> Tensor:
+        """Codes [M, codes, g/2, g/2]. noise [M, codes / 4, g, g], standard normal.
+
+        What was proposed stays where it is plausible, so that what rests rests and what moves keeps its grain; else a
+        code is drawn by its likelihood.
+        """
         normal = F.pixel_unshuffle(noise, 2)
         uniform = torch.sigmoid(1.5976 * normal + 0.07056 * normal**3)  # the normal distribution, to 0.0003
-        most = functools.reduce(torch.maximum, logits)
-        shares = [(logit - most).exp() for logit in logits]
-        shares = [torch.where(share < LEAST, 0.0, share) for share in shares]
-        at = uniform * functools.reduce(torch.add, shares)
+        most = functools.reduce(torch.maximum, said.logits)
+        shares = [(logit - most).exp() for logit in said.logits]
+        kept, stays = torch.zeros_like(most), torch.zeros_like(most)  # its level, how likely that is
+        for level, share in enumerate(shares, -TOP):
+            here = (said.proposed - level).square() < 0.25
+            kept, stays = torch.where(here, float(level), kept), torch.where(here, share, stays)
+        likely = [torch.where(share < LEAST, 0.0, share) for share in shares]
+        at = uniform * functools.reduce(torch.add, likely)
         codes, below = torch.full_like(most, -float(TOP)), torch.zeros_like(most)
-        for share in shares[:-1]:
+        for share in likely[:-1]:
             below = below + share
             codes = codes + torch.where(at < below, 0.0, 1.0)
-        return codes
+        return torch.where(stays < STAYS, codes, kept)
 
     def loss(self, logits: list[Tensor], target: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-entropy of the codes of frames [M, C, g, g], nats, and their levels; both [M, codes, g/2, g/2]."""

@@ -650,7 +650,7 @@ class WorldModel(nn.Module):
             return self.denoise(prepared, noise)
         pure = torch.zeros(len(prepared.before), device=noise.device)
         proposal = self.head.propose(prepared, noise[0], pure)
-        return self.coder.decode(self.coder.draw(self.coder(proposal).logits, noise[0]))
+        return self.coder.decode(self.coder.draw(self.coder(proposal), noise[0]))
 
     def step(
         self,
@@ -741,16 +741,16 @@ class WorldModel(nn.Module):
             pure = torch.zeros(len(prepared.before), device=target.device)
             proposal = self.head.propose(prepared, noise[0], pure)
         clean = target.flatten(0, 1)
-        logits, proposed = self.coder(proposal)
-        nats, right = self.coder.loss(logits, clean)
+        said = self.coder(proposal)
+        nats, right = self.coder.loss(said.logits, clean)
         if strayed is not None:
             nats = nats * trust_of_cells(F.pixel_shuffle(strayed.flatten(0, 1), CELL))
         errors = nats.view(len(history), -1).mean(1)
         loss = (errors if weight is None else errors * weight).mean()
         with torch.no_grad():
-            dreamed = self.coder.decode(self.coder.draw(logits, noise[0]))
-            found = torch.stack(logits).argmax(0) == right
-            known = proposed.round() + TOP == right
+            dreamed = self.coder.decode(self.coder.draw(said, noise[0]))
+            found = torch.stack(said.logits).argmax(0) == right
+            known = said.proposed.round() + TOP == right
         logs = {"loss": loss.detach(), "right": found.float().mean(), "proposed": known.float().mean()}
         return Loss(loss, dreamed.view_as(target), errors.detach(), logs)
 
