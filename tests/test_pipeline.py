@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from worldloop.rng import normals
@@ -45,6 +46,14 @@ def test_package_lists_every_file_and_is_evaluated(pipeline):
     assert {"tick.onnx", "encoder.onnx", "README.md", "metrics.json", "strip.png"} <= present
     assert len(manifest["metrics"]) > 6
     assert manifest["tick"]["inputs"]["action"]["shape"] == [1, len(manifest["actions"])]
+
+
+def test_our_own_engine_knows_its_powers(pipeline):
+    """It squares and takes roots, `src/engine/operators.ts`; a graph with others would run on onnxruntime alone."""
+    graph = onnx.load(str(pipeline[1] / "tick.onnx")).graph
+    constants = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    powers = {float(constants[node.input[1]]) for node in graph.node if node.op_type == "Pow"}
+    assert powers <= {2.0, 0.5}
 
 
 def test_onnx_plays_what_torch_dreams_past_the_window(pipeline):

@@ -74,7 +74,7 @@ class Coder(nn.Module):
         code is drawn by its likelihood.
         """
         normal = F.pixel_unshuffle(noise, 2)
-        uniform = torch.sigmoid(1.5976 * normal + 0.07056 * normal**3)  # the normal distribution, to 0.0003
+        uniform = torch.sigmoid(normal * (1.5976 + 0.07056 * normal.square()))  # the normal distribution, to 0.0003
         most = functools.reduce(torch.maximum, said.logits)
         shares = [(logit - most).exp() for logit in said.logits]
         kept, stays = torch.zeros_like(most), torch.zeros_like(most)  # its level, how likely that is

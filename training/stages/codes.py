@@ -87,8 +87,8 @@ def save_coder(folder: Path, world: str, model: WorldModel) -> None:
 
 def train(args: CodesTraining) -> WorldModel:
     """Trains on from the stages before, or from this stage's checkpoint."""
+    torch.manual_seed(args.seed)
     place = find_place()
-    place.seed(args.seed, 0)
     model = begin(args).to(place.device)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     c = model.config
