@@ -37,6 +37,7 @@ from .errors import TrainingError
 from .judge.before import keep_package, told
 from .judge.evaluate import main as evaluate
 from .model.picture import CELL
+from .model.tokenizer import TokenizerConfig
 from .model.world_model import WorldModel, WorldModelConfig
 from .package.base import FILE as BASE_FILE
 from .package.base import FOLDER as BASE_FOLDER
@@ -51,7 +52,7 @@ from .package.reward import main as reward
 from .package.watch import WORLDS, check_watchable, page_served
 from .processes import ended_in_order
 from .stage import STAGES
-from .stages import checkpoint, codes, consistency, matching, self_forcing, teacher, world_model
+from .stages import checkpoint, codes, consistency, matching, self_forcing, teacher, tokenizer, world_model
 from .stages.together import processes, train_together
 from .worlds.registry import find_world
 from .worlds.world import World
@@ -63,6 +64,7 @@ BASE = "base"  # what the network of all worlds together is called
 ENDLESS = 1_000_000  # steps, where minutes count
 SHARES = {world_model.STAGE: 6, codes.STAGE: 8}  # of the minutes, in proportion
 USUAL_SHARE = 4  # of a stage that isn't among them
+SMALL_TOKENIZER = TokenizerConfig(wide=16, narrow=8)  # for a rehearsal
 
 
 @dataclass
@@ -145,8 +147,11 @@ def run(r: Run) -> None:
         if r.publish_every is not None:
             stages = tuple(name for name in (world_model.STAGE, *r.refine) if STAGES[name].student)
             meanwhile.enter_context(publishing(Publishing(r.world.name, r.data, r.out, stages, 60 * r.publish_every)))
+        networks: dict[str, tuple] = {world_model.STAGE: (config,)}
+        if r.small:
+            networks[tokenizer.STAGE] = (SMALL_TOKENIZER,)
         for name, share in shares_of(r):
-            train(r, name, *([config] if name == world_model.STAGE else []), until=begin + 60 * r.minutes * share)
+            train(r, name, *networks.get(name, ()), until=begin + 60 * r.minutes * share)
     if r.corpora:
         write_base(r)
     else:
@@ -180,7 +185,7 @@ def record(r: Run) -> None:
     record_all([(file, spec) for file, spec in jobs if not file.exists()])
 
 
-def train(r: Run, name: str, *shapes: WorldModelConfig, until: float) -> None:
+def train(r: Run, name: str, *shapes: WorldModelConfig | TokenizerConfig, until: float) -> None:
     """One stage, unless it is complete. A budget that is spent ends it in order."""
     state = checkpoint.about(r.data, name)
     if state and (r.data / f"{name}.pt").exists():

@@ -53,17 +53,19 @@ class TokenizerTraining(Training):
 
 
 def train(args: TokenizerTraining, config: TokenizerConfig | None = None) -> Tokenizer:
-    """Trains, or trains on from the checkpoint. Without a config: the usual shapes."""
+    """Trains, or trains on from the checkpoint. Shapes: a base's where one was brought, else `config` or the usual."""
     torch.manual_seed(args.seed)
     place = find_place()
     memory = None if place.device.type == "cpu" else place.device
     rows, held = Stretches(args.sources, "train", 2, memory), Stretches(args.sources, "held", 2)
+    brought = None
+    if (args.data / f"{CODER}.pt").is_file():
+        brought = checkpoint.load(args.data / f"{CODER}.pt", world=args.world.name, stage=CODER)
+        config = TokenizerConfig(**brought["meta"]["config"])
     config = replace(config or TokenizerConfig(), size=rows.size)
     model, critic = Tokenizer(config), PatchCritic()
-    if (args.data / f"{CODER}.pt").is_file():
-        model.load_state_dict(
-            checkpoint.load(args.data / f"{CODER}.pt", world=args.world.name, stage=CODER)["tokenizer"]
-        )
+    if brought is not None:
+        model.load_state_dict(brought["tokenizer"])
     ends = {"encoder.1.", f"encoder.{5 + config.encoder_blocks}.", f"decoder.{4 + 2 * config.decoder_blocks}."}
     optims = optimisers(model, muon_lr=args.muon_lr, adam_lr=args.adam_lr, first_and_last=ends, half=place.half)
     critic_optim = torch.optim.AdamW(critic.parameters(), lr=args.critic_lr, betas=(0.0, 0.99), weight_decay=0.0)
