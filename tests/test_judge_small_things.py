@@ -37,7 +37,7 @@ class Painter:
         self.age = 0
         return frames[-1]
 
-    def step(self, action: np.ndarray) -> np.ndarray:
+    def step(self, action: np.ndarray, told: str = "") -> np.ndarray:
         self.age += 1
         return dot(self.places[self.age - 1])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,12 @@ class Episodes:
     frames: np.ndarray  # uint8 [T, H, W, 3]; [0, H, W, 3] where nobody asked for them
     actions: np.ndarray  # float32 [T, A]; action t leads from frame t to t + 1
     starts: np.ndarray  # bool [T]
+    told: np.ndarray = field(default_factory=lambda: np.zeros(0, "<U1"))
+    """str [T], what is said about the step to come; empty: nothing. None at all: nothing is ever said."""
+
+    def __post_init__(self) -> None:
+        if not len(self.told):
+            self.told = np.zeros(len(self.starts), "<U1")
 
     def windows(self, length: int) -> np.ndarray:
         """First indices of all stretches of `length` frames that stay within one episode. int64 [N]."""
@@ -42,7 +48,7 @@ def load_episodes(files: list[Path], *, pictures: bool = True) -> Episodes:
     shapes = {(p.frames.shape[1:], p.actions.shape[1]) for p in parts}
     if len(shapes) > 1:
         raise TrainingError(f"expected recordings of one world, got pictures and actions of {sorted(shapes)}.")
-    joined = [np.concatenate([getattr(p, k) for p in parts]) for k in ("frames", "actions", "starts")]
+    joined = [np.concatenate([getattr(p, k) for p in parts]) for k in ("frames", "actions", "starts", "told")]
     return Episodes(*joined)
 
 
@@ -55,7 +61,10 @@ def load_recording(file: Path, *, pictures: bool = True) -> Episodes:
         raise TrainingError(f"'{file}': expected a recording (.npz), got something unreadable: {error}") from error
     check(file, arrays)
     frames = arrays["frames"]
-    return Episodes(frames if pictures else frames[:0].copy(), arrays["actions"], arrays["starts"])
+    told = np.zeros(len(frames), "<U1")
+    if "caption" in arrays:
+        told = np.append(arrays["captions"], "")[arrays["caption"]]  # the last: of -1
+    return Episodes(frames if pictures else frames[:0].copy(), arrays["actions"], arrays["starts"], told)
 
 
 def check(file: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -12,9 +12,11 @@ from ..package.manifest import write_manifest
 from ..package.reward import add_to_card
 from .before import before_section
 from .curves import draw_curves
+from .direction import OBEDIENT
 from .drift import MEASURES
 from .sections import (
     TITLES,
+    direction_section,
     drift_section,
     drive_section,
     following_section,
@@ -69,6 +71,11 @@ def headlines(metrics: dict) -> dict[str, float]:
         figures[f"{name}, error {metrics['pose']['frames_ahead']} frames ahead, {pose['unit']}"] = round(
             pose["dream"][0], 2
         )
+    if "direction" in metrics:
+        told = metrics["direction"]
+        figures["prompts: frames until it is there, median"] = round(told["frames"][0], 1)
+        figures[f"prompts: right after {told['ahead']} frames"] = round(told["right"][0], 3)
+        figures["prompts: words unseen in training, right"] = round(told["unseen"][0], 3)
     if "drive" in metrics:
         d = metrics["drive"]
         figures[f"on the road over {d['frames']} frames, picture driver"] = round(d["on_road"], 3)
@@ -99,6 +106,7 @@ What each number means: `docs/evaluation.md`. All of them come from seeds that t
     parts += [rest_section(metrics)] if metrics.get("rest") is not None else []
     parts += [pose_section(metrics)] if "pose" in metrics else []
     parts += [revisit_section(metrics)] if "revisit" in metrics else []
+    parts += [direction_section(metrics)] if "direction" in metrics else []
     parts += [drive_section(metrics["drive"], manifest)] if "drive" in metrics else []
     parts += [before_section(metrics["before"])] if "before" in metrics else []
     asked = "".join(f" --{name} {metrics[name]}" for name in ("starts", "runs", "frames") if name in metrics)
@@ -139,6 +147,9 @@ def _limits(metrics: dict) -> str:
         found = thing["ahead"]["16"]["found"]
         if found is not None and found[0] < 0.8:
             limits.append(f"After 16 frames the {name} is there in {found[0]:.0%} of the pictures that should show it.")
+    told = metrics.get("direction")
+    if told is not None and told["right_of_ceiling"] < OBEDIENT:
+        limits.append(f"{told['ahead']} frames after a prompt {told['right'][0]:.0%} of what was asked for is there.")
     rest = metrics.get("rest")
     if rest is not None and rest["things"]["dream"][0] > rest["goal"]:
         limits.append(f"What nobody touches creeps: {rest['things']['dream'][0]:.1f} % of the width in 100 frames.")

@@ -3,7 +3,7 @@
     python -m training.judge.evaluate --world car-racing --frames 10000
 
     prediction -> spread -> action following -> drift and spectrum -> small things -> rest -> poses -> revisit
-               -> invention -> card
+               -> prompts -> invention -> card
 
 What runs is the package's own ONNX, as users get it; a deterministic twin and copy-last-frame are judged by the same
 functions. `docs/evaluation.md` says what each number means. `--quick` is a short evaluation: the same figures from
@@ -31,6 +31,7 @@ from .before import STARTS as STARTS_BEFORE
 from .before import compare
 from .card import write_card
 from .copy_last import CopyLast
+from .direction import Directed, direct, directed, follow_told
 from .drift import MakePlayer, Reference, drift, long_real_runs, real_windows, run_starts
 from .following import follow
 from .invention import Drive, invent, real_drives
@@ -83,6 +84,7 @@ class Real:
     posed: Posed | None  # None where a world doesn't say where things are
     pose_reader: PoseReader | None
     scenes: list[Scene] | None  # None where nobody can see where things are
+    directed: Directed | None  # None where a world isn't told anything
     rests: list[Rest]  # none where there is no environment, or none of its episodes lasts long enough at rest
     power: np.ndarray  # of real frames, [N, O]
 
@@ -122,6 +124,7 @@ def gather(e: Evaluation) -> Real:
         posed=posed,
         pose_reader=pose_reader,
         scenes=record_scenes(world, e.starts) if world.objects is not None and world.source is not None else None,
+        directed=direct(world, e.data, world.direction, e.starts) if world.direction is not None else None,
         rests=real_rests(world, min(e.starts, RESTS)) if world.source is not None else [],
         power=real_power(runs),
     )
@@ -186,6 +189,13 @@ def judge_package(folder: Path, real: Real, e: Evaluation) -> tuple[dict, np.nda
     lengths = [e.frames] * e.runs + [min(e.frames, LONG)] * ((SHARE - 1) * e.runs)
     window = world.manifest["kv"]["window"]
     more, strip = judge(make, real, e, lengths=lengths, window=window, name=folder.name)
+    if e.world.direction is not None and real.directed is not None:
+        with bar_of(e.starts, "prompts", "switch") as bar:
+            more["direction"] = directed(make, e.world.direction, real.directed, bar=bar)
+        with bar_of(e.starts, "following across a prompt", "start") as bar:
+            names = [action["name"] for action in e.world.actions]
+            told = follow_told(make, e.world.direction, real.reader, real.random, names, starts=e.starts, bar=bar)
+            more["direction"]["following"] = told
     road = e.world.road
     if road is not None and real.drives is not None:
         with bar_of(e.runs, "drives", "drive") as bar:

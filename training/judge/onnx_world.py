@@ -37,8 +37,8 @@ class Playable(Protocol):
         """History of n pictures uint8 [n, H, W, 3] and the n - 1 actions between them; gives the last picture."""
         ...
 
-    def step(self, action: np.ndarray) -> np.ndarray:
-        """The next picture."""
+    def step(self, action: np.ndarray, told: str = "") -> np.ndarray:
+        """The next picture. told: the prompt from now on; empty: as before."""
         ...
 
 
@@ -59,7 +59,9 @@ class OnnxWorld:
         """History of n pictures uint8 [n, H, W, 3] and the n - 1 actions between them; gives the last picture."""
         return self._world.reset(Beginning(seed=seed, frames=frames, actions=actions))
 
-    def step(self, action: np.ndarray) -> np.ndarray:
+    def step(self, action: np.ndarray, told: str = "") -> np.ndarray:
+        if told and told != self._world.told:
+            self._world.prompt(told)
         return self._world.step(action).picture
 
     @property

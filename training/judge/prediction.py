@@ -41,12 +41,12 @@ def predict_each(
     def play(world: Playable, number: int) -> Predicted:
         first, result = chosen[number], Predicted()
         frames = held.frames[first : first + length]
-        actions = held.actions[first : first + length]
+        actions, told = held.actions[first : first + length], held.told[first : first + length]
         seen, last = frames[:CONTEXT], frames[CONTEXT - 1]
         true = wrong = 0.0
         world.reset(seed=number, frames=seen, actions=actions[: CONTEXT - 1])
         for h in range(1, length - CONTEXT + 1):
-            picture, real = world.step(actions[CONTEXT - 2 + h]), frames[CONTEXT - 1 + h]
+            picture, real = world.step(actions[CONTEXT - 2 + h], told[CONTEXT - 2 + h]), frames[CONTEXT - 1 + h]
             if h in horizons:
                 result.scores[h] = {
                     "psnr": psnr(picture, real),
@@ -61,7 +61,7 @@ def predict_each(
         other = held.actions[chosen[(number + starts // 2) % starts] :][:length]
         world.reset(seed=number, frames=seen, actions=actions[: CONTEXT - 1])
         for h in range(1, SHUFFLED_AT + 1):
-            picture = world.step(other[CONTEXT - 2 + h])
+            picture = world.step(other[CONTEXT - 2 + h], told[CONTEXT - 2 + h])
             if h == SHUFFLED_AT:
                 wrong = psnr(picture, frames[CONTEXT - 1 + h])
         result.sensitivity = 10 ** ((true - wrong) / 10)

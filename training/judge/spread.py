@@ -114,13 +114,14 @@ def spread_and_error(
     def play(world: Playable, number: int) -> dict[int, Sampled]:
         frames = held.frames[chosen[number] : chosen[number] + length]
         actions = held.actions[chosen[number] : chosen[number] + length]
+        told = held.told[chosen[number] : chosen[number] + length]
         horizons = (*NEAR, *FAR) if number % FAR_EVERY == 0 else NEAR
         shown: dict[int, list[np.ndarray]] = {h: [] for h in horizons}
         for sample in range(SAMPLES):
             seed = SEED + SAMPLES * number + sample
             world.reset(seed=seed, frames=frames[:CONTEXT], actions=actions[: CONTEXT - 1])
             for h in range(1, max(horizons) + 1):
-                picture = world.step(actions[CONTEXT - 2 + h])
+                picture = world.step(actions[CONTEXT - 2 + h], told[CONTEXT - 2 + h])
                 if h in shown:
                     shown[h].append(picture)
         rng = np.random.default_rng([SEED, number])

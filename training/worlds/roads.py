@@ -14,8 +14,8 @@ import pygame
 
 from . import car_racing
 from .roads_look import ATTRIBUTES, SIDE, Layers, change, draw_look, paint
-from .roads_words import caption
-from .world import Action, World
+from .roads_words import UNSEEN, caption, say
+from .world import Action, Direction, World
 
 SILENT = 0.1  # share of the episodes in which nothing is said
 STEADY = 0.3  # share in which the look stays
@@ -122,6 +122,11 @@ class Source(car_racing.Source):
         self.caption = None if self.silent else said
         self.next = self.frame + int(self.rng.integers(*APART))
 
+    def dress(self, rng: np.random.Generator) -> tuple[np.ndarray, dict[str, str]]:
+        """Draws a look that stays; gives the picture of the moment in it, and its names."""
+        self.look, self.before, self.next = draw_look(rng), None, -1
+        return paint(self.look, self.env.layers, self.frame), self.look.names
+
     def _draw(self) -> np.ndarray:
         self.env.drawing = True
         self.env._render("state_pixels")
@@ -149,8 +154,15 @@ WORLD = World(
     source=Source,
     policies=car_racing.POLICIES,
     start_policy="scripted",
-    starts=(("Start", 60),),
+    starts=(
+        ("Autumn at noon", 1676),
+        ("Mud in the rain", 1225),
+        ("Desert at night", 161),
+        ("Ice in snowfall", 1580),
+        ("Fog over sand", 2156),
+    ),
     mirror=(-1.0, 1.0, 1.0),
     task=car_racing.TASK,
     words=Path(__file__).with_name("roads_words.json"),
+    direction=Direction(classes=ATTRIBUTES, say=say, dress=Source.dress, unseen=UNSEEN),
 )

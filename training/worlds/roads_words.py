@@ -7,6 +7,7 @@ judge: words that are near and that no caption holds.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -65,6 +66,12 @@ def caption(rng: np.random.Generator, names: dict[str, str], always: tuple[str, 
     """One of the ways to say a look. `always`: attributes that are never left out."""
     kept = [name for name in ATTRIBUTES if name in always or rng.random() >= LEFT_OUT]
     kept = kept or [str(rng.choice(list(ATTRIBUTES)))]
+    return say(rng, {attribute: names[attribute] for attribute in kept})
+
+
+def say(rng: np.random.Generator, names: Mapping[str, str]) -> str:
+    """One of the ways to say the classes of some attributes."""
+    kept = list(names)
     rng.shuffle(kept)
     in_words = rng.random() < 0.4
     parts = [str(rng.choice(SAID[attribute][names[attribute]][int(in_words)])) for attribute in kept]

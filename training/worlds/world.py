@@ -80,6 +80,17 @@ class Road:
     steering: int = 0  # which action steers
 
 
+@dataclass(frozen=True)
+class Direction:
+    """What a world can be told in words, and how to know whether it obeyed: for the judge."""
+
+    classes: Mapping[str, tuple[str, ...]]  # attribute to the classes that a prompt may ask for
+    say: Callable[[np.random.Generator, Mapping[str, str]], str]  # attribute to class, in words
+    dress: Callable[[Any, np.random.Generator], tuple[Picture, Mapping[str, str]]]
+    """Of a source: draws a look that stays; gives the picture of the moment in it, and attribute to class."""
+    unseen: Mapping[str, tuple[str, str]]  # word that no caption holds to attribute and class
+
+
 @dataclass(frozen=True, kw_only=True)
 class World:
     """An environment, or a folder of episodes, as something to learn from.
@@ -120,6 +131,7 @@ class World:
     loops: Mapping[str, np.ndarray] = field(default_factory=dict)
     """Name to actions float32 [T, A] after which the view is the first one again. For the judge."""
     road: Road | None = None  # for the judge
+    direction: Direction | None = None  # for the judge; only where there are `words`
     task: Task | None = None  # for the reward head
 
     def live(self) -> Source:
