@@ -5,6 +5,7 @@
 #
 # WORLD: one, which ends as a package that was judged in short, or several by commas, which end as a base.
 # WHEELS: folder of all wheels that the machine lacks beside PyTorch (docs/training.md says how to fill it).
+# LEASE_REFINE: stages after the world model, as `training.run --refine` takes them.
 # OUT: what to take home: checkpoints, TensorBoard logs, speed.json, power.csv where there is nvidia-smi, and the package
 # (fp16 weights, card, strip) or the base. BEFORE: the OUT of the last time; training goes on from there.
 # Exit status: 0, 2 bad input, 124 time was up before the package was judged; what there was is in OUT.
@@ -48,7 +49,7 @@ train=$((minutes - spent - after))
 left=$((60 * minutes - (SECONDS - begin) - 20))
 status=0
 timeout $((left > 60 ? left : 60)) "$python" -m training.run "${what[@]}" --data "$data" \
-  --minutes "$train" ${LEASE_TINY:+--tiny} || status=$?
+  --minutes "$train" ${LEASE_REFINE:+--refine "$LEASE_REFINE"} ${LEASE_TINY:+--tiny} || status=$?
 
 # What is worth taking home; recordings are made again.
 mkdir -p "$out/data"

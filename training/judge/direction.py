@@ -41,7 +41,7 @@ AHEAD = 50  # frames under the other words, before the picture is read
 SURE = 0.8  # of the reader's certainty on real frames, from which on an attribute is there
 OBEDIENT = 0.9  # of what is read off real frames, from which on prompts are obeyed
 CHANGED = 1.0  # mean change of a pixel, of 255, that other words alone have made
-NOISE = 8.0  # of 255, on what the reader learns from: a dream isn't as clean as reality
+NOISE = 8.0  # of 255, at most, on what the reader learns from: a dream isn't as clean as reality
 STAGE = "look-reader"
 
 
@@ -115,7 +115,7 @@ def look_reader(world: World, data: Path, direction: Direction) -> LookReader:
 
     def loss_of(rng: np.random.Generator) -> Tensor:
         rows = torch.from_numpy(rng.choice(len(shown), 64))
-        noisy = shown[rows].float() + NOISE * torch.randn(64, *shown.shape[1:])
+        noisy = shown[rows].float() + NOISE * torch.rand(64, 1, 1, 1) * torch.randn(64, *shown.shape[1:])
         said = model(noisy if rng.random() < 0.5 else noisy.flip(3))
         return torch.stack([nn.functional.cross_entropy(said[name], right[name][rows]) for name in right]).sum()
 
