@@ -147,12 +147,15 @@ export function createJournal(
   };
   const wayTo = (point: Point) => {
     if (from === null) return null;
+    const start = tree.start(point);
+    const { seed } = "reset" in from ? from.reset : from.snapshot;
+    const beginning = start === undefined ? from : { reset: { seed, start } };
     const kept = keyframes.before(point);
     const tick = kept?.point.tick ?? firstTick();
     const actions = tree.actions(point).slice(tick - firstTick());
     const told = tree.told(point).filter((each) => each.tick > tick);
     return {
-      from: kept ? { snapshot: kept.value } : from,
+      from: kept ? { snapshot: kept.value } : beginning,
       actions: actions.map((action) => action.slice()),
       told,
       tick,

@@ -53,8 +53,8 @@ export function connectAutosave(session: Session, store: SessionStore, name: str
     const { ids, ...whole } = savedSession(session, name);
     const { record, ...rest } = whole;
     const now = Date.now();
-    const branches = record.branches.map(({ name, parting, actions }, i) => ({
-      ...{ id: ids[i] ?? i, name, ticks: record.width ? actions.length / record.width : 0 },
+    const branches = record.branches.map(({ parting, actions, ...own }, i) => ({
+      ...{ ...own, id: ids[i] ?? i, ticks: record.width ? actions.length / record.width : 0 },
       parting: parting && { branch: ids[parting.branch] ?? 0, tick: parting.tick },
     }));
     const changed = branches.flatMap(({ id: branch, parting }, i) => {

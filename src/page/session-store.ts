@@ -22,13 +22,12 @@ export interface KeptSession extends Omit<SavedSession, "record"> {
   /** When it was played last, ms since 1970. */
   readonly updated: number;
   readonly width: number;
-  readonly branches: readonly {
+  readonly branches: readonly (Omit<BranchRecord, "actions"> & {
+    /** What `parting` and `at` name. */
     readonly id: number;
-    readonly name: string;
-    readonly parting: Point | null;
     /** Of its own. */
     readonly ticks: number;
-  }[];
+  })[];
   /** A branch's id and a tick. */
   readonly at: Point;
   readonly thumbnail: Thumbnail | null;
@@ -156,7 +155,7 @@ export async function openSessionStore(): Promise<SessionStore> {
       const { width, branches, at, id: _, title: __, updated: ___, thumbnail: ____, ...rest } = session;
       const index = (branch: number) => branches.findIndex((candidate) => candidate.id === branch);
       const records: BranchRecord[] = [];
-      for (const { id: branch, name, parting, ticks } of branches) {
+      for (const { id: branch, parting, ticks, ...own } of branches) {
         const chunks = await all.objectStore("actions").getAll(chunksOf(id, branch));
         const actions = new Float32Array(ticks * width);
         let length = 0;
@@ -165,9 +164,9 @@ export async function openSessionStore(): Promise<SessionStore> {
           length += chunk.length;
         }
         if (length < actions.length) {
-          throw new RecordingError(`session, ${name}: expected ${ticks} ticks, got ${length / width}. Forget it.`);
+          throw new RecordingError(`session, ${own.name}: expected ${ticks} ticks, got ${length / width}. Forget it.`);
         }
-        records.push({ name, parting: parting && { branch: index(parting.branch), tick: parting.tick }, actions });
+        records.push({ ...own, parting: parting && { branch: index(parting.branch), tick: parting.tick }, actions });
       }
       const keyframe = await all.objectStore("keyframes").get(id);
       const record = { width, branches: records, at: { branch: index(at.branch), tick: at.tick } };

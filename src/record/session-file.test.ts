@@ -107,8 +107,8 @@ describe("session file", () => {
     ["another format", edited((file) => Object.assign(file, { format: "zip" })), /session, format/],
     [
       "a later version",
-      edited((file) => Object.assign(file, { version: 4 })),
-      /version: expected 1 to 3, got 4\. .*newer release/,
+      edited((file) => Object.assign(file, { version: 5 })),
+      /version: expected 1 to 4, got 5\. .*newer release/,
     ],
     [
       "a picture missing",
