@@ -162,13 +162,17 @@ function sessionOf(
   hashes: readonly string[],
 ): SavedSession {
   const branch = shots.length - 1;
-  const { ids: _, ...record } = tree.records();
-  const frameSha256 = hashes.at(-1);
+  const { width, branches } = tree.records();
+  let shown = 0;
+  const hashed = branches.map((each, i) => {
+    shown += shots[i]?.frames ?? 0;
+    return { ...each, frameSha256: hashes[shown - 1] as string };
+  });
   return {
     ...{ world: name, packageSha256: sha256, engine: engineOf(world.backend) },
     ...{ seed, start: shots[0] && "start" in shots[0].from ? shots[0].from.start : 0 },
     actionNames: world.manifest.actions.map((action) => action.name),
-    record: { ...record, at: { branch, tick: tree.get(branch)?.end ?? 0 } },
-    ...(frameSha256 === undefined ? {} : { frameSha256 }),
+    record: { width, branches: hashed, at: { branch, tick: tree.get(branch)?.end ?? 0 } },
+    frameSha256: hashes.at(-1) as string,
   };
 }

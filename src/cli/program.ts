@@ -85,9 +85,12 @@ export function createProgram({ out, error, signal }: Terminal, exit: (code: num
   program
     .command("verify")
     .description(
-      "Play a rollout, a dataset, a picture, a clip or an action log again and compare; exit 1 where it differs.",
+      "Play a rollout, a session, a dataset, a picture, a clip or an action log again; exit 1 where it differs.",
     )
-    .argument("<file>", "rollout.json, the folder of a dataset, or what the page saved: .png, .mp4, .webm, .jsonl")
+    .argument(
+      "<file>",
+      "rollout.json, a session, the folder of a dataset, or what the page saved: .png, .mp4, .webm, .jsonl",
+    )
     .option("--world <name>", "a world or folder, when the package has moved")
     .option("--threads <integer>", "threads of the engine (default: as recorded)")
     .action(async (path: string, options: VerifyOptions) => {

@@ -33,6 +33,8 @@ export interface BranchRecord {
   readonly actions: Float32Array;
   /** What the world was told on the ticks of its own; absent: nothing. */
   readonly told?: readonly Told[];
+  /** sha256 of the RGB bytes of its last frame, in a file that says it; a tree that may grow doesn't keep it. */
+  readonly frameSha256?: string;
 }
 
 interface Own {

@@ -3,7 +3,7 @@
  * it began, and every branch with its actions as exact float32. No dreamed pictures and no states: playing it again gives
  * them, so a file can't claim a picture that doesn't follow from its actions. Only a picture of a person's own that it began
  * at is in it, at the world's size; such a file has version 2. One in which the world was told something has version 3, one
- * with cuts to other starts version 4.
+ * with cuts to other starts, or with the hash of each branch's last frame, version 4.
  */
 import { z } from "zod/mini"; // the page reads this, too
 import { checkAction } from "../action/action";
@@ -69,6 +69,8 @@ const fileSchema = z.strictObject({
         actions: z.string(),
         /** What the world was told, on ticks of its own. */
         prompts: z.optional(toldSchema),
+        /** Of its last frame. */
+        frameSha256: z.optional(sha256),
       }),
     )
     .check(z.minLength(1), z.maxLength(MOST_BRANCHES)),
@@ -101,7 +103,7 @@ export function formatSession({ record, picture, ...session }: SavedSession): st
     ...(told === undefined ? {} : { prompts: told }),
   }));
   const has = (field: keyof BranchRecord) => record.branches.some((branch) => branch[field] !== undefined);
-  const version = has("start") ? 4 : has("told") ? 3 : picture ? 2 : 1;
+  const version = has("start") || has("frameSha256") ? 4 : has("told") ? 3 : picture ? 2 : 1;
   const kind = { format: "worldloop-session", version };
   const own = picture ? { picture: toBase64(picture) } : {};
   return `${JSON.stringify({ ...kind, ...session, ...own, branches, at: record.at })}\n`;
@@ -144,11 +146,12 @@ export function parseSession(text: string): SavedSession {
     checkParting(where, index, branch, branches, ends);
     const first = branch.parting?.tick ?? 0;
     ends.push(first + branch.ticks);
-    const told = branch.prompts ?? [];
+    const { start, frameSha256, prompts: told = [] } = branch;
     checkTold(`${where}.prompts`, told, first, first + branch.ticks);
     records.push({
       ...{ name: cleanName(branch.name) || `Branch ${index + 1}`, parting: branch.parting, actions },
-      ...(branch.start === undefined ? {} : { start: branch.start }),
+      ...(start === undefined ? {} : { start }),
+      ...(frameSha256 === undefined ? {} : { frameSha256 }),
       ...(told.length > 0 ? { told } : {}),
     });
   }
