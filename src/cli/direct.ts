@@ -47,8 +47,8 @@ export async function direct(options: DirectOptions, signal: AbortSignal, progre
   const policies = new Map<string, Policy>();
   try {
     const { manifest } = opened.world;
-    checkVideo(manifest.picture, "play it in the page");
     const { plan, unknown } = await readPlan(options.shots, opened, policies);
+    checkVideo(manifest.picture, "use rollout");
     const total = plan.shots.reduce((sum, { frames }) => sum + frames, 0);
     const world = placeOf(options.world, manifest).world;
     await onDisk(options.out, "nothing was kept: make room, or choose another", () =>

@@ -58,6 +58,8 @@ export interface JournalView {
   actions(to?: Point): Action[];
   /** What the world was told on the way to a point, by default the newest frame. */
   told(to?: Point): Told[];
+  /** The start that the way to a point begins at, by default the newest frame's; undefined: where the session began. */
+  start(to?: Point): number | undefined;
   /** The recorded action after a point, undefined at its branch's end. */
   action(after: Point): Action | undefined;
   /** The same frame, named by the branch that holds it. */
@@ -187,6 +189,7 @@ export function createJournal(
     branches: () => tree.all(),
     actions: (to = position) => tree.actions(to),
     told: (to = position) => tree.told(to),
+    start: (to = position) => tree.start(to),
     action: (after) => tree.action(after),
     owner: (point) => tree.owner(point),
     shared: (a, b) => tree.shared(a, b),

@@ -53,6 +53,22 @@ it("grows second by second, over the borders of its chunks, and comes back whole
   });
 });
 
+it("keeps what was told on a branch, and where a cut begins", async () => {
+  const store = await fresh();
+  const told = [{ tick: 2, text: "night" }];
+  const branches: Branches = [
+    { id: 0, name: "Branch 1", parting: null, ticks: 2, told },
+    { id: 4, name: "Branch 2", parting: null, start: 3, ticks: 1 },
+  ];
+  const actions = [
+    { branch: 0, from: 0, values: values(0, 2, 1) },
+    { branch: 4, from: 0, values: values(0, 1, 1) },
+  ];
+  await store.save(change(kept("a", branches, { branch: 4, tick: 1 }), actions, false));
+  const { saved } = await store.load("a");
+  expect(saved.record.branches).toMatchObject([{ told }, { parting: null, start: 3 }]);
+});
+
 it("keeps branches by their ids, and drops those that are gone", async () => {
   const store = await fresh();
   const branches: Branches = [

@@ -57,6 +57,8 @@ export interface Session {
   /** Runs, and plays what is recorded after the newest frame until that ends or somebody touches a control. */
   watch(): void;
   replaying(): boolean;
+  /** Where the way to the newest frame begins: as the session, or at a cut. */
+  here(): SessionBeginning;
   /** Actions that led to the newest frame. */
   actions(): readonly Action[];
   /** What the world was told on the way to it. */
@@ -189,6 +191,10 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
       loop.resume();
     },
     replaying: () => replay.playing(),
+    here() {
+      const start = world.journal.start();
+      return start === undefined ? beginning.value : { seed: beginning.value.seed, start };
+    },
     actions: () => world.journal.actions().map((action) => action.slice()),
     told: () => world.journal.told(),
     frame: () => newest,
