@@ -12,7 +12,7 @@ import { createJournal } from "../model/journal";
 import { openWorldNode } from "../model/node-runtime";
 import { recordCalls } from "../model/recorded-world";
 import { beginningOf, formatSession, parseSession } from "../record/session-file";
-import { parseStory, planStory } from "../record/story-file";
+import { parseStory, planStory, recordStory, type Story, storyOf } from "../record/story-file";
 import { playStory } from "./play-story";
 
 const PROMPTED = fileURLToPath(new URL("../../tests/goldens/tiny-prompt", import.meta.url));
@@ -105,6 +105,81 @@ test("each shot follows the frame that it says, under the prompt that held there
   }
   expect(journal.record().branches).toEqual(saved.record.branches); // looking at them has changed nothing
   await world.close();
+}, 60_000);
+
+test("a session that was played is a story, in any order of its branches, and a story a session", async () => {
+  const opened = await openWorldNode(PROMPTED, { engine: "own", threads: 1, timelineCapacity: 0 });
+  const { manifest } = opened.world;
+  const journal = createJournal();
+  const world = recordCalls(opened.world, () => undefined, journal);
+  const seen: string[] = [];
+  const step = async (steer: number, prompt?: string) =>
+    seen.push(await frameSha256(await world.step(Float32Array.of(steer, 1), prompt)));
+  await world.reset({ seed: 7, start: 1 });
+  for (let tick = 1; tick <= 6; tick++) await step(0.5, { 3: "night" }[tick]);
+  journal.part(); // another shot, that only goes on
+  for (let tick = 7; tick <= 9; tick++) await step(0.5);
+  await world.cut(0);
+  for (let tick = 1; tick <= 3; tick++) await step(-1);
+  await world.seek({ branch: 0, tick: 4 }); // in the middle of the first
+  for (let tick = 5; tick <= 7; tick++) await step(-1, { 6: "snow" }[tick]);
+  await world.seek({ branch: 2, tick: 0 }); // at the cut itself
+  for (let tick = 1; tick <= 2; tick++) await step(1);
+  expect(journal.branches().map(({ parting, end }) => [parting, end])).toEqual([
+    [null, 6],
+    [{ branch: 0, tick: 6 }, 9],
+    [null, 3],
+    [{ branch: 0, tick: 4 }, 7],
+    [{ branch: 2, tick: 0 }, 2],
+  ]);
+
+  const exported = () => {
+    const { ids: _, ...record } = journal.record();
+    const session = { packageSha256: opened.package.sha256, engine: { name: "own", precision: "float32" } as const };
+    const saved = { ...session, ...{ world: "tiny-prompt", seed: 7, start: 1, actionNames: ["steer", "gas"], record } };
+    expect(parseSession(formatSession(saved))).toEqual(saved);
+    return parseStory(JSON.stringify(storyOf(saved, manifest)));
+  };
+  const planOf = (exported: Story) => planStory(exported, manifest, () => expect.fail("no file"));
+  const play = async (exported: Story) => {
+    const { signal } = new AbortController();
+    const player = playStory(opened.world, await planOf(exported), () => expect.fail("no policy"), signal);
+    const frames: string[] = [];
+    for await (const frame of player.frames) frames.push(await frameSha256(frame));
+    return frames;
+  };
+  const first = exported();
+  expect(first.shots.map(({ name, begin, frames, prompt }) => [name, begin, frames, prompt])).toEqual([
+    ["Branch 1", { start: 1 }, 2, undefined],
+    ["Branch 1 2", "continue", 2, "night"],
+    ["Branch 1 3", "continue", 2, undefined],
+    ["Branch 2", "continue", 3, undefined],
+    ["Branch 3", { start: 0 }, 3, undefined],
+    ["Branch 4", { return: "Branch 1 2" }, 1, undefined],
+    ["Branch 4 2", "continue", 2, "snow"],
+    ["Branch 5", { start: 0 }, 2, undefined],
+  ]);
+  expect(await play(first)).toEqual(seen);
+
+  expect([journal.move(1, -1), journal.move(0, -1), journal.move(2, -1), journal.move(2, -1)]).toEqual([
+    ...[false, false, true, true], // a branch never stands before the one that it parts from
+  ]);
+  expect(journal.branches().map(({ id }) => id)).toEqual([2, 0, 1, 3, 4]);
+  const cutFirst = exported();
+  expect(cutFirst.shots[0]).toMatchObject({ name: "Branch 3", begin: { start: 0 } });
+  expect(await play(cutFirst)).toEqual([...seen.slice(9, 12), ...seen.slice(0, 9), ...seen.slice(12)]);
+
+  const { seed, start, record } = recordStory(await planOf(first), 2);
+  await world.load({ seed, start }, record);
+  const shown: string[] = [];
+  for (const [branch, { end, parting }] of journal.branches().entries()) {
+    for (let tick = (parting?.tick ?? 0) + 1; tick <= end; tick++)
+      shown.push(await frameSha256(await world.seek({ branch, tick })));
+  }
+  expect(shown).toEqual(seen);
+  const scripted = planOf(parseStory(story({ frames: 1, policy: "random" })));
+  await expect(scripted.then((plan) => recordStory(plan, 2))).rejects.toThrow(/shot 1: policy: the page plays/);
+  await opened.world.close();
 }, 60_000);
 
 test.runIf(hasFfmpeg)(

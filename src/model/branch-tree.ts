@@ -74,6 +74,8 @@ export interface BranchTree {
   /** @returns the id of a new, empty branch that begins at a start of the world */
   cut(start: number): number;
   rename(id: number, name: string): void;
+  /** Puts a branch before or behind its neighbour. @returns false where that parts from it, or it from that, or there is none */
+  move(id: number, by: -1 | 1): boolean;
   /**
    * Takes a branch away. What others share with it stays: the one that parts from it last takes that over, and is
    * returned with the last tick that it took over.
@@ -182,6 +184,17 @@ export function createBranchTree(
     },
     rename(id, name) {
       own(id).name = name;
+    },
+    move(id, by) {
+      const order = [...branches];
+      const at = order.findIndex(([each]) => each === id);
+      const [low, high] = [order[Math.min(at, at + by)], order[Math.max(at, at + by)]];
+      if (!low || !high || high[1].parting?.branch === low[0]) return false;
+      order[Math.min(at, at + by)] = high;
+      order[Math.max(at, at + by)] = low;
+      branches.clear();
+      for (const [each, branch] of order) branches.set(each, branch);
+      return true;
     },
     remove(id) {
       const gone = own(id);

@@ -70,6 +70,10 @@ export interface JournalView {
   /** The state kept last on the way to the newest frame. */
   keyframe(): Snapshot | undefined;
   rename(branch: number, name: string): void;
+  /** Puts a branch before or behind its neighbour in their order. @returns false where one parts from the other */
+  move(branch: number, by: -1 | 1): boolean;
+  /** The next action begins a new branch, whether or not it differs from what is recorded there. */
+  part(): void;
   /** Deletes a branch other than the one that is played; what others share with it stays. */
   remove(branch: number): void;
   /** With the ids that its branches have here. */
@@ -86,6 +90,8 @@ export interface Journal extends JournalView {
   began(from: Recovery["from"], recorded?: SessionRecord, keyframe?: Snapshot): void;
   /** From the position an action was taken, and the position moves on: into a new branch when the action is another one. */
   acted(action: Action, prompt?: string): void;
+  /** The session goes on at a start of the world, on a new branch that begins there. */
+  cut(start: number): void;
   /** The position is another one now. */
   moved(to: Point): void;
   /** A frame was seen at the position; it may become a thumbnail. */
@@ -115,6 +121,7 @@ export function createJournal(
   let thumbnails: Sparse<Thumbnail>;
   let position: Point = { branch: 0, tick: 0 };
   let asked: Point | null = null; // the newest snapshot asked for
+  let parts = false; // whether the next action begins a new branch
   let session = 0;
   let revision = 0;
 
@@ -125,6 +132,7 @@ export function createJournal(
     thumbnails = createSparse(tree, budgets.thumbnails, ({ rgba }) => rgba.length);
     position = { branch: tree.all()[0]?.id ?? 0, tick: firstTick() };
     asked = null;
+    parts = false;
     session += 1;
     revision += 1;
   };
@@ -198,6 +206,14 @@ export function createJournal(
       tree.rename(branch, name);
       revision += 1;
     },
+    move(branch, by) {
+      const moved = tree.move(branch, by);
+      if (moved) revision += 1;
+      return moved;
+    },
+    part() {
+      parts = position.tick > firstTick();
+    },
     remove(branch) {
       if (branch === position.branch) {
         throw new StateError(
@@ -219,18 +235,25 @@ export function createJournal(
     acted(action, prompt) {
       const recorded = tree.action(position);
       const here = { branch: position.branch, tick: position.tick + 1 };
-      if (!recorded) {
+      const isOther = recorded && !(same(recorded, action) && promptWith(tree.told(here), here.tick) === prompt);
+      const isNew = parts || isOther;
+      if (isNew) position = { branch: tree.fork(position), tick: position.tick };
+      if (isNew || !recorded) {
         tree.append(position.branch, action, prompt);
         revision += 1;
-      } else if (!same(recorded, action) || promptWith(tree.told(here), here.tick) !== prompt) {
-        position = { branch: tree.fork(position), tick: position.tick };
-        tree.append(position.branch, action, prompt);
-        revision += 1;
-        if (tree.size > MOST_BRANCHES) prune();
       }
+      parts = false;
       position = { branch: position.branch, tick: position.tick + 1 };
+      if (isNew && tree.size > MOST_BRANCHES) prune(); // now that the way leads through the new one
+    },
+    cut(start) {
+      position = { branch: tree.cut(start), tick: 0 };
+      parts = false;
+      if (tree.size > MOST_BRANCHES) prune();
+      revision += 1;
     },
     moved(to) {
+      parts = false;
       position = to;
     },
     seen(frame) {

@@ -52,6 +52,8 @@ export interface Session {
   /** Goes to another tick and stands still there; called off by `stopSeeking`, or when the session begins anew. */
   seek(to: Point, onStep?: SeekOptions["onStep"]): Promise<void>;
   stopSeeking(): void;
+  /** Goes on at a start of the world, on a new branch of this session, and runs. */
+  cut(start: number): Promise<void>;
   /** What goes to ticks for the bar, the keys and the pad. */
   readonly seeking: Seeking;
   /** Runs, and plays what is recorded after the newest frame until that ends or somebody touches a control. */
@@ -180,6 +182,14 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
       standStill();
     },
     stopSeeking,
+    async cut(start) {
+      stopSeeking();
+      await loop.exclusive(() => {
+        replay.stop();
+        return world.cut(start);
+      });
+      loop.resume();
+    },
     tell(text) {
       prompt = text;
     },

@@ -143,7 +143,7 @@ export function parseSession(text: string): SavedSession {
         `${where}.actions: expected ${branch.ticks} ticks of ${width} values, got ${actions.length} values. Save it again.`,
       );
     }
-    checkParting(where, index, branch, branches, ends);
+    checkParting(where, index, branch, { branches, ends, hasCuts: data.version === 4 });
     const first = branch.parting?.tick ?? 0;
     ends.push(first + branch.ticks);
     const { start, frameSha256, prompts: told = [] } = branch;
@@ -212,21 +212,23 @@ function about(where: string, check: () => void): void {
   }
 }
 
-/** The first branch and each cut part from none, each other one from a tick that an earlier one holds. */
+/** The first branch parts from none, nor does a cut, wherever it stands; each other one from a tick that an earlier one holds. */
 function checkParting(
   where: string,
   index: number,
   { parting, start }: { readonly parting: Point | null; readonly start?: number | undefined },
-  branches: readonly { readonly parting: Point | null }[],
-  ends: readonly number[],
+  {
+    branches,
+    ends,
+    hasCuts,
+  }: { branches: readonly { parting: Point | null }[]; ends: readonly number[]; hasCuts: boolean },
 ): void {
   const wrong = (expected: string) => {
     const got = parting ? `tick ${parting.tick} of branch ${parting.branch}` : "none";
     return new RecordingError(`${where}.parting: expected ${expected}, got ${got}. Save it again.`);
   };
-  const isRoot = index === 0 || start !== undefined;
-  if (isRoot && parting) throw wrong("none of the first branch and of a cut");
-  if (isRoot) return;
+  if (parting && (index === 0 || start !== undefined)) throw wrong("none of the first branch and of a cut");
+  if (!parting && (index === 0 || hasCuts)) return;
   const end = parting ? ends[parting.branch] : undefined;
   if (!parting || end === undefined) throw wrong(`a tick of a branch from 0 to ${index - 1}`);
   const parent = branches[parting.branch]?.parting;
