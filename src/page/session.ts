@@ -184,11 +184,13 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
     stopSeeking,
     async cut(start) {
       stopSeeking();
-      await loop.exclusive(() => {
+      const cut = loop.exclusive(() => {
         replay.stop();
         return world.cut(start);
       });
-      loop.resume();
+      if (loop.state.value.name !== "loading") loop.resume(); // now: a pause that comes meanwhile stays
+      await cut;
+      if (loop.state.value.name === "loading") loop.resume();
     },
     tell(text) {
       prompt = text;
