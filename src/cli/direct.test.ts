@@ -12,7 +12,8 @@ import { createJournal } from "../model/journal";
 import { openWorldNode } from "../model/node-runtime";
 import { recordCalls } from "../model/recorded-world";
 import { beginningOf, formatSession, parseSession } from "../record/session-file";
-import { parseStory, planStory, recordStory, type Story, storyOf } from "../record/story-file";
+import { parseStory, planStory, type Story } from "../record/story-file";
+import { recordStory, storyOf } from "../record/story-session";
 import { playStory } from "./play-story";
 
 const PROMPTED = fileURLToPath(new URL("../../tests/goldens/tiny-prompt", import.meta.url));

@@ -17,10 +17,11 @@ import { type OpenedNodeWorld, openWorldNode, placeOf } from "../model/node-runt
 import { LONGEST_RECORD, originOf, type Provenance } from "../model/provenance";
 import { rgbOf } from "../model/rgb";
 import type { Frame } from "../model/world";
+import { captionsOf, formatCaptions } from "../record/captions";
 import { enlargement } from "../record/enlarge";
 import { engineOf, formatSession, type SavedSession } from "../record/session-file";
 import { type Drive, describeShots } from "../record/shots";
-import { captionsOf, formatCaptions, type Plan, parseStory, planStory } from "../record/story-file";
+import { parseStory, planStory, type StoryPlan } from "../record/story-file";
 import { parseEngine, parsePrecision, parseWhole, readActions, readInput } from "./input";
 import { playStory } from "./play-story";
 import type { ProgressBar } from "./progress-bar";
@@ -99,13 +100,8 @@ async function readPlan(path: string, { world, package: opened }: OpenedNodeWorl
     for (const { policy } of story.shots) {
       if (policy !== undefined && !policies.has(policy)) policies.set(policy, await openPolicy(policy, manifest));
     }
-    return {
-      plan,
-      unknown: await checkTold(
-        plan.shots.flatMap(({ told }) => told),
-        opened,
-      ),
-    };
+    const told = plan.shots.flatMap((shot) => shot.told);
+    return { plan, unknown: await checkTold(told, opened) };
   } catch (error) {
     if (!(error instanceof WorldloopError)) throw error;
     throw new RecordingError(`${path}: ${error.message}`, { cause: error });
@@ -116,7 +112,7 @@ async function readPlan(path: string, { world, package: opened }: OpenedNodeWorl
 async function writeVideo(
   path: string,
   frames: AsyncIterable<Frame>,
-  plan: Plan,
+  plan: StoryPlan,
   { picture, frameRate }: Manifest,
   onFrame: (done: number) => void,
 ): Promise<string[]> {
@@ -157,7 +153,7 @@ async function recordOf(
 function sessionOf(
   { world, package: { sha256 } }: OpenedNodeWorld,
   name: string,
-  { seed, shots }: Plan,
+  { seed, start, shots }: StoryPlan,
   tree: BranchTree,
   hashes: readonly string[],
 ): SavedSession {
@@ -170,7 +166,7 @@ function sessionOf(
   });
   return {
     ...{ world: name, packageSha256: sha256, engine: engineOf(world.backend) },
-    ...{ seed, start: shots[0] && "start" in shots[0].from ? shots[0].from.start : 0 },
+    ...{ seed, start },
     actionNames: world.manifest.actions.map((action) => action.name),
     record: { width, branches: hashed, at: { branch, tick: tree.get(branch)?.end ?? 0 } },
     frameSha256: hashes.at(-1) as string,

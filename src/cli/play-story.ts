@@ -11,7 +11,7 @@ import { promptWith } from "../model/prompt";
 import { rgbOf } from "../model/rgb";
 import type { Action, Frame, Snapshot, World } from "../model/world";
 import { createShots, type Drive } from "../record/shots";
-import type { Plan, PlannedShot } from "../record/story-file";
+import type { PlannedShot, StoryPlan } from "../record/story-file";
 
 export interface StoryPlayer {
   /** Every frame of the story, in order. @throws AbortedError between two ticks; PolicyError, PromptError, StateError */
@@ -25,13 +25,12 @@ export interface StoryPlayer {
 /** @param policyOf who acts in a shot that names a policy */
 export function playStory(
   world: World,
-  { seed, shots }: Plan,
+  { seed, start, shots }: StoryPlan,
   policyOf: (name: string) => Policy,
   signal: AbortSignal,
 ): StoryPlayer {
   const tree = createBranchTree();
   const stretches = createShots();
-  const [first] = shots.flatMap(({ from }) => ("start" in from ? [from.start] : []));
   const isReturn = ({ from }: PlannedShot, index: number) => "after" in from && from.after !== index - 1;
   const returnedTo = new Set(shots.filter(isReturn).map(({ from }) => "after" in from && from.after));
 
@@ -64,7 +63,7 @@ export function playStory(
         stretches.add(
           { tick: frame.tick, action: own },
           {
-            ...{ seed, start: tree.start(here) ?? first ?? 0 },
+            ...{ seed, start: tree.start(here) ?? start },
             ...{ actions: () => tree.actions(here), told: () => tree.told(here) },
           },
         );

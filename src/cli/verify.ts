@@ -1,6 +1,6 @@
 /**
  * `worldloop verify`: plays again what a file says it is of, and compares. Of a rollout every frame's hash, of a dataset
- * every rollout, of a session the frame that it was left at, of a picture, a clip or an action log what
+ * every rollout, of a session those that it has hashes of, of a picture, a clip or an action log what
  * `record/verify-record.ts` compares.
  */
 import { dirname, join } from "node:path";

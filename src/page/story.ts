@@ -5,7 +5,7 @@
 import { throttleTime } from "rxjs";
 import type { Branch } from "../model/branch-tree";
 import { download } from "../record/download";
-import { storyOf } from "../record/story-file";
+import { storyOf } from "../record/story-session";
 import { button, element, make } from "./elements";
 import { announce, complain } from "./notices";
 import { openStarts } from "./places";

@@ -12,7 +12,8 @@ import {
   precisionOf,
   type SavedSession,
 } from "../record/session-file";
-import { CAN_BE_DIRECTED, looksLikeStory, parseStory, planStory, recordStory } from "../record/story-file";
+import { looksLikeStory, parseStory, planStory } from "../record/story-file";
+import { CAN_BE_DIRECTED, recordStory } from "../record/story-session";
 import { announce } from "./notices";
 import { askToPlayOn } from "./other-version";
 import type { Session } from "./session";

@@ -2,14 +2,15 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it, test } from "vitest";
 import { z } from "zod";
 import { parseManifest } from "../model/manifest";
-import { captionsOf, formatCaptions, type Plan, parseStory, planStory, storySchema } from "./story-file";
+import { captionsOf, formatCaptions } from "./captions";
+import { parseStory, planStory, type StoryPlan, storySchema } from "./story-file";
 
 const manifest = parseManifest(
   readFileSync(new URL("../../tests/goldens/tiny-world/world.json", import.meta.url), "utf8"),
 );
 const noFile = () => Promise.reject(new Error("no file is read"));
 const story = (...shots: unknown[]) => JSON.stringify({ format: "worldloop-shots", version: 1, seed: 3, shots });
-const plan = (...shots: unknown[]): Promise<Plan> => planStory(parseStory(story(...shots)), manifest, noFile);
+const plan = (...shots: unknown[]): Promise<StoryPlan> => planStory(parseStory(story(...shots)), manifest, noFile);
 
 test("the schema is the one that editors read; `npx vitest run --project unit src/record/story-file.test.ts -u` writes it", async () => {
   const schema = { title: "shots.json of Worldloop", ...z.toJSONSchema(storySchema, { io: "input" }) };

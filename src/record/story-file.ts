@@ -5,16 +5,13 @@
 import { z } from "zod/mini"; // the page reads this, too
 import { type NamedAction, nameAction, parseAction } from "../action/action";
 import { quoted, RecordingError, WorldloopError } from "../errors";
-import type { StartBeginning } from "../model/beginning";
-import { type BranchRecord, createBranchTree } from "../model/branch-tree";
-import type { SessionRecord } from "../model/journal";
 import type { Manifest } from "../model/manifest";
-import { cleanPrompt, type Drive, type Told, toldAt } from "../model/prompt";
+import { cleanPrompt, type Drive, type Told } from "../model/prompt";
 import type { Action } from "../model/world";
-import { cleanName, type SavedSession } from "./session-file";
+import { cleanName } from "./session-file";
 
 /** As many as a page keeps branches. */
-const MOST_SHOTS = 200;
+export const MOST_SHOTS = 200;
 /** Of all shots together. */
 const MOST_FRAMES = 1_000_000;
 /** Characters of a file: an hour of actions, written out. */
@@ -72,8 +69,10 @@ export interface PlannedShot {
   readonly actions: readonly Action[] | { readonly policy: string };
 }
 
-export interface Plan {
+export interface StoryPlan {
   readonly seed: number;
+  /** Of the first shot. */
+  readonly start: number;
   readonly shots: readonly PlannedShot[];
 }
 
@@ -108,7 +107,7 @@ export async function planStory(
   { seed = 0, shots }: Story,
   manifest: Manifest,
   readActions: (file: string) => Promise<Drive>,
-): Promise<Plan> {
+): Promise<StoryPlan> {
   const planned: PlannedShot[] = [];
   for (const [index, shot] of shots.entries()) {
     const called = cleanName(shot.name ?? "") || `Shot ${index + 1}`;
@@ -127,10 +126,11 @@ export async function planStory(
   }
   const total = planned.reduce((sum, { frames }) => sum + frames, 0);
   if (total > MOST_FRAMES) throw new RecordingError(`shots: expected at most ${MOST_FRAMES} frames, got ${total}`);
-  return { seed, shots: planned };
+  const [start = 0] = planned.flatMap(({ from }) => ("start" in from ? [from.start] : []));
+  return { seed, start, shots: planned };
 }
 
-type Shot = Story["shots"][number];
+export type Shot = Story["shots"][number];
 
 function framesOf({ frames, seconds }: Shot, { frameRate }: Manifest): number {
   const count = frames ?? Math.round((seconds ?? 0) * frameRate);
@@ -188,115 +188,4 @@ async function actionsOf(
   }
   const told = [...first, ...drive.told.filter(({ tick }) => tick <= frames)];
   return { actions: drive.actions.slice(0, frames), told };
-}
-
-/**
- * A story whose actions are all known, as a session that hasn't been played yet: each shot is a branch.
- * @param width numbers of an action
- */
-export function recordStory({ seed, shots }: Plan, width: number): StartBeginning & { readonly record: SessionRecord } {
-  const [start = 0] = shots.flatMap(({ from }) => ("start" in from ? [from.start] : []));
-  const ends: number[] = [];
-  const branches = shots.map(({ name, from, frames, told, actions }, index): BranchRecord => {
-    if ("policy" in actions) throw new RecordingError(`shot ${index + 1}: policy: ${CAN_BE_DIRECTED}`);
-    const parting = "after" in from ? { branch: from.after, tick: ends[from.after] ?? 0 } : null;
-    const begin = parting?.tick ?? 0;
-    ends.push(begin + frames);
-    return {
-      ...{ name, parting, actions: Float32Array.from(actions.flatMap((action) => [...action])) },
-      ...("start" in from && index > 0 ? { start: from.start } : {}),
-      ...(told.length === 0 ? {} : { told: told.map(({ tick, text }) => ({ tick: begin + tick, text })) }),
-    };
-  });
-  return { seed, start, record: { width, branches, at: { branch: 0, tick: 0 } } };
-}
-
-/** What a page can't do, which reads no files and has no drivers. */
-export const CAN_BE_DIRECTED =
-  "the page plays actions that are written in the file, or held. Have `worldloop direct` play it, then open the session that it writes.";
-
-/**
- * A session as a story: its branches in order, parted where others part from them and where the world is told something.
- * @throws RecordingError where it began at a picture of somebody's own, and where nothing was done yet
- */
-export function storyOf({ seed, start, picture, record }: Omit<SavedSession, "world">, manifest: Manifest): Story {
-  if (picture) throw new RecordingError("shots: expected a session from a start of the world, got one from a picture.");
-  const { branches, width } = record;
-  const tree = createBranchTree(0, record);
-  const shots: Shot[] = [];
-  const names = new Map<string, string>(); // of the shot that ends at a frame
-  for (const [branch, { name, parting, actions, told = [] }] of branches.entries()) {
-    const [begin, end] = [parting?.tick ?? 0, tree.get(branch)?.end ?? 0];
-    const cut = tree.start({ branch, tick: end }) ?? start;
-    const partings = branches.flatMap((other) => (other.parting?.branch === branch ? [other.parting.tick] : []));
-    const ends = [...new Set([...partings, ...told.map(({ tick }) => tick - 1), end])];
-    let from = begin;
-    for (const to of ends.filter((tick) => tick > begin && tick <= end).sort((a, b) => a - b)) {
-      const before = tree.owner({ branch, tick: from });
-      const after = names.get(`${before.branch}:${before.tick}`);
-      const called = uniqueName(name, shots);
-      const prompt = told.find(({ tick }) => tick === from + 1)?.text;
-      const vectors = Array.from({ length: to - from }, (_, i) => {
-        const at = (from - begin + i) * width;
-        return nameAction(actions.subarray(at, at + width), manifest.actions);
-      });
-      shots.push({
-        name: called,
-        begin: after === undefined ? { start: cut } : after === shots.at(-1)?.name ? "continue" : { return: after },
-        ...{ frames: to - from, ...(prompt === undefined ? {} : { prompt }), actions: vectors },
-      });
-      names.set(`${branch}:${to}`, called);
-      from = to;
-    }
-  }
-  if (shots.length === 0 || shots.length > MOST_SHOTS) {
-    throw new RecordingError(`shots: expected 1 to ${MOST_SHOTS}, got ${shots.length}.`);
-  }
-  return { format: "worldloop-shots", version: 1, seed, shots };
-}
-
-/** "road", then "road 2", as no two shots are called the same. */
-function uniqueName(name: string, shots: readonly Shot[]): string {
-  const isTaken = (wanted: string) => shots.some((shot) => shot.name === wanted);
-  let [made, number] = [name, 2];
-  while (isTaken(made)) made = `${name.slice(0, 70)} ${number++}`;
-  return made;
-}
-
-/** Frames of the story in a row, and what is written under them. */
-export interface Caption {
-  readonly from: number;
-  /** The first frame that it isn't under any more. */
-  readonly to: number;
-  readonly text: string;
-}
-
-/** What the world was told last, or else what the shot is called. */
-export function captionsOf({ shots }: Plan): Caption[] {
-  const captions: Caption[] = [];
-  const inForce: (string | undefined)[] = []; // at the end of each shot
-  let frame = 0;
-  for (const { name, from, frames, told } of shots) {
-    const before = "after" in from ? inForce[from.after] : undefined;
-    const changes = [...new Set([1, ...told.map(({ tick }) => tick)])];
-    for (const [i, tick] of changes.entries()) {
-      const end = changes[i + 1] ?? frames + 1;
-      const text = toldAt(told, tick) ?? before ?? name;
-      captions.push({ from: frame + tick - 1, to: frame + end - 1, text });
-    }
-    inForce.push(toldAt(told, frames) ?? before);
-    frame += frames;
-  }
-  return captions;
-}
-
-/** As WebVTT, which every player and ffmpeg read. */
-export function formatCaptions(captions: readonly Caption[], frameRate: number): string {
-  const time = (frame: number) => {
-    const ms = Math.round((frame / frameRate) * 1000);
-    return `${String(Math.floor(ms / 3_600_000)).padStart(2, "0")}${new Date(ms % 3_600_000).toISOString().slice(13, 23)}`;
-  };
-  const safe = (text: string) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
-  const cues = captions.map(({ from, to, text }) => `${time(from)} --> ${time(to)}\n${safe(text)}\n`);
-  return `WEBVTT\n\n${cues.join("\n")}`;
 }

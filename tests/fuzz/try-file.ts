@@ -16,6 +16,7 @@ import { originOf } from "../../src/model/provenance";
 import { recordCalls } from "../../src/model/recorded-world";
 import type { World } from "../../src/model/world";
 import { formatActionLog, parseActionLog } from "../../src/record/action-log";
+import { captionsOf, formatCaptions } from "../../src/record/captions";
 import { readMarkedFile } from "../../src/record/provenance-file";
 import { screenshot } from "../../src/record/screenshot";
 import {
@@ -27,7 +28,7 @@ import {
   type SavedSession,
 } from "../../src/record/session-file";
 import { describeShots } from "../../src/record/shots";
-import { captionsOf, formatCaptions, parseStory, planStory } from "../../src/record/story-file";
+import { parseStory, planStory } from "../../src/record/story-file";
 import { playableShots } from "../../src/record/verify-record";
 import { WORLD, worldloop } from "../setup/collect";
 import type { Mutated, Sound } from "./files";
@@ -56,6 +57,8 @@ export async function soundFiles(folder: string): Promise<Sound> {
   const shots = await describeShots([{ seed: 7, start: 1, from: 8, to: 8, actions }], true);
   await world.seek({ branch: 0, tick: 4 });
   await world.step(Float32Array.of(-0.3, 0));
+  await world.cut(0);
+  await world.step(Float32Array.of(0.3, 0));
   await opened.world.close();
   const plainLog = formatActionLog(manifest.actions, actions);
   writeFileSync(join(folder, "x.jsonl"), plainLog);
