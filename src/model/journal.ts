@@ -67,8 +67,8 @@ export interface JournalView {
   /** The last tick that the ways to two points have in common. */
   shared(a: Point, b: Point): number;
   readonly thumbnails: Pick<Sparse<Thumbnail>, "before" | "entries">;
-  /** The state kept last on the way to the newest frame. */
-  keyframe(): Snapshot | undefined;
+  /** The state kept last on the way to the newest frame, and the branch that holds that tick. */
+  keyframe(): { readonly point: Point; readonly value: Snapshot } | undefined;
   rename(branch: number, name: string): void;
   /** Puts a branch before or behind its neighbour in their order. @returns false where one parts from the other */
   move(branch: number, by: -1 | 1): boolean;
@@ -201,7 +201,7 @@ export function createJournal(
     action: (after) => tree.action(after),
     owner: (point) => tree.owner(point),
     shared: (a, b) => tree.shared(a, b),
-    keyframe: () => keyframes.before(position)?.value,
+    keyframe: () => keyframes.before(position),
     rename(branch, name) {
       tree.rename(branch, name);
       revision += 1;
