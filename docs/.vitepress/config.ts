@@ -59,6 +59,7 @@ export default defineConfig({
           { text: "Tutorial: your own world", link: "/tutorials/own-world" },
           { text: "Tutorial: play, record, train", link: "/tutorials/play-record-train" },
           { text: "Tutorial: your own policy", link: "/tutorials/own-policy" },
+          { text: "Tutorial: direct a story", link: "/tutorials/direct" },
           { text: "Tutorial: host it", link: "/tutorials/host" },
         ],
       },

@@ -19,7 +19,7 @@ import { parseHash, unpackActions, unpackTold } from "../record/share-link";
 import { parseFormat } from "./collect";
 import { about, parseWhole, readActions, readInput } from "./input";
 import type { ProgressBar } from "./progress-bar";
-import { branchDrive } from "./session";
+import { branchDrive, chooseBranch } from "./session";
 import { checkTold } from "./told";
 
 /** As typed. World, seed and start are wanted for an action log without a record only: all else holds them. */
@@ -130,7 +130,7 @@ function fromLink(link: string, options: ExportOptions): Source {
 }
 
 function fromSession(path: string, text: string, options: ExportOptions): Source {
-  const session = about(path, () => parseSession(text));
+  const session = about(path, () => chooseBranch(path, parseSession(text)));
   const { seed, start, picture, packageSha256 } = session;
   if (picture) {
     throw new RecordingError(

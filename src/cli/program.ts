@@ -6,6 +6,7 @@ import { Command, CommanderError } from "commander";
 import { AbortedError, WorldloopError } from "../errors";
 import { type AddOptions, add } from "./add";
 import { type CollectOptions, runCollect } from "./collect";
+import { type DirectOptions, direct } from "./direct";
 import { type ExportOptions, exportSession } from "./export-session";
 import { inspect } from "./inspect";
 import { type MergeOptions, merge } from "./merge";
@@ -64,12 +65,32 @@ export function createProgram({ out, error, signal }: Terminal, exit: (code: num
       out(`${await rollout(options, signal)}\n`);
     });
 
+  const progressOf = (what: string) =>
+    createProgressBar(what, { write: error, terminal: process.stderr.isTTY, now: () => performance.now() });
+
+  program
+    .command("direct")
+    .description("Play a story of shots; write it as an mp4 with captions, and as a session for the page.")
+    .requiredOption("--world <name>", "a world of assets/worlds, or the folder of a package")
+    .requiredOption("--shots <shots.json>", "how long each shot is, where it begins, what is told, who acts")
+    .requiredOption("--out <story.mp4>", "gets the video; story.session.json beside it the session")
+    .option("--force", "write over files that are there")
+    .option("--engine <engine>", "what runs the network: own, as the page does, ort (onnxruntime) or auto", "own")
+    .option("--precision <precision>", "of our own engine: float32 or int8", "float32")
+    .option("--threads <integer>", "threads of the engine", "2")
+    .action(async (options: DirectOptions) => {
+      out(`${await direct(options, signal, progressOf("frames"))}\n`);
+    });
+
   program
     .command("verify")
     .description(
-      "Play a rollout, a dataset, a picture, a clip or an action log again and compare; exit 1 where it differs.",
+      "Play a rollout, a session, a dataset, a picture, a clip or an action log again; exit 1 where it differs.",
     )
-    .argument("<file>", "rollout.json, the folder of a dataset, or what the page saved: .png, .mp4, .webm, .jsonl")
+    .argument(
+      "<file>",
+      "rollout.json, a session, the folder of a dataset, or what the page saved: .png, .mp4, .webm, .jsonl",
+    )
     .option("--world <name>", "a world or folder, when the package has moved")
     .option("--threads <integer>", "threads of the engine (default: as recorded)")
     .action(async (path: string, options: VerifyOptions) => {
@@ -115,9 +136,6 @@ export function createProgram({ out, error, signal }: Terminal, exit: (code: num
     .option("--allow-host <names...>", "further Host headers to accept, as name:port")
     .option("--allow-origin <origins...>", "pages to accept, such as http://localhost:5173")
     .action((options: ServeOptions) => serve(options, { out, error, signal }));
-
-  const progressOf = (what: string) =>
-    createProgressBar(what, { write: error, terminal: process.stderr.isTTY, now: () => performance.now() });
 
   program
     .command("collect")

@@ -30,25 +30,30 @@ export async function readSession(options: RolloutOptions): Promise<ChosenSessio
   }
   const text = new TextDecoder().decode(await readInput(path));
   const session = about(path, () => parseSession(text));
-  return { ...session, to: chooseBranch(path, session, branch) };
+  return chooseBranch(path, session, branch);
 }
 
-/** By name, or by number from 1. */
-function chooseBranch(path: string, { record }: SavedSession, wanted: string | undefined): Point {
-  const branches = createBranchTree(0, record).all();
+/** By name, or by number from 1; absent: the one that it was left in. What is chosen begins where that branch does. */
+export function chooseBranch(path: string, session: SavedSession, wanted?: string): ChosenSession {
+  const { record } = session;
+  const tree = createBranchTree(0, record);
+  const branches = tree.all();
   const named = branches.filter(({ name }) => name === wanted);
   const number = /^\d+$/.test(wanted ?? "") ? Number(wanted) - 1 : -1;
   const found = wanted === undefined ? branches[record.at.branch] : (named[0] ?? branches[number]);
-  if (found && named.length < 2) return { branch: found.id, tick: found.end };
+  if (found && named.length < 2) {
+    const to = { branch: found.id, tick: found.end };
+    const start = tree.start(to);
+    const { picture: _, ...rest } = session;
+    return start === undefined ? { ...session, to } : { ...rest, start, to };
+  }
   const list = branches.map(({ name, end }, i) => `${i + 1} "${name}" (${end} ticks)`).join(", ");
   throw new RecordingError(`${path}: expected one of the branches ${list}, got "${wanted}"`);
 }
 
-/** The branch that is chosen, or else the one that the session was left in, from its beginning. */
-export function branchDrive(session: SavedSession & { readonly to?: Point }): Drive {
-  const tree = createBranchTree(0, session.record);
-  const { branch } = session.record.at;
-  const to = session.to ?? { branch, tick: tree.get(branch)?.end ?? 0 };
+/** The branch that is chosen, from its beginning. */
+export function branchDrive({ record, to }: ChosenSession): Drive {
+  const tree = createBranchTree(0, record);
   return { actions: tree.actions(to), told: tree.told(to) };
 }
 

@@ -1,23 +1,29 @@
 /**
  * `worldloop verify`: plays again what a file says it is of, and compares. Of a rollout every frame's hash, of a dataset
- * every rollout, of a picture, a clip or an action log what `record/verify-record.ts` compares.
+ * every rollout, of a session those that it has hashes of, of a picture, a clip or an action log what
+ * `record/verify-record.ts` compares.
  */
 import { dirname, join } from "node:path";
 import { type NamedAction, parseAction } from "../action/action";
 import { listRollouts, ROLLOUTS } from "../dataset/dataset";
 import type { Rollout } from "../dataset/rollout-file";
-import { ActionError, RecordingError } from "../errors";
-import { sha256Hex } from "../model/hash";
+import { AbortedError, ActionError, RecordingError } from "../errors";
+import { resetOf } from "../model/beginning";
+import { createBranchTree } from "../model/branch-tree";
+import { frameSha256, sha256Hex } from "../model/hash";
 import type { Manifest } from "../model/manifest";
 import { openWorldNode } from "../model/node-runtime";
 import { episodesSha256, ownEngineOf } from "../model/provenance";
+import { recordCalls } from "../model/recorded-world";
 import type { Action, ResetOptions } from "../model/world";
 import type { MarkedFile } from "../record/provenance-file";
+import { beginningOf, looksLikeSession, parseSession } from "../record/session-file";
 import { verifyRecord } from "../record/verify-record";
-import { parsePictures, parseWhole, readInput } from "./input";
+import { about, parsePictures, parseWhole, readInput } from "./input";
 import { isFolder, readInspected } from "./inspect";
 import { replay } from "./replay";
 import { flatten } from "./rollout";
+import { checkOrigin } from "./session";
 
 export interface VerifyOptions {
   /** Name or folder; default: the one that the rollout names. */
@@ -35,6 +41,8 @@ export interface Verdict {
 /** @throws RecordingError when the file is damaged or of another package, and what opening a world throws */
 export async function verify(path: string, options: VerifyOptions, signal: AbortSignal): Promise<Verdict> {
   if (isFolder(join(path, ROLLOUTS))) return verifyDataset(path, options, signal);
+  const text = path.endsWith(".json") ? new TextDecoder().decode(await readInput(path)) : "";
+  if (looksLikeSession(text)) return verifySession(path, text, options, signal);
   const found = await readInspected(path);
   if (found.contradiction) return { same: false, line: `${path}: ${found.contradiction}` };
   if (found.rollout)
@@ -84,6 +92,45 @@ async function verifyMarked(
     return { same: outcome === "same" || outcome === "alike", line: `${path}: ${line}` };
   } finally {
     await world.close();
+  }
+}
+
+/** Goes, as the page does, to where it was left and to the end of each branch, as far as their hashes are known. */
+async function verifySession(
+  path: string,
+  text: string,
+  options: VerifyOptions,
+  signal: AbortSignal,
+): Promise<Verdict> {
+  const session = about(path, () => parseSession(text));
+  const { engine, record } = session;
+  const tree = createBranchTree(0, record);
+  const ends = record.branches.map(({ frameSha256: hash }, branch) => ({
+    hash,
+    branch,
+    tick: tree.get(branch)?.end ?? 0,
+  }));
+  const claims = [...ends, { hash: session.frameSha256, ...record.at }].filter(({ hash }) => hash !== undefined);
+  if (claims.length === 0) {
+    throw new RecordingError(`${path}: expected the hash of the frame that it was left at, got none; save it again`);
+  }
+  const threads = parseWhole("--threads", options.threads ?? "2", 1, 64);
+  const choice = engine.name === "own" ? ({ engine: "own", precision: engine.precision } as const) : {};
+  const opened = await openWorldNode(options.world ?? session.world, { ...choice, threads, timelineCapacity: 0 });
+  try {
+    checkOrigin(path, session, opened.package.sha256, opened.world.manifest);
+    const world = recordCalls(opened.world, () => undefined);
+    await world.load(resetOf(beginningOf(session)), record);
+    for (const { hash, branch, tick } of claims) {
+      const found = await frameSha256(await world.seek({ branch, tick }, { signal }));
+      if (signal.aborted) throw new AbortedError("interrupted");
+      const where = `tick ${tick} of ${record.branches[branch]?.name}`;
+      if (found !== hash)
+        return { same: false, line: `${path}: ${where} differs: expected frame ${hash}, got ${found}` };
+    }
+    return { same: true, line: `${path}: ${claims.length} frames, as many as it has hashes of, are the same` };
+  } finally {
+    await opened.world.close();
   }
 }
 

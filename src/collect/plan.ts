@@ -50,8 +50,13 @@ const EPISODE_STREAM = 2; // the third word of the counter; noise has 0, the ran
 
 /** Where an episode begins: its own seed from the plan's, and the starts in turn. */
 export function beginningOf({ seed }: Plan, episode: number, starts: number): { seed: number; start: number } {
+  return { seed: seedOf(seed, episode), start: episode % starts };
+}
+
+/** Of an episode, from all episodes' seed. */
+export function seedOf(seed: number, episode: number): number {
   const [low, high] = philox([episode, 0, EPISODE_STREAM, 0], [seed % 2 ** 32, Math.floor(seed / 2 ** 32)]);
-  return { seed: low + (high % 2 ** 21) * 2 ** 32, start: episode % starts };
+  return low + (high % 2 ** 21) * 2 ** 32;
 }
 
 /** What an episode's world is told, from its first tick on. */

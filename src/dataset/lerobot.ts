@@ -58,7 +58,10 @@ interface EpisodeEntry {
 async function storeVideo(stored: StoredEpisode, path: string, manifest: Manifest): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   if (stored.file) await writeFile(path, await readStored(stored.file));
-  else await encodeVideo(path, await stored.pictures(), manifest.frameRate, await videoTags(stored.rollout));
+  else {
+    const options = { frameRate: manifest.frameRate, tags: await videoTags(stored.rollout) };
+    await encodeVideo(path, await stored.pictures(), options);
+  }
 }
 
 interface RowOptions {

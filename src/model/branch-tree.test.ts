@@ -42,6 +42,24 @@ test.each([0, 1, 2, 3])("taking branch %i away leaves every other one its action
   expect(Object.fromEntries(drives(again))).toEqual(Object.fromEntries(drives(tree)));
 });
 
+test("a cut begins at a start of the world and shares nothing; what parts from it begins there, too", () => {
+  const tree = family();
+  const cut = tree.cut(7);
+  push(tree, cut, 1, 2, 3);
+  const child = tree.fork({ branch: cut, tick: 2 });
+  push(tree, child, 6);
+  const end = { branch: child, tick: 3 };
+  expect(values(tree, child, 3)).toEqual([1, 2, 6]);
+  expect([tree.start(end), tree.start({ branch: 2, tick: 5 })]).toEqual([7, undefined]);
+  expect([tree.shared(end, { branch: cut, tick: 3 }), tree.shared(end, { branch: 0, tick: 4 })]).toEqual([2, -1]);
+  const { branches, ids, width } = tree.records();
+  expect(ids).toEqual([0, 1, 2, 3, cut, child]); // in the order in which they began
+  expect(branches[4]).toMatchObject({ parting: null, start: 7 });
+  expect(createBranchTree(0, { width, branches }).start({ branch: 5, tick: 3 })).toBe(7);
+  tree.remove(cut);
+  expect([values(tree, child, 3), tree.start(end)]).toEqual([[1, 2, 6], 7]);
+});
+
 test("a chain of many branches, each parting from the one before, is saved and taken up", () => {
   const tree = createBranchTree();
   for (let i = 0; i < 10_000; i++) {

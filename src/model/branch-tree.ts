@@ -1,6 +1,7 @@
 /**
  * A session as a tree of branches. A branch holds the actions that are its own, packed; those before its parting belong
- * to the branch it parts from. Only actions and names: states are the journal's, pictures too.
+ * to the branch it parts from. A branch that parts from none begins at a start of the world: the first one, and each cut.
+ * Only actions and names: states are the journal's, pictures too.
  */
 import type { Told } from "./prompt";
 import type { Action } from "./world";
@@ -15,7 +16,7 @@ export interface Branch {
   /** Never given twice in a session. */
   readonly id: number;
   readonly name: string;
-  /** The last frame that it shares with the branch it parts from; null of the first branch. */
+  /** The last frame that it shares with the branch it parts from; null of the first branch and of a cut. */
   readonly parting: Point | null;
   /** Tick of its last frame. */
   readonly end: number;
@@ -24,17 +25,22 @@ export interface Branch {
 /** A branch as it is saved. */
 export interface BranchRecord {
   readonly name: string;
-  /** Index of an earlier record, and the tick at which this one parts from it. */
+  /** Index of an earlier record, and the tick at which this one parts from it; null of the first and of a cut. */
   readonly parting: Point | null;
+  /** Of a cut: which start of the world it begins at. The first branch begins where the session does. */
+  readonly start?: number;
   /** float32 [ticks since the parting, actions]. */
   readonly actions: Float32Array;
   /** What the world was told on the ticks of its own; absent: nothing. */
   readonly told?: readonly Told[];
+  /** sha256 of the RGB bytes of its last frame, in a file that says it; a tree that may grow doesn't keep it. */
+  readonly frameSha256?: string;
 }
 
 interface Own {
   name: string;
   parting: Point | null;
+  start?: number | undefined;
   /** Actions, of which the first `count` · width numbers are in use. */
   packed: Float32Array;
   count: number;
@@ -51,8 +57,10 @@ export interface BranchTree {
   owner(point: Point): Point;
   /** Which branches the way to a point leads through, and the last tick of each that lies on it. */
   way(point: Point): ReadonlyMap<number, number>;
-  /** The last tick that the ways to two points have in common. */
+  /** The last tick that the ways to two points have in common; the one before the first where a cut lies between. */
   shared(a: Point, b: Point): number;
+  /** The start that the way to a point begins at; undefined: the session's beginning. */
+  start(point: Point): number | undefined;
   /** The action that leads from this point to the next tick of its branch; undefined at the branch's end. A view. */
   action(point: Point): Action | undefined;
   /** All actions from the beginning to a point. Views. */
@@ -63,7 +71,11 @@ export interface BranchTree {
   append(id: number, action: Action, prompt?: string): void;
   /** @returns the id of a new, empty branch that parts here */
   fork(point: Point): number;
+  /** @returns the id of a new, empty branch that begins at a start of the world */
+  cut(start: number): number;
   rename(id: number, name: string): void;
+  /** Puts a branch before or behind its neighbour. @returns false where that parts from it, or it from that, or there is none */
+  move(id: number, by: -1 | 1): boolean;
   /**
    * Takes a branch away. What others share with it stays: the one that parts from it last takes that over, and is
    * returned with the last tick that it took over.
@@ -112,8 +124,8 @@ export function createBranchTree(
     return index >= 0 && index < at.count ? at.packed.subarray(index * values, (index + 1) * values) : undefined;
   };
 
-  for (const { name, parting, actions, told = [] } of saved.branches) {
-    add({ name, parting, packed: actions, count: values > 0 ? actions.length / values : 0, told: [...told] });
+  for (const { actions, told = [], ...own } of saved.branches) {
+    add({ ...own, packed: actions, count: values > 0 ? actions.length / values : 0, told: [...told] });
   }
   if (branches.size === 0) add({ name: "Branch 1", parting: null, packed: new Float32Array(0), count: 0, told: [] });
   let named = branches.size; // numbers go on from here
@@ -134,8 +146,9 @@ export function createBranchTree(
     way,
     shared(a, b) {
       const other = way(b);
-      return Math.max(first, ...[...way(a)].map(([id, limit]) => Math.min(limit, other.get(id) ?? first)));
+      return Math.max(...[...way(a)].map(([id, limit]) => Math.min(limit, other.get(id) ?? first - 1)));
     },
+    start: (point) => own([...way(point).keys()].at(-1) ?? 0).start,
     action: actionAfter,
     actions(point) {
       const found: Action[] = [];
@@ -165,8 +178,23 @@ export function createBranchTree(
       named += 1;
       return add({ name: `Branch ${named}`, parting: owner(point), packed: new Float32Array(0), count: 0, told: [] });
     },
+    cut(start) {
+      named += 1;
+      return add({ name: `Branch ${named}`, parting: null, start, packed: new Float32Array(0), count: 0, told: [] });
+    },
     rename(id, name) {
       own(id).name = name;
+    },
+    move(id, by) {
+      const order = [...branches];
+      const at = order.findIndex(([each]) => each === id);
+      const [low, high] = [order[Math.min(at, at + by)], order[Math.max(at, at + by)]];
+      if (!low || !high || high[1].parting?.branch === low[0]) return false;
+      order[Math.min(at, at + by)] = high;
+      order[Math.max(at, at + by)] = low;
+      branches.clear();
+      for (const [each, branch] of order) branches.set(each, branch);
+      return true;
     },
     remove(id) {
       const gone = own(id);
@@ -183,36 +211,33 @@ export function createBranchTree(
       packed.set(heir.packed.subarray(0, heir.count * values), shared * values);
       const taken = { branch: heirId, tick: heir.parting.tick };
       const told = [...gone.told.filter(({ tick }) => tick <= taken.tick), ...heir.told];
-      Object.assign(heir, { parting: gone.parting, packed, count: shared + heir.count, told });
+      Object.assign(heir, { parting: gone.parting, start: gone.start, packed, count: shared + heir.count, told });
       for (const [childId, child] of children) {
         if (childId !== heirId && child.parting) child.parting = { branch: heirId, tick: child.parting.tick };
       }
       return taken;
     },
     records() {
-      const children = new Map<number | null, number[]>();
-      for (const [id, { parting }] of branches) {
-        const parent = parting?.branch ?? null;
-        children.set(parent, [...(children.get(parent) ?? []), id]);
+      const order = new Set<number>(); // that in which they began, but for those that took over from an older one
+      for (const [id] of branches) {
+        const line: number[] = [];
+        for (let at: number | undefined = id; at !== undefined && !order.has(at); at = own(at).parting?.branch)
+          line.push(at);
+        for (const each of line.reverse()) order.add(each);
       }
-      const order: number[] = [];
-      const left = [...(children.get(null) ?? [])]; // a stack: a file may hold a chain of any length
-      for (let id = left.pop(); id !== undefined; id = left.pop()) {
-        order.push(id);
-        left.push(...(children.get(id) ?? []).reverse());
-      }
-      const indices = new Map(order.map((id, index) => [id, index]));
+      const indices = new Map([...order].map((id, index) => [id, index]));
       const indexOf = (id: number) => indices.get(id) ?? 0;
       const record = (id: number): BranchRecord => {
-        const { name, parting, packed, count, told } = own(id);
+        const { name, parting, start, packed, count, told } = own(id);
         return {
           ...(told.length > 0 ? { told: [...told] } : {}),
+          ...(start === undefined ? {} : { start }),
           name,
           parting: parting && { branch: indexOf(parting.branch), tick: parting.tick },
           actions: packed.slice(0, count * values),
         };
       };
-      return { width: values, branches: order.map(record), ids: order };
+      return { width: values, branches: [...order].map(record), ids: [...order] };
     },
   };
 }

@@ -58,6 +58,8 @@ export interface JournalView {
   actions(to?: Point): Action[];
   /** What the world was told on the way to a point, by default the newest frame. */
   told(to?: Point): Told[];
+  /** The start that the way to a point begins at, by default the newest frame's; undefined: where the session began. */
+  start(to?: Point): number | undefined;
   /** The recorded action after a point, undefined at its branch's end. */
   action(after: Point): Action | undefined;
   /** The same frame, named by the branch that holds it. */
@@ -65,9 +67,13 @@ export interface JournalView {
   /** The last tick that the ways to two points have in common. */
   shared(a: Point, b: Point): number;
   readonly thumbnails: Pick<Sparse<Thumbnail>, "before" | "entries">;
-  /** The state kept last on the way to the newest frame. */
-  keyframe(): Snapshot | undefined;
+  /** The state kept last on the way to the newest frame, and the branch that holds that tick. */
+  keyframe(): { readonly point: Point; readonly value: Snapshot } | undefined;
   rename(branch: number, name: string): void;
+  /** Puts a branch before or behind its neighbour in their order. @returns false where one parts from the other */
+  move(branch: number, by: -1 | 1): boolean;
+  /** The next action begins a new branch, whether or not it differs from what is recorded there. */
+  part(): void;
   /** Deletes a branch other than the one that is played; what others share with it stays. */
   remove(branch: number): void;
   /** With the ids that its branches have here. */
@@ -84,6 +90,8 @@ export interface Journal extends JournalView {
   began(from: Recovery["from"], recorded?: SessionRecord, keyframe?: Snapshot): void;
   /** From the position an action was taken, and the position moves on: into a new branch when the action is another one. */
   acted(action: Action, prompt?: string): void;
+  /** The session goes on at a start of the world, on a new branch that begins there. */
+  cut(start: number): void;
   /** The position is another one now. */
   moved(to: Point): void;
   /** A frame was seen at the position; it may become a thumbnail. */
@@ -113,6 +121,7 @@ export function createJournal(
   let thumbnails: Sparse<Thumbnail>;
   let position: Point = { branch: 0, tick: 0 };
   let asked: Point | null = null; // the newest snapshot asked for
+  let parts = false; // whether the next action begins a new branch
   let session = 0;
   let revision = 0;
 
@@ -123,6 +132,7 @@ export function createJournal(
     thumbnails = createSparse(tree, budgets.thumbnails, ({ rgba }) => rgba.length);
     position = { branch: tree.all()[0]?.id ?? 0, tick: firstTick() };
     asked = null;
+    parts = false;
     session += 1;
     revision += 1;
   };
@@ -147,12 +157,15 @@ export function createJournal(
   };
   const wayTo = (point: Point) => {
     if (from === null) return null;
+    const start = tree.start(point);
+    const { seed } = "reset" in from ? from.reset : from.snapshot;
+    const beginning = start === undefined ? from : { reset: { seed, start } };
     const kept = keyframes.before(point);
     const tick = kept?.point.tick ?? firstTick();
     const actions = tree.actions(point).slice(tick - firstTick());
     const told = tree.told(point).filter((each) => each.tick > tick);
     return {
-      from: kept ? { snapshot: kept.value } : from,
+      from: kept ? { snapshot: kept.value } : beginning,
       actions: actions.map((action) => action.slice()),
       told,
       tick,
@@ -184,13 +197,22 @@ export function createJournal(
     branches: () => tree.all(),
     actions: (to = position) => tree.actions(to),
     told: (to = position) => tree.told(to),
+    start: (to = position) => tree.start(to),
     action: (after) => tree.action(after),
     owner: (point) => tree.owner(point),
     shared: (a, b) => tree.shared(a, b),
-    keyframe: () => keyframes.before(position)?.value,
+    keyframe: () => keyframes.before(position),
     rename(branch, name) {
       tree.rename(branch, name);
       revision += 1;
+    },
+    move(branch, by) {
+      const moved = tree.move(branch, by);
+      if (moved) revision += 1;
+      return moved;
+    },
+    part() {
+      parts = position.tick > firstTick();
     },
     remove(branch) {
       if (branch === position.branch) {
@@ -213,18 +235,25 @@ export function createJournal(
     acted(action, prompt) {
       const recorded = tree.action(position);
       const here = { branch: position.branch, tick: position.tick + 1 };
-      if (!recorded) {
+      const isOther = recorded && !(same(recorded, action) && promptWith(tree.told(here), here.tick) === prompt);
+      const isNew = parts || isOther;
+      if (isNew) position = { branch: tree.fork(position), tick: position.tick };
+      if (isNew || !recorded) {
         tree.append(position.branch, action, prompt);
         revision += 1;
-      } else if (!same(recorded, action) || promptWith(tree.told(here), here.tick) !== prompt) {
-        position = { branch: tree.fork(position), tick: position.tick };
-        tree.append(position.branch, action, prompt);
-        revision += 1;
-        if (tree.size > MOST_BRANCHES) prune();
       }
+      parts = false;
       position = { branch: position.branch, tick: position.tick + 1 };
+      if (isNew && tree.size > MOST_BRANCHES) prune(); // now that the way leads through the new one
+    },
+    cut(start) {
+      position = { branch: tree.cut(start), tick: 0 };
+      parts = false;
+      if (tree.size > MOST_BRANCHES) prune();
+      revision += 1;
     },
     moved(to) {
+      parts = false;
       position = to;
     },
     seen(frame) {

@@ -24,6 +24,11 @@ export interface RecordedWorld extends World {
    */
   seek(to: Point, options?: SeekOptions): Promise<Frame>;
   /**
+   * Goes on at a start of the world, as a new branch of this session, under its seed; nothing is forgotten.
+   * @throws StateError where the session began at neither a start nor a picture, and what `reset` throws
+   */
+  cut(start: number): Promise<Frame>;
+  /**
    * Begins a saved session, at its first frame; `seek` goes on from there.
    * @param keyframe a state of its last branch, which saves the way there
    */
@@ -38,7 +43,7 @@ export function recordCalls(
   world: Played,
   onFailure: (error: Error) => void,
   journal: Journal = createJournal(),
-): Pick<RecordedWorld, "reset" | "step" | "rewind" | "restore" | "seek" | "load"> & {
+): Pick<RecordedWorld, "reset" | "step" | "rewind" | "restore" | "seek" | "cut" | "load"> & {
   /** Brings the session back into a world that knows nothing of it. */
   recover(): Promise<Frame>;
 } {
@@ -117,6 +122,15 @@ export function recordCalls(
       return frame;
     },
     seek,
+    async cut(start) {
+      if (!journal.from || "snapshot" in journal.from) {
+        throw new StateError("cut: expected a session that began at a start or a picture. Reset first.");
+      }
+      const frame = await world.reset({ seed: journal.from.reset.seed, start });
+      journal.cut(start);
+      journal.seen(frame);
+      return frame;
+    },
     async load(from, recorded, keyframe) {
       const frame = await world.reset(from);
       journal.began({ reset: from }, recorded, keyframe);

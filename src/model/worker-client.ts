@@ -153,6 +153,7 @@ export async function openWorld(options: OpenWorldOptions, source: WorkerSource 
     rewind: recorded.rewind,
     restore: recorded.restore,
     seek: recorded.seek,
+    cut: recorded.cut,
     load: recorded.load,
     async status() {
       const status = await call((api) => api.status());

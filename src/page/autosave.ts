@@ -3,6 +3,7 @@
  * no more than that. Each tab writes a session of its own; a lock tells the others that it is being played.
  */
 import { interval } from "rxjs";
+import type { Snapshot } from "../model/world";
 import { complain } from "./notices";
 import { savedSession } from "./saved-session";
 import type { Session } from "./session";
@@ -33,7 +34,7 @@ export function connectAutosave(session: Session, store: SessionStore, name: str
   let played = -1; // the journal's session that `id` stands for
   let seen = ""; // what was saved last
   let saved = new Map<number, { readonly ticks: number; readonly parting: string }>(); // by branch
-  let keyframeTick = -1;
+  let kept: Snapshot | undefined; // the state that was saved last
   let keyframeAt = 0;
   let goneOnFrom: { readonly id: string; readonly session: number } | undefined;
   let saving: Promise<void> | undefined;
@@ -44,7 +45,7 @@ export function connectAutosave(session: Session, store: SessionStore, name: str
     unlock();
     played = journal.session;
     saved = new Map();
-    keyframeTick = -1;
+    kept = undefined;
     id = crypto.randomUUID();
     unlock = hold(id);
   };
@@ -53,8 +54,8 @@ export function connectAutosave(session: Session, store: SessionStore, name: str
     const { ids, ...whole } = savedSession(session, name);
     const { record, ...rest } = whole;
     const now = Date.now();
-    const branches = record.branches.map(({ name, parting, actions }, i) => ({
-      ...{ id: ids[i] ?? i, name, ticks: record.width ? actions.length / record.width : 0 },
+    const branches = record.branches.map(({ parting, actions, ...own }, i) => ({
+      ...{ ...own, id: ids[i] ?? i, ticks: record.width ? actions.length / record.width : 0 },
       parting: parting && { branch: ids[parting.branch] ?? 0, tick: parting.tick },
     }));
     const changed = branches.flatMap(({ id: branch, parting }, i) => {
@@ -64,8 +65,8 @@ export function connectAutosave(session: Session, store: SessionStore, name: str
       return values && values.length > 0 ? [{ branch, from, values }] : [];
     });
     const keyframe = journal.keyframe();
-    const withKeyframe = keyframe && keyframe.tick !== keyframeTick && now - keyframeAt >= KEYFRAME_PERIOD;
-    const kept: KeptSession = {
+    const withKeyframe = keyframe && keyframe.value !== kept && now - keyframeAt >= KEYFRAME_PERIOD;
+    const entry: KeptSession = {
       ...rest,
       ...{ id: id ?? "", title: world.manifest.title, updated: now, width: record.width, branches },
       at: { branch: ids[record.at.branch] ?? 0, tick: record.at.tick },
@@ -73,9 +74,13 @@ export function connectAutosave(session: Session, store: SessionStore, name: str
     };
     const gone = [...saved.keys()].filter((branch) => !ids.includes(branch));
     const replaces = goneOnFrom?.session === played ? goneOnFrom.id : undefined;
-    const change = { session: kept, actions: changed, gone, replaces, goesOn };
+    const change = { session: entry, actions: changed, gone, replaces, goesOn };
     const done = await withRoom(
-      () => store.save({ ...change, keyframe: withKeyframe ? keyframe : undefined }),
+      () =>
+        store.save({
+          ...change,
+          ...(withKeyframe ? { keyframe: { ...keyframe.value, branch: keyframe.point.branch } } : {}),
+        }),
       () => store.save(change),
     );
     if (!done) return false;
@@ -85,7 +90,7 @@ export function connectAutosave(session: Session, store: SessionStore, name: str
     if (replaces) goneOnFrom = undefined;
     told = false;
     if (withKeyframe) {
-      keyframeTick = keyframe.tick;
+      kept = keyframe.value;
       keyframeAt = now;
     }
     return true;

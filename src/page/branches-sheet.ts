@@ -32,7 +32,9 @@ export function openBranches(session: Session): void {
       branchesChanged();
     };
     const parent = parting && journal.branches().find((candidate) => candidate.id === parting.branch);
-    const origin = parting ? `parts from ${parent?.name} at ${time(parting.tick)}` : "from the beginning";
+    const start = journal.start({ branch: id, tick: end });
+    const cut = start === undefined ? "from the beginning" : `a cut to “${manifest.starts[start]?.title}”`;
+    const origin = parting ? `parts from ${parent?.name} at ${time(parting.tick)}` : cut;
     const go = make("button", {
       type: "button",
       textContent: isPlayed ? "Played now" : "Go to its end",

@@ -89,6 +89,12 @@ const COMMANDS: readonly Command[] = [
     run: (session) => openLate(async () => (await import("./branches-sheet")).openBranches(session)),
   },
   {
+    id: "shots",
+    label: "Shots",
+    code: "KeyT",
+    run: (session) => openLate(async () => (await import("./story")).toggleStory(session)),
+  },
+  {
     id: "sessions",
     label: "Sessions",
     code: "KeyO",

@@ -47,7 +47,7 @@ const KINDS: readonly Kind[] = [
     open: async (dropped, here) => (await import("./foreign-world")).openDropped(dropped, here?.session.loop),
   },
   {
-    what: "a saved session",
+    what: "a saved session or a story of shots",
     extensions: [".json"],
     open: inWorld(async (file, { session, name }) => (await import("./take-up")).takeUpFile(session, file, name)),
   },

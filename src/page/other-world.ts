@@ -33,12 +33,7 @@ async function keepForLater(store: SessionStore, saved: SavedSession): Promise<v
     session: {
       ...rest,
       ...{ id: crypto.randomUUID(), title: saved.world, updated: Date.now(), width, at, thumbnail: null },
-      branches: branches.map(({ name, parting, actions }, id) => ({
-        id,
-        name,
-        parting,
-        ticks: actions.length / width,
-      })),
+      branches: branches.map(({ actions, ...own }, id) => ({ ...own, id, ticks: actions.length / width })),
     },
     actions: branches.flatMap(({ actions }, branch) =>
       actions.length > 0 ? [{ branch, from: 0, values: actions }] : [],

@@ -54,14 +54,17 @@ export function followInAddress({ beginning }: Session, place: Place, now: boole
   beginning.pipe(skip(now ? 0 : 1)).subscribe(({ seed, start }) => writeAddress({ ...place, seed, start }));
 }
 
-function openStarts(session: Session, choose: (start: number) => void): void {
+/** Lets a person choose one of the world's starts. @param title of the sheet, where it is for a cut */
+export function openStarts(session: Session, choose: (start: number) => void, title?: string): void {
   const { world, loop, beginning } = session;
   const grid = make("div", { className: "starts" });
-  const dialog = openSheet(loop, "Where to begin", grid);
+  const dialog = openSheet(loop, title ?? "Where to begin", grid);
   world.manifest.starts.forEach(({ title }, index) => {
     const canvas = make("canvas", {});
     const pick = make("button", { type: "button" }, canvas, title);
-    pick.setAttribute("aria-pressed", String(!beginning.value.picture && index === beginning.value.start));
+    if (title === undefined) {
+      pick.setAttribute("aria-pressed", String(!beginning.value.picture && index === beginning.value.start));
+    }
     pick.onclick = () => {
       dialog.close();
       choose(index);
@@ -76,6 +79,7 @@ function openStarts(session: Session, choose: (start: number) => void): void {
       (error: Error) => pick.append(` (no picture: ${error.message})`),
     );
   });
+  if (title !== undefined) return;
   const own = make("button", { type: "button" }, "A picture of your own …");
   own.setAttribute("aria-pressed", String(beginning.value.picture !== undefined));
   own.onclick = () => {

@@ -29,7 +29,7 @@ export function connectRecording(session: Session, place: Place): void {
   onClick("screenshot", async () => {
     const frame = session.frame();
     if (!frame) return;
-    const drive = { ...session.beginning.value, from: frame.tick, to: frame.tick, ...driven() };
+    const drive = { ...session.here(), from: frame.tick, to: frame.tick, ...driven() };
     const { screenshot } = await import("../record/screenshot");
     const provenance = await describe("picture", [drive], session.settings.value.shareActions);
     download(screenshot(frame, provenance), name(`tick${frame.tick}`, "png"));
@@ -37,7 +37,7 @@ export function connectRecording(session: Session, place: Place): void {
   onClick("log", async () => {
     const [frame, { actions, told }] = [session.frame(), driven()];
     if (!frame) return;
-    const drive = { ...session.beginning.value, from: 0, to: actions.length, actions, told };
+    const drive = { ...session.here(), from: 0, to: actions.length, actions, told };
     const provenance = await describe("actions", [drive], false); // its lines are the actions
     const { frameSha256 } = await import("../model/hash");
     const hash = await frameSha256(frame);
@@ -78,10 +78,7 @@ export function connectRecording(session: Session, place: Place): void {
     }
     let count = 0;
     const frames = session.loop.frames.subscribe(({ frame, action }) => {
-      shots.add(
-        { tick: frame.tick, action },
-        { ...session.beginning.value, actions: session.actions, told: session.told },
-      );
+      shots.add({ tick: frame.tick, action }, { ...session.here(), actions: session.actions, told: session.told });
       if (action === null) return; // a reset, a restart or a rewind is no picture of the clip
       clip.add(frame);
       count++;
@@ -121,8 +118,8 @@ function showRecording(text: string, on: boolean): void {
 }
 
 async function openShare(session: Session, place: Place): Promise<void> {
-  const { world, beginning, loop } = session;
-  const { seed, start, picture } = beginning.value;
+  const { world, loop } = session;
+  const { seed, start, picture } = session.here();
   const here = { ...place, seed, start };
   const link = (replay?: string, prompts?: string) => {
     const marks = { package: packageMark(world.packageSha256), made: engineMark(world.backend) };

@@ -1,7 +1,6 @@
 /** The session that is played, as a file and the browser's storage keep it. */
 import { RecordingError } from "../errors";
-import { explain } from "../model/engine-choice";
-import { precisionOf, type SavedSession } from "../record/session-file";
+import { engineOf, type SavedSession } from "../record/session-file";
 import type { Session } from "./session";
 
 /**
@@ -19,14 +18,10 @@ export function savedSession(
     );
   }
   const { ids, ...record } = journal.record();
-  const detail = explain(backend);
   return {
     world: name,
     packageSha256,
-    engine: {
-      ...{ name: backend.name, precision: precisionOf(backend) },
-      ...(detail === "" ? {} : { detail }),
-    },
+    engine: engineOf(backend),
     ...beginning.value,
     actionNames: manifest.actions.map((action) => action.name),
     record: { ...record, width: manifest.actions.length },

@@ -53,6 +53,44 @@ it("grows second by second, over the borders of its chunks, and comes back whole
   });
 });
 
+it("keeps what was told on a branch, and where a cut begins", async () => {
+  const store = await fresh();
+  const told = [{ tick: 2, text: "night" }];
+  const branches: Branches = [
+    { id: 0, name: "Branch 1", parting: null, ticks: 2, told },
+    { id: 4, name: "Branch 2", parting: null, start: 3, ticks: 1 },
+  ];
+  const actions = [
+    { branch: 0, from: 0, values: values(0, 2, 1) },
+    { branch: 4, from: 0, values: values(0, 1, 1) },
+  ];
+  await store.save(change(kept("a", branches, { branch: 4, tick: 1 }), actions, false));
+  const { saved } = await store.load("a");
+  expect(saved.record.branches).toMatchObject([{ told }, { parting: null, start: 3 }]);
+});
+
+it("gives a kept state back only where it lies on the way to where the session was left", async () => {
+  const store = await fresh();
+  const branches: Branches = [
+    { id: 0, name: "Branch 1", parting: null, ticks: 5 },
+    { id: 3, name: "Branch 2", parting: { branch: 0, tick: 2 }, ticks: 4 },
+    { id: 4, name: "Branch 3", parting: null, start: 1, ticks: 6 },
+  ];
+  const actions = branches.map(({ id, ticks }) => ({ branch: id, from: 0, values: values(0, ticks, id) }));
+  const keyframeOf = async (at: KeptSession["at"], branch: number | undefined, tick: number) => {
+    const state = { tick, ...(branch === undefined ? {} : { branch }) } as Change["keyframe"];
+    await store.save({ ...change(kept("a", branches, at), actions, false), keyframe: state });
+    return (await store.load("a")).keyframe;
+  };
+  expect(await keyframeOf({ branch: 3, tick: 6 }, 3, 5)).toEqual({ tick: 5 });
+  expect(await keyframeOf({ branch: 3, tick: 6 }, 0, 2)).toEqual({ tick: 2 });
+  expect(await keyframeOf({ branch: 3, tick: 6 }, 0, 4)).toBeUndefined(); // behind the parting
+  expect(await keyframeOf({ branch: 3, tick: 6 }, 4, 4)).toBeUndefined(); // after a cut
+  expect(await keyframeOf({ branch: 4, tick: 6 }, 4, 4)).toEqual({ tick: 4 });
+  expect(await keyframeOf({ branch: 4, tick: 3 }, 4, 4)).toBeUndefined(); // later
+  expect(await keyframeOf({ branch: 4, tick: 6 }, undefined, 4)).toBeUndefined(); // of an earlier release
+});
+
 it("keeps branches by their ids, and drops those that are gone", async () => {
   const store = await fresh();
   const branches: Branches = [

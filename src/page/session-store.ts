@@ -4,7 +4,7 @@
  */
 import { type DBSchema, deleteDB, type IDBPDatabase, openDB } from "idb";
 import { RecordingError } from "../errors";
-import type { BranchRecord, Point } from "../model/branch-tree";
+import { type BranchRecord, createBranchTree, type Point } from "../model/branch-tree";
 import type { Thumbnail } from "../model/thumbnail";
 import type { Snapshot } from "../model/world";
 import type { SavedSession } from "../record/session-file";
@@ -22,16 +22,20 @@ export interface KeptSession extends Omit<SavedSession, "record"> {
   /** When it was played last, ms since 1970. */
   readonly updated: number;
   readonly width: number;
-  readonly branches: readonly {
+  readonly branches: readonly (Omit<BranchRecord, "actions"> & {
+    /** What `parting` and `at` name. */
     readonly id: number;
-    readonly name: string;
-    readonly parting: Point | null;
     /** Of its own. */
     readonly ticks: number;
-  }[];
+  })[];
   /** A branch's id and a tick. */
   readonly at: Point;
   readonly thumbnail: Thumbnail | null;
+}
+
+/** A state, and the id of the branch that holds its tick; those of earlier releases don't say which. */
+export interface KeptState extends Snapshot {
+  readonly branch?: number;
 }
 
 /** What has changed since the last save. */
@@ -41,7 +45,7 @@ export interface Change {
   readonly actions: readonly { readonly branch: number; readonly from: number; readonly values: Float32Array }[];
   /** Branches that are gone. */
   readonly gone: readonly number[];
-  readonly keyframe?: Snapshot | undefined;
+  readonly keyframe?: KeptState | undefined;
   /** A session that goes when this one is saved: the one that it goes on from. */
   readonly replaces?: string | undefined;
   /** False when everything is in `actions`, true when it only goes on from the save before. */
@@ -53,7 +57,7 @@ export interface SessionStore {
   list(): Promise<KeptSession[]>;
   /** False when the save before has gone (forgotten in another tab): then everything must be saved. */
   save(change: Change): Promise<boolean>;
-  /** @throws RecordingError when it is gone or damaged */
+  /** With a state on the way to where it was left, if one is kept. @throws RecordingError when it is gone or damaged */
   load(id: string): Promise<{ readonly saved: SavedSession; readonly keyframe?: Snapshot }>;
   forget(id: string): Promise<void>;
   /** Lets go of the oldest, but for these, until no more than `KEPT` are left. @param fewer than are there now */
@@ -65,7 +69,7 @@ interface Schema extends DBSchema {
   sessions: { key: string; value: KeptSession };
   /** By session, branch and number of the chunk. */
   actions: { key: [string, number, number]; value: Float32Array };
-  keyframes: { key: string; value: Snapshot };
+  keyframes: { key: string; value: KeptState };
 }
 
 /** @throws DOMException where the browser keeps nothing (a private window, storage forbidden) */
@@ -156,7 +160,7 @@ export async function openSessionStore(): Promise<SessionStore> {
       const { width, branches, at, id: _, title: __, updated: ___, thumbnail: ____, ...rest } = session;
       const index = (branch: number) => branches.findIndex((candidate) => candidate.id === branch);
       const records: BranchRecord[] = [];
-      for (const { id: branch, name, parting, ticks } of branches) {
+      for (const { id: branch, parting, ticks, ...own } of branches) {
         const chunks = await all.objectStore("actions").getAll(chunksOf(id, branch));
         const actions = new Float32Array(ticks * width);
         let length = 0;
@@ -165,13 +169,20 @@ export async function openSessionStore(): Promise<SessionStore> {
           length += chunk.length;
         }
         if (length < actions.length) {
-          throw new RecordingError(`session, ${name}: expected ${ticks} ticks, got ${length / width}. Forget it.`);
+          throw new RecordingError(`session, ${own.name}: expected ${ticks} ticks, got ${length / width}. Forget it.`);
         }
-        records.push({ name, parting: parting && { branch: index(parting.branch), tick: parting.tick }, actions });
+        records.push({ ...own, parting: parting && { branch: index(parting.branch), tick: parting.tick }, actions });
       }
-      const keyframe = await all.objectStore("keyframes").get(id);
       const record = { width, branches: records, at: { branch: index(at.branch), tick: at.tick } };
-      return { saved: { ...rest, record }, ...(keyframe ? { keyframe } : {}) };
+      const saved = { ...rest, record };
+      const kept = await all.objectStore("keyframes").get(id);
+      const last =
+        createBranchTree(0, record)
+          .way(record.at)
+          .get(index(kept?.branch ?? -1)) ?? -1;
+      if (!kept || kept.tick > last) return { saved }; // it is of another branch
+      const { branch: _____, ...keyframe } = kept;
+      return { saved, keyframe };
     },
     async trim(but, fewer = false) {
       const sessions = (await list()).filter(({ id }) => !but.has(id));

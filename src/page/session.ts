@@ -52,11 +52,15 @@ export interface Session {
   /** Goes to another tick and stands still there; called off by `stopSeeking`, or when the session begins anew. */
   seek(to: Point, onStep?: SeekOptions["onStep"]): Promise<void>;
   stopSeeking(): void;
+  /** Goes on at a start of the world, on a new branch of this session, and runs. */
+  cut(start: number): Promise<void>;
   /** What goes to ticks for the bar, the keys and the pad. */
   readonly seeking: Seeking;
   /** Runs, and plays what is recorded after the newest frame until that ends or somebody touches a control. */
   watch(): void;
   replaying(): boolean;
+  /** Where the way to the newest frame begins: as the session, or at a cut. */
+  here(): SessionBeginning;
   /** Actions that led to the newest frame. */
   actions(): readonly Action[];
   /** What the world was told on the way to it. */
@@ -178,6 +182,16 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
       standStill();
     },
     stopSeeking,
+    async cut(start) {
+      stopSeeking();
+      const cut = loop.exclusive(() => {
+        replay.stop();
+        return world.cut(start);
+      });
+      if (loop.state.value.name !== "loading") loop.resume(); // now: a pause that comes meanwhile stays
+      await cut;
+      if (loop.state.value.name === "loading") loop.resume();
+    },
     tell(text) {
       prompt = text;
     },
@@ -189,6 +203,10 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
       loop.resume();
     },
     replaying: () => replay.playing(),
+    here() {
+      const start = world.journal.start();
+      return start === undefined ? beginning.value : { seed: beginning.value.seed, start };
+    },
     actions: () => world.journal.actions().map((action) => action.slice()),
     told: () => world.journal.told(),
     frame: () => newest,

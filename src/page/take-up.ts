@@ -1,6 +1,7 @@
 /** Taking up what was recorded before: a saved session, from a file or the browser's storage, or an action log. */
-import { RecordingError } from "../errors";
+import { PromptError, RecordingError } from "../errors";
 import { frameSha256 as hashOf } from "../model/hash";
+import { parseWords } from "../model/prompt";
 import type { Snapshot } from "../model/world";
 import { parseActionLog } from "../record/action-log";
 import {
@@ -11,6 +12,8 @@ import {
   precisionOf,
   type SavedSession,
 } from "../record/session-file";
+import { looksLikeStory, parseStory, planStory } from "../record/story-file";
+import { CAN_BE_DIRECTED, recordStory } from "../record/story-session";
 import { announce } from "./notices";
 import { askToPlayOn } from "./other-version";
 import type { Session } from "./session";
@@ -42,9 +45,27 @@ export async function takeUpFile(session: Session, file: Blob, name: string): Pr
   }
   const text = await file.text();
   if (looksLikeSession(text)) return takeUpSession(session, parseSession(text), name);
+  if (looksLikeStory(text)) return takeUpStory(session, text);
   const { actions, told } = parseActionLog(session.world.manifest.actions, text);
   if (actions.length === 0) throw new RecordingError("file: expected a session or an action log, got an empty file.");
   await session.begin(session.beginning.value, actions, told);
+}
+
+/** Plays a story from its first shot to its last. */
+async function takeUpStory(session: Session, text: string): Promise<void> {
+  const { manifest } = session.world;
+  const plan = await planStory(parseStory(text), manifest, async (file) => {
+    throw new RecordingError(`actions, ${file}: ${CAN_BE_DIRECTED}`);
+  });
+  const told = plan.shots.flatMap((shot) => shot.told);
+  if (told.length > 0 && !manifest.prompt) throw new PromptError(`prompt: ${manifest.name} takes none.`);
+  if (told.length > 0) {
+    const words = parseWords(await session.world.readWords(), manifest.prompt?.width ?? 0);
+    for (const { text } of told) words.encode(text);
+  }
+  const { record, ...beginning } = recordStory(plan, manifest.actions.length);
+  await session.load(beginning, record);
+  await (await import("./story")).watchStory(session);
 }
 
 /** @param keyframe a state near the frame that it was left at, of the same package */

@@ -11,12 +11,18 @@ import {
   WEBM,
 } from "mediabunny";
 import { RecordingError } from "../errors";
-import { LONGEST_RECORD, RECORD_TAG } from "../model/provenance";
+import { LONGEST_RECORD, type Provenance, RECORD_TAG } from "../model/provenance";
 import type { Picture } from "./compare";
-import { readUuidBox } from "./mp4-box";
+import { readUuidBox, uuidBox, XMP_BOX } from "./mp4-box";
+import { xmpPacket } from "./xmp";
 
 /** The box of an MP4 file that holds our record; the number is random. */
 export const RECORD_BOX = "44838dbae28a429a965d3658f4c26d99";
+/** XMP for everybody, and our own record, each in a box of its own: they go behind the film. */
+export const recordBoxes = (provenance: Provenance): Uint8Array<ArrayBuffer>[] => [
+  uuidBox(XMP_BOX, xmpPacket(provenance)),
+  uuidBox(RECORD_BOX, JSON.stringify(provenance)),
+];
 export const isMp4 = (head: Uint8Array): boolean => new TextDecoder("latin1").decode(head.subarray(4, 8)) === "ftyp";
 export const isWebM = (head: Uint8Array): boolean => [0x1a, 0x45, 0xdf, 0xa3].every((byte, i) => head[i] === byte);
 

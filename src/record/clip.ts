@@ -18,10 +18,8 @@ import {
 } from "mediabunny";
 import { RecordingError } from "../errors";
 import { GENERATED, inWords, type Provenance, RECORD_TAG, SOURCE_TYPE_TAG } from "../model/provenance";
-import { RECORD_BOX } from "./clip-file";
+import { recordBoxes } from "./clip-file";
 import { enlarge, enlargement, type Pixels } from "./enlarge";
-import { uuidBox, XMP_BOX } from "./mp4-box";
-import { xmpPacket } from "./xmp";
 
 export interface Clip {
   /** Appends a frame; frames are encoded in order, behind the page's back. */
@@ -92,17 +90,11 @@ export async function startClip(
       await output.finalize();
       if (!target.buffer) throw new RecordingError("Clip: the encoder gave no video. Try again.");
       const video = new Blob([target.buffer], { type: `video/${extension}` });
-      const marked = extension === "mp4" ? markMp4(video, provenance) : await markWebM(video, provenance);
-      return { video: marked, extension };
+      if (extension === "webm") return { video: await markWebM(video, provenance), extension };
+      return { video: new Blob([video, ...recordBoxes(provenance)], { type: video.type }), extension };
     },
     cancel: () => output.cancel(),
   };
-}
-
-/** XMP for everybody, and our own record, each in a box of its own behind the film. */
-function markMp4(video: Blob, provenance: Provenance): Blob {
-  const boxes = [uuidBox(XMP_BOX, xmpPacket(provenance)), uuidBox(RECORD_BOX, JSON.stringify(provenance))];
-  return new Blob([video, ...boxes], { type: video.type });
 }
 
 /** WebM has its tags in front of the film, where they are only known once it is over: its packets are copied behind them. */

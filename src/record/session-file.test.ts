@@ -47,6 +47,22 @@ describe("session file", () => {
     checkSession(parseSession(text), FAKE_MANIFEST);
   });
 
+  it("holds cuts to other starts and the hashes of branches, and says so by its version", () => {
+    const cut: BranchRecord = { name: "cut", parting: null, start: 1, actions: new Float32Array(3) };
+    const branches = [...session.record.branches, { ...cut, frameSha256: "c".repeat(64) }];
+    const saved = { ...session, record: { ...session.record, branches } };
+    const text = formatSession(saved);
+    expect(JSON.parse(text).version).toBe(4);
+    expect(parseSession(text)).toEqual(saved);
+    checkSession(saved, FAKE_MANIFEST);
+    const beyond = { ...saved, record: { ...saved.record, branches: [...branches, { ...cut, start: 99 }] } };
+    expect(() => checkSession(beyond, FAKE_MANIFEST)).toThrow(/session, start: expected one from 0 to \d+, got 99/);
+    const parting = JSON.stringify(JSON.parse(text), (key, value) =>
+      key === "branches" ? value.map((each: object) => ({ ...each, start: 1 })) : value,
+    );
+    expect(() => parseSession(parting)).toThrow(/branches\.1\.parting: expected none of the first branch and of a cut/);
+  });
+
   it("brings the picture along that it began at, and says so by its version", () => {
     const { width, height } = FAKE_MANIFEST.picture;
     const picture = Uint8Array.from({ length: width * height * 3 }, (_, i) => i % 251);
@@ -107,8 +123,8 @@ describe("session file", () => {
     ["another format", edited((file) => Object.assign(file, { format: "zip" })), /session, format/],
     [
       "a later version",
-      edited((file) => Object.assign(file, { version: 4 })),
-      /version: expected 1 to 3, got 4\. .*newer release/,
+      edited((file) => Object.assign(file, { version: 5 })),
+      /version: expected 1 to 4, got 5\. .*newer release/,
     ],
     [
       "a picture missing",

@@ -2,14 +2,15 @@
  * A session as one file, for another day or another machine: which world and package it was played in and by what, where
  * it began, and every branch with its actions as exact float32. No dreamed pictures and no states: playing it again gives
  * them, so a file can't claim a picture that doesn't follow from its actions. Only a picture of a person's own that it began
- * at is in it, at the world's size; such a file has version 2. One in which the world was told something has version 3.
+ * at is in it, at the world's size; such a file has version 2. One in which the world was told something has version 3, one
+ * with cuts to other starts, or with the hash of each branch's last frame, version 4.
  */
 import { z } from "zod/mini"; // the page reads this, too
 import { checkAction } from "../action/action";
 import { ActionError, PromptError, RecordingError, ResetError } from "../errors";
 import { checkReset, resetOf, type SessionBeginning } from "../model/beginning";
 import type { BranchRecord, Point } from "../model/branch-tree";
-import { PRECISIONS, type Precision } from "../model/engine-choice";
+import { explain, PRECISIONS, type Precision } from "../model/engine-choice";
 import type { SessionRecord } from "../model/journal";
 import type { Manifest } from "../model/manifest";
 import { cleanPrompt, type Told } from "../model/prompt";
@@ -45,7 +46,7 @@ const point = z.strictObject({ branch: count, tick: count });
 
 const fileSchema = z.strictObject({
   format: z.literal("worldloop-session"),
-  version: z.literal([1, 2, 3]),
+  version: z.literal([1, 2, 3, 4]),
   world: z.string().check(z.minLength(1)),
   packageSha256: sha256,
   engine: z.strictObject({ name: z.string(), precision: z.enum(PRECISIONS), detail: z.optional(z.string()) }),
@@ -58,14 +59,18 @@ const fileSchema = z.strictObject({
     .array(
       z.strictObject({
         name: z.string().check(z.minLength(1), z.maxLength(LONGEST_NAME)),
-        /** Index of an earlier branch and the last tick shared with it; null of the first. */
+        /** Index of an earlier branch and the last tick shared with it; null of the first and of a cut. */
         parting: z.nullable(point),
+        /** Of a cut: the start of the world that it begins at. */
+        start: z.optional(count),
         /** Of its own. */
         ticks: count,
         /** base64 of float32 little-endian [ticks, actions]. */
         actions: z.string(),
         /** What the world was told, on ticks of its own. */
         prompts: z.optional(toldSchema),
+        /** Of its last frame. */
+        frameSha256: z.optional(sha256),
       }),
     )
     .check(z.minLength(1), z.maxLength(MOST_BRANCHES)),
@@ -77,6 +82,12 @@ const fileSchema = z.strictObject({
 /** Onnxruntime has float32 alone. */
 export const precisionOf = ({ precision = "float32" }: World["backend"]): Precision => precision;
 
+/** What computed it, as a session says it. */
+export function engineOf(backend: World["backend"]): SavedSession["engine"] {
+  const detail = explain(backend);
+  return { name: backend.name, precision: precisionOf(backend), ...(detail === "" ? {} : { detail }) };
+}
+
 /** A branch's name as it may be saved: one line, not empty, not too long. */
 export const cleanName = (text: string): string => text.replace(/\s+/g, " ").trim().slice(0, LONGEST_NAME);
 
@@ -86,13 +97,14 @@ export const beginningOf = ({ seed, start, picture }: SavedSession): SessionBegi
 
 export function formatSession({ record, picture, ...session }: SavedSession): string {
   const width = session.actionNames.length;
-  const branches = record.branches.map(({ name, parting, actions, told }) => ({
-    ...{ name, parting, ticks: actions.length / width },
+  const branches = record.branches.map(({ actions, told, ...own }) => ({
+    ...{ ...own, ticks: actions.length / width },
     actions: toBase64(new Uint8Array(actions.buffer, actions.byteOffset, actions.byteLength)),
     ...(told === undefined ? {} : { prompts: told }),
   }));
-  const isTold = record.branches.some(({ told }) => told !== undefined);
-  const kind = { format: "worldloop-session", version: isTold ? 3 : picture ? 2 : 1 };
+  const has = (field: keyof BranchRecord) => record.branches.some((branch) => branch[field] !== undefined);
+  const version = has("start") || has("frameSha256") ? 4 : has("told") ? 3 : picture ? 2 : 1;
+  const kind = { format: "worldloop-session", version };
   const own = picture ? { picture: toBase64(picture) } : {};
   return `${JSON.stringify({ ...kind, ...session, ...own, branches, at: record.at })}\n`;
 }
@@ -107,8 +119,8 @@ export function parseSession(text: string): SavedSession {
   }
   const json = readJson(text.replace(/^\uFEFF/, ""));
   const version = (json as { version?: unknown } | null)?.version;
-  if (typeof version === "number" && version > 3) {
-    throw new RecordingError(`session, version: expected 1 to 3, got ${version}. Open it with a newer release.`);
+  if (typeof version === "number" && version > 4) {
+    throw new RecordingError(`session, version: expected 1 to 4, got ${version}. Open it with a newer release.`);
   }
   const { success, data, error } = fileSchema.safeParse(json);
   if (!success) {
@@ -131,13 +143,15 @@ export function parseSession(text: string): SavedSession {
         `${where}.actions: expected ${branch.ticks} ticks of ${width} values, got ${actions.length} values. Save it again.`,
       );
     }
-    checkParting(where, index, branch.parting, branches, ends);
+    checkParting(where, index, branch, { branches, ends, hasCuts: data.version === 4 });
     const first = branch.parting?.tick ?? 0;
     ends.push(first + branch.ticks);
-    const told = branch.prompts ?? [];
+    const { start, frameSha256, prompts: told = [] } = branch;
     checkTold(`${where}.prompts`, told, first, first + branch.ticks);
     records.push({
       ...{ name: cleanName(branch.name) || `Branch ${index + 1}`, parting: branch.parting, actions },
+      ...(start === undefined ? {} : { start }),
+      ...(frameSha256 === undefined ? {} : { frameSha256 }),
       ...(told.length > 0 ? { told } : {}),
     });
   }
@@ -162,7 +176,7 @@ export function parseSession(text: string): SavedSession {
 
 /** @throws RecordingError when the session can't be played in this world: other actions, out of range, no such start */
 export function checkSession(session: SavedSession, manifest: Manifest): void {
-  const { actionNames, record, picture, start } = session;
+  const { actionNames, record, start } = session;
   const names = manifest.actions.map(({ name }) => name);
   if (actionNames.length !== names.length || names.some((name, i) => name !== actionNames[i])) {
     throw new RecordingError(
@@ -170,8 +184,11 @@ export function checkSession(session: SavedSession, manifest: Manifest): void {
     );
   }
   about("session", () => checkReset(resetOf(beginningOf(session)), manifest));
-  if (picture && start >= manifest.starts.length) {
-    throw new RecordingError(`session, start: expected one from 0 to ${manifest.starts.length - 1}, got ${start}.`);
+  const beyond = [start, ...record.branches.map((branch) => branch.start ?? 0)].find(
+    (s) => s >= manifest.starts.length,
+  );
+  if (beyond !== undefined) {
+    throw new RecordingError(`session, start: expected one from 0 to ${manifest.starts.length - 1}, got ${beyond}.`);
   }
   if (!manifest.prompt && record.branches.some(({ told }) => told !== undefined)) {
     throw new RecordingError(`session: ${manifest.name} takes no prompts, and this session holds some.`);
@@ -195,20 +212,23 @@ function about(where: string, check: () => void): void {
   }
 }
 
-/** The first branch parts from none, each other one from a tick that an earlier one holds. */
+/** The first branch parts from none, nor does a cut, wherever it stands; each other one from a tick that an earlier one holds. */
 function checkParting(
   where: string,
   index: number,
-  parting: Point | null,
-  branches: readonly { readonly parting: Point | null }[],
-  ends: readonly number[],
+  { parting, start }: { readonly parting: Point | null; readonly start?: number | undefined },
+  {
+    branches,
+    ends,
+    hasCuts,
+  }: { branches: readonly { parting: Point | null }[]; ends: readonly number[]; hasCuts: boolean },
 ): void {
   const wrong = (expected: string) => {
     const got = parting ? `tick ${parting.tick} of branch ${parting.branch}` : "none";
     return new RecordingError(`${where}.parting: expected ${expected}, got ${got}. Save it again.`);
   };
-  if (index === 0 && parting) throw wrong("none of the first branch");
-  if (index === 0) return;
+  if (parting && (index === 0 || start !== undefined)) throw wrong("none of the first branch and of a cut");
+  if (!parting && (index === 0 || hasCuts)) return;
   const end = parting ? ends[parting.branch] : undefined;
   if (!parting || end === undefined) throw wrong(`a tick of a branch from 0 to ${index - 1}`);
   const parent = branches[parting.branch]?.parting;

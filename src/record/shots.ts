@@ -29,6 +29,8 @@ export interface Shots {
     frame: { readonly tick: number; readonly action: Action | null },
     drive: SessionBeginning & { actions(): readonly Action[]; told?: () => readonly Told[] },
   ): void;
+  /** What comes next goes on from another frame than the last one. */
+  cut(): void;
   read(): readonly Drive[];
 }
 
@@ -36,6 +38,9 @@ export function createShots(): Shots {
   const shots: (Omit<Drive, "to" | "actions" | "told"> & { readonly actions: Action[]; told: readonly Told[] })[] = [];
   let cut = true;
   return {
+    cut() {
+      cut = true;
+    },
     add({ tick, action }, { actions, told, ...beginning }) {
       const last = shots.at(-1);
       if (action === null) cut = true;

@@ -72,7 +72,7 @@ export async function verifyRecord(found: MarkedFile, opened: OpenedWorld, optio
   const replay = () => replayShots(world, shots, options);
   if (kind === "picture") return verifyPicture(await decodePicture(found.file, world), replay(), engines);
   if (kind === "actions") return verifyLastFrame(provenance, replay(), engines);
-  return verifyClip(found.file, shots, replay(), { engines, openClip: options.openClip });
+  return verifyClip(found.file, provenance.shots, replay(), { engines, openClip: options.openClip });
 }
 
 /** @throws RecordingError */
@@ -161,13 +161,17 @@ interface ClipOptions extends Pick<VerifyOptions, "openClip"> {
 
 async function verifyClip(
   file: Blob,
-  shots: readonly PlayableShot[],
+  shots: Provenance["shots"],
   replay: AsyncGenerator<Frame>,
   { engines, openClip }: ClipOptions,
 ): Promise<Verdict> {
   const clip = await openClip(file);
   try {
-    const count = shots.reduce((sum, { from, to }) => sum + to - from + 1, 0);
+    const lasts = new Map<number, string | undefined>(); // hashes of the last pictures of its shots
+    const count = shots.reduce((sum, { from, to, frameSha256 }) => {
+      lasts.set(sum + to - from, frameSha256);
+      return sum + to - from + 1;
+    }, 0);
     if (clip.count !== count) {
       return different(
         `Not true: the clip has ${clip.count} pictures, its record is of ${count}. It was cut or put together.`,
@@ -180,7 +184,13 @@ async function verifyClip(
         const likeness = psnr(await clip.at(index), frame);
         if (likeness < worst) [worst, at] = [likeness, index];
       }
+      const claimed = engines ? undefined : lasts.get(index);
       index += 1;
+      if (claimed !== undefined && (await frameSha256(frame)) !== claimed) {
+        return different(
+          `Not true: replaying its actions ends a shot at another picture, number ${index}, than it says. It was changed, or a processor of another kind rounds differently.`,
+        );
+      }
     }
     const measured = `PSNR ${worst.toFixed(1)} dB or more in ${samples.size} of ${count} pictures`;
     if (worst >= ALIKE_IN_VIDEO_DB) {

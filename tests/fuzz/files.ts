@@ -1,5 +1,5 @@
 /**
- * Action logs, saved sessions, rollouts and marked pictures that went wrong, by a seeded stream of numbers: their bytes,
+ * Action logs, saved sessions, rollouts, stories of shots and marked pictures that went wrong, by a seeded stream of numbers: their bytes,
  * their values, their lines, and shapes that no page would save.
  */
 import { addPngTexts, readPng } from "../../src/record/png-text";
@@ -16,6 +16,8 @@ export interface Sound {
   readonly plainLog: string;
   readonly session: string;
   readonly rollout: string;
+  /** shots.json. */
+  readonly story: string;
   /** PNG. */
   readonly picture: Bytes;
 }
@@ -23,7 +25,7 @@ export interface Sound {
 export interface Mutated {
   readonly what: string;
   /** Name of a file of this kind. */
-  readonly name: "x.jsonl" | "session.json" | "rollout.json" | "x.png";
+  readonly name: "x.jsonl" | "session.json" | "rollout.json" | "shots.json" | "x.png";
   readonly contents: Bytes;
 }
 
@@ -75,6 +77,13 @@ const MUTATIONS: Record<string, Make> = {
     for (let n = draw(3); n >= 0; n--) changeValue(file, draw);
     return ["rollout.json", JSON.stringify(file)];
   },
+  "story bytes": (sound, draw) => ["shots.json", scrambled(encode(sound.story), draw)],
+  "story values"(sound, draw) {
+    const file = JSON.parse(sound.story);
+    for (let n = draw(3); n >= 0; n--) changeValue(file, draw);
+    return ["shots.json", JSON.stringify(file)];
+  },
+  "story numbers": (sound, draw) => ["shots.json", inNumbers(sound.story, draw)],
   "picture bytes": (sound, draw) => ["x.png", scrambled(sound.picture.slice(), draw)],
   "picture record"(sound, draw) {
     const record = JSON.parse(readPng(sound.picture).texts.get(PNG_RECORD) ?? "");
@@ -83,11 +92,11 @@ const MUTATIONS: Record<string, Make> = {
   },
 };
 
-const KINDS = Object.keys(MUTATIONS);
+export const KINDS = Object.keys(MUTATIONS);
 
-/** Number `index` of the stream. */
-export function mutateFile(sound: Sound, seed: number, index: number): Mutated {
-  const kind = KINDS[index % KINDS.length] as string;
+/** Number `index` of the stream of these kinds. */
+export function mutateFile(sound: Sound, seed: number, index: number, kinds = KINDS): Mutated {
+  const kind = kinds[index % kinds.length] as string;
   const [name, contents] = (MUTATIONS[kind] as Make)(sound, draws(seed, index));
   return { what: `${index}: ${kind}`, name, contents: typeof contents === "string" ? encode(contents) : contents };
 }

@@ -16,6 +16,7 @@ import { originOf } from "../../src/model/provenance";
 import { recordCalls } from "../../src/model/recorded-world";
 import type { World } from "../../src/model/world";
 import { formatActionLog, parseActionLog } from "../../src/record/action-log";
+import { captionsOf, formatCaptions } from "../../src/record/captions";
 import { readMarkedFile } from "../../src/record/provenance-file";
 import { screenshot } from "../../src/record/screenshot";
 import {
@@ -27,6 +28,7 @@ import {
   type SavedSession,
 } from "../../src/record/session-file";
 import { describeShots } from "../../src/record/shots";
+import { parseStory, planStory } from "../../src/record/story-file";
 import { playableShots } from "../../src/record/verify-record";
 import { WORLD, worldloop } from "../setup/collect";
 import type { Mutated, Sound } from "./files";
@@ -36,6 +38,9 @@ const MOST_PLAYED = 300;
 /** Of a command. */
 const LONGEST_MS = 1000;
 const LONGEST_LINE = 1200;
+
+/** The file that a story names. */
+const LAP = '{"steer":0,"gas":1}\n'.repeat(3);
 
 /** Sound files, played on the tiny world by the command line. @param folder is emptied */
 export async function soundFiles(folder: string): Promise<Sound> {
@@ -52,6 +57,8 @@ export async function soundFiles(folder: string): Promise<Sound> {
   const shots = await describeShots([{ seed: 7, start: 1, from: 8, to: 8, actions }], true);
   await world.seek({ branch: 0, tick: 4 });
   await world.step(Float32Array.of(-0.3, 0));
+  await world.cut(0);
+  await world.step(Float32Array.of(0.3, 0));
   await opened.world.close();
   const plainLog = formatActionLog(manifest.actions, actions);
   writeFileSync(join(folder, "x.jsonl"), plainLog);
@@ -66,6 +73,16 @@ export async function soundFiles(folder: string): Promise<Sound> {
       ...{ seed: 7, start: 1, actionNames: manifest.actions.map(({ name }) => name), record: journal.record() },
     }),
     rollout: readFileSync(join(folder, "out", "rollout.json"), "utf8"),
+    story: JSON.stringify({
+      ...{ format: "worldloop-shots", version: 1, seed: 7 },
+      shots: [
+        { name: "a", begin: { start: 1 }, frames: 3, actions: { gas: 1 } },
+        { frames: 2, policy: "random" },
+        { name: "b", begin: { start: "Start 0" }, seconds: 0.08, actions: [1, 0].map((steer) => ({ steer, gas: 0 })) },
+        { begin: { return: "a" }, frames: 2, actions: "x.jsonl" },
+        { begin: { return: 3 }, frames: 2 },
+      ],
+    }),
     picture: new Uint8Array(await screenshot(frame, { ...from, kind: "picture", shots }).arrayBuffer()),
   };
   empty(folder);
@@ -80,6 +97,7 @@ export async function soundFiles(folder: string): Promise<Sound> {
 export async function tryFile({ name, contents }: Mutated, folder: string, turn: number): Promise<string> {
   const file = join(folder, name);
   const out = join(folder, "out");
+  if (name === "shots.json") writeFileSync(join(folder, "x.jsonl"), LAP);
   writeFileSync(file, contents);
   try {
     const commands = commandsOf(name, file, out);
@@ -105,6 +123,7 @@ function commandsOf(name: Mutated["name"], file: string, out: string): string[][
       ["rollout", "--session", file, "--out", out],
       [...exported, ...here],
     ];
+  if (name === "shots.json") return [["direct", ...here, "--shots", file, "--out", join(out, "x.mp4")]];
   return name === "x.png" ? checks : [exported, ...checks];
 }
 
@@ -121,6 +140,10 @@ async function tryCommand(parameters: readonly string[], folder: string, out: st
   const after = readdirSync(folder).join();
   if (code !== 0 && after !== before) throw wrong(`something was left: ${after}`);
   if (code === 0 && parameters[0] === "rollout") checkRollout(out, wrong);
+  if (code === 0 && parameters[0] === "direct") {
+    if (readdirSync(out).sort().join() !== "x.mp4,x.session.json") throw wrong("other files");
+    parseSession(readFileSync(join(out, "x.session.json"), "utf8"));
+  }
   rmSync(out, { recursive: true, force: true });
   return code;
 }
@@ -133,14 +156,19 @@ function checkRollout(out: string, wrong: (why: string) => Error): void {
   if (data.length === 0) throw wrong("no frame");
 }
 
-/** As the page takes a file, but for what it draws. */
-async function tryPage(name: Mutated["name"], contents: Uint8Array<ArrayBuffer>): Promise<string> {
+/** As the page takes a file, but for what it draws; of a story its plan alone. */
+export async function tryPage(name: Mutated["name"], contents: Uint8Array<ArrayBuffer>): Promise<string> {
   const file = new Blob([contents]);
   opened ??= openWorldNode(WORLD, { engine: "own", threads: 1, timelineCapacity: 0 });
   const { world } = await opened;
   const { manifest } = world;
   try {
     const text = await file.text();
+    if (name === "shots.json") {
+      const read = async () => parseActionLog(manifest.actions, LAP);
+      formatCaptions(captionsOf(await planStory(parseStory(text), manifest, read)), manifest.frameRate);
+      return "plays";
+    }
     if (name !== "x.png" && looksLikeSession(text)) {
       const session = parseSession(text);
       checkSession(session, manifest);
