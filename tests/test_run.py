@@ -221,6 +221,11 @@ def test_a_base_brings_its_coder(tmp_path):
         brought = torch.load(tmp_path / name / "coder.pt", weights_only=True)["coder"]
         assert saved.coder is not None
         assert all(torch.equal(brought[key], value) for key, value in saved.coder.state_dict().items())
+    unasked = module.Run(replace(find_world("pong"), name="plain"), tmp_path / "plain", tmp_path / "out")
+    for plan, brought in ((unasked, False), (replace(unasked, refine=refine), True)):
+        module.begin_from(plan, start)
+        assert (tmp_path / "plain" / "world-model.pt").exists()
+        assert (tmp_path / "plain" / "coder.pt").exists() == brought
     known = load_world_model(tmp_path / "pong", "pong", "codes")
     wanted = saved.for_worlds([0], known.config.actions).state_dict()
     assert all(torch.equal(known.state_dict()[key], value) for key, value in wanted.items())

@@ -232,10 +232,12 @@ def call(command: Callable[[list[str]], int], arguments: list[str]) -> None:
 def begin_from(r: Run, start: Path) -> WorldModelConfig:
     """Writes the base's network into a data folder that has none, as a checkpoint; gives its shapes.
 
-    Where a base knows all worlds, its last stage goes on; a new one learns what its actions do first.
+    Where a base knows all worlds, its last stage goes on; a new one learns what its actions do first. The base's coder
+    comes when a stage that begins from it is asked for.
     """
     world = r.world
-    base, names = load_base(start), [corpus.world.name for corpus in r.sources]
+    coded = not {tokenizer.STAGE, codes.STAGE}.isdisjoint(r.refine)
+    base, names = load_base(start, coder=coded), [corpus.world.name for corpus in r.sources]
     model = base.world_model(names, len(world.actions), max(prompts_of(corpus.world) for corpus in r.sources))
     moving = model.without_coder()
     size = model.config.grid * CELL
@@ -244,6 +246,8 @@ def begin_from(r: Run, start: Path) -> WorldModelConfig:
             f"'{start}': expected a world with pictures of {size} px, got {world.size}. "
             "Leave --size out, or say --from none."
         )
+    if model.coder is not None and not any((r.data / f"{n}.pt").exists() for n in (tokenizer.CODER, tokenizer.STAGE)):
+        codes.save_coder(r.data, world.name, model)
     if not (r.data / f"{world_model.STAGE}.pt").exists():
 
         def begun(stage: str, model: WorldModel, seen: int = 0, **others: dict) -> None:
@@ -254,8 +258,6 @@ def begin_from(r: Run, start: Path) -> WorldModelConfig:
 
         begun(world_model.STAGE, moving, base.frames if r.corpora else 0)
         known = None not in base.numbers(names)
-        if model.coder is not None:
-            codes.save_coder(r.data, world.name, model)
         if base.critic is not None:
             critic = base.critic.for_worlds(base.numbers(names), moving.config)
             self_forcing.save_critic(r.data, world.name, critic)

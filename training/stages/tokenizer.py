@@ -58,14 +58,11 @@ def train(args: TokenizerTraining, config: TokenizerConfig | None = None) -> Tok
     place = find_place()
     memory = None if place.device.type == "cpu" else place.device
     rows, held = Stretches(args.sources, "train", 2, memory), Stretches(args.sources, "held", 2)
-    brought = None
-    if (args.data / f"{CODER}.pt").is_file():
-        brought = checkpoint.load(args.data / f"{CODER}.pt", world=args.world.name, stage=CODER)
-        config = TokenizerConfig(**brought["meta"]["config"])
-    config = replace(config or TokenizerConfig(), size=rows.size)
+    begun = brought(args.data, args.world.name)
+    config = replace((config or TokenizerConfig()) if begun is None else begun.config, size=rows.size)
     model, critic = Tokenizer(config), PatchCritic()
-    if brought is not None:
-        model.load_state_dict(brought["tokenizer"])
+    if begun is not None:
+        model.load_state_dict(begun.state_dict())
     ends = {"encoder.1.", f"encoder.{5 + config.encoder_blocks}.", f"decoder.{4 + 2 * config.decoder_blocks}."}
     optims = optimisers(model, muon_lr=args.muon_lr, adam_lr=args.adam_lr, first_and_last=ends, half=place.half)
     critic_optim = torch.optim.AdamW(critic.parameters(), lr=args.critic_lr, betas=(0.0, 0.99), weight_decay=0.0)
@@ -181,12 +178,25 @@ def contact_sheet(model: Tokenizer, held: Stretches, *, count: int = 6) -> np.nd
     return np.concatenate(strips)
 
 
+def brought(folder: Path, world: str) -> Tokenizer | None:
+    """The tokenizer within the coder that a base brought into `folder`; None where it brought none."""
+    path, within = folder / f"{CODER}.pt", "tokenizer."
+    if not path.is_file():
+        return None
+    state = checkpoint.load(path, world=world, stage=CODER)
+    model = Tokenizer(TokenizerConfig(**state["meta"]["config"]))
+    weights = {name: value for name, value in state["coder"].items() if name.startswith(within)}
+    model.load_state_dict({name.removeprefix(within): value for name, value in weights.items()})
+    return model
+
+
 def load_tokenizer(folder: Path, world: str) -> Tokenizer:
     """The averaged weights of the stage's checkpoint in `folder`, or those that a base brought."""
-    stage, weights = (STAGE, "average") if (folder / f"{STAGE}.pt").is_file() else (CODER, "tokenizer")
-    if not (folder / f"{stage}.pt").is_file():
-        stage = STAGE  # by which the error is named
-    state = checkpoint.load(folder / f"{stage}.pt", world=world, stage=stage)
+    path = folder / f"{STAGE}.pt"
+    begun = None if path.is_file() else brought(folder, world)
+    if begun is not None:
+        return begun.eval()
+    state = checkpoint.load(path, world=world, stage=STAGE)
     model = Tokenizer(TokenizerConfig(**state["meta"]["config"]))
-    model.load_state_dict(state[weights])
+    model.load_state_dict(state["average"])
     return model.eval()
