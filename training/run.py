@@ -65,6 +65,7 @@ ENDLESS = 1_000_000  # steps, where minutes count
 SHARES = {world_model.STAGE: 6, codes.STAGE: 8}  # of the minutes, in proportion
 USUAL_SHARE = 4  # of a stage that isn't among them
 SMALL_TOKENIZER = TokenizerConfig(wide=16, narrow=8)  # for a rehearsal
+SMALL_SETTINGS = {"batch": 2, "count": 2}  # of its stages: rows of a step, held-out starts that are scored
 
 
 @dataclass
@@ -199,6 +200,8 @@ def train(r: Run, name: str, *shapes: WorldModelConfig | TokenizerConfig, until:
         settings["steps"] = ENDLESS
     if name == world_model.STAGE and self_forcing.STAGE in r.refine:
         settings["scored_from"] = 1.0  # what noise is for, the critic teaches
+    if r.small:
+        settings |= SMALL_SETTINGS
     stage = STAGES[name]
     count = 1 if r.small else processes()
     train_together(stage.train, stage.settings(r.world, r.data, **settings), *shapes, count=count)

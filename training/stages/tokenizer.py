@@ -32,7 +32,6 @@ from .muon import optimisers
 STAGE = "tokenizer"
 CODER = "coder"  # what a base brought: its tokenizer is begun with
 REFRESH = 500  # steps after which recordings that are new are taken up
-RECONSTRUCTED = 64  # held-out pictures of a world
 
 
 @dataclass
@@ -41,6 +40,7 @@ class TokenizerTraining(Training):
 
     steps: int = 12_000
     batch: int = 16
+    count: int = 64  # held-out pictures of a world that are scored
     muon_lr: float = 0.012
     adam_lr: float = 6e-4
     critic_lr: float = 4e-4
@@ -77,7 +77,7 @@ def train(args: TokenizerTraining, config: TokenizerConfig | None = None) -> Tok
         parts={"model": model, "average": average, "critic": critic, "optims": optims, "critic_optim": critic_optim},
         frames=args.batch,
         notes={"errors": [1.0] * len(args.sources)},
-        evaluate=lambda: reconstructions(average, held),
+        evaluate=lambda: reconstructions(average, held, count=args.count),
         sheet=lambda: contact_sheet(average, held),
     )
     decode, unlike = compiled(model.__call__, args.compile), compiled(model.unlike, args.compile)
@@ -149,14 +149,14 @@ def follow_errors(errors: list[float], losses: Tensor, worlds: np.ndarray) -> No
 
 
 @torch.no_grad()
-def reconstructions(model: Tokenizer, held: Stretches) -> dict[str, float]:
+def reconstructions(model: Tokenizer, held: Stretches, *, count: int) -> dict[str, float]:
     """Of encoding and decoding held-out pictures, by world.
 
     Median PSNR, dB, the share of codes that a second time gives again, and the share of sharpness that is left.
     """
     scores, device = {}, next(model.parameters()).device
     for number, corpus in enumerate(held.corpora):
-        shown = held.draw(np.random.default_rng(0), RECONSTRUCTED, number).frames[:, 1].to(device)
+        shown = held.draw(np.random.default_rng(0), count, number).frames[:, 1].to(device)
         real = as_input(shown)
         out, codes = model(real)
         again = model.encode(out.clamp(-0.5, 0.5)).round()
