@@ -108,7 +108,8 @@ def test_a_package_becomes_a_checkpoint_and_overwrites_none(pipeline, tmp_path, 
     assert all(torch.equal(v, model.state_dict()[k]) for k, v in found.state_dict().items())
     for file in (*data.glob("train-*.npz"), *data.glob("held-*.npz")):
         (tmp_path / file.name).symlink_to(file)
-    train_world_model(WorldModelTraining(find_world(WORLD), tmp_path, steps=1, batch=2, compile=False), model.config)
+    settings = {"steps": 1, "batch": 2, "count": 2, "compile": False}
+    train_world_model(WorldModelTraining(find_world(WORLD), tmp_path, **settings), model.config)
     assert json.loads((tmp_path / "world-model.pt.json").read_text())["step"] == 1
     before = (tmp_path / "world-model.pt").read_bytes()
     assert unpack(call) == 2

@@ -85,7 +85,8 @@ class Run:
     prediction: str = WorldModelConfig.prediction
     reward_steps: int = RewardTraining.steps  # real ones; only where the environment has a task
     starts: int = 64  # of the evaluation
-    drive: int = 1500  # frames of the evaluation's drives
+    drives: int = 8  # of the evaluation
+    drive: int = 1500  # frames of each
     small: bool = False  # a network for a rehearsal
     compile: bool = True
     refill: bool = True  # record fresh episodes beside the training
@@ -112,6 +113,7 @@ def tiny(run: Run) -> Run:
         steps={world_model.STAGE: 6, **dict.fromkeys(REFINEMENTS, 3)},
         reward_steps=48,
         starts=2,
+        drives=2,
         drive=12,
         small=True,
         refill=False,
@@ -219,9 +221,9 @@ def finish(r: Run, before: Path | None) -> None:
     call(preview, [str(r.out)])
     if r.world.task is not None and not briefly:
         call(reward, ["--world", r.world.name, "--package", str(r.out), "--steps", str(r.reward_steps)])
-    amount = ["--quick"] if briefly else ["--starts", str(r.starts), "--frames", str(r.drive)]
+    whole = ["--starts", str(r.starts), "--runs", str(r.drives), "--frames", str(r.drive)]
     beside = [] if before is None else ["--before", str(before)]
-    call(evaluate, [*places, "--package", str(r.out), *amount, *beside])
+    call(evaluate, [*places, "--package", str(r.out), *(["--quick"] if briefly else whole), *beside])
     if before is not None:
         print(told(before, r.out), file=sys.stderr)
 
