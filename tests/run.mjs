@@ -3,6 +3,7 @@
  * that fails. The last line is the sum of all tests, "N passed, N failed".
  */
 import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ensureChromium } from "./setup/chromium.mjs";
@@ -14,11 +15,14 @@ const REPORTS = "test-results";
 const bin = (/** @type {string} */ name) => join("node_modules", ".bin", name);
 const count = { passed: 0, failed: 0 };
 
-/** @param {string} project */
-function vitest(project) {
+/**
+ * @param {string} project
+ * @param {string[]} more arguments
+ */
+function vitest(project, ...more) {
   const report = join(REPORTS, `${project}.json`);
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-  const ok = run(bin("vitest"), ["run", "--project", project, ...reporters]);
+  const ok = run(bin("vitest"), ["run", "--project", project, ...reporters, ...more]);
   const { numPassedTests, numFailedTests } = JSON.parse(readFileSync(report, "utf8"));
   count.passed += numPassedTests;
   count.failed += numFailedTests;
@@ -29,7 +33,8 @@ function pytest() {
   const report = join(REPORTS, "python.xml");
   // One thread each: on tiny networks several threads mostly wait for each other, on a busy machine for minutes.
   const env = { SDL_VIDEODRIVER: "dummy", OMP_NUM_THREADS: "1" };
-  const ok = run(PYTHON, ["-m", "pytest", "-q", `--junitxml=${report}`], env);
+  const workers = ["-n", `${Math.min(4, availableParallelism())}`, "--dist", "loadfile"];
+  const ok = run(PYTHON, ["-m", "pytest", "-q", `--junitxml=${report}`, ...workers], env);
   const suite = /<testsuite [^>]*>/.exec(readFileSync(report, "utf8"))?.[0] ?? "";
   const number = (/** @type {string} */ name) => Number(new RegExp(` ${name}="(\\d+)"`).exec(suite)?.[1]);
   const failed = number("failures") + number("errors");
@@ -55,7 +60,7 @@ const steps = [
   ["types", () => run(bin("tsc"), ["-p", "tsconfig.json"])],
   ["types of the worker", () => run(bin("tsc"), ["-p", "workers/tsconfig.json"])],
   ["types of Python", () => run(bin("pyright"), [])],
-  ["unit tests", () => vitest("unit")],
+  ["unit tests", () => vitest("unit", "--maxWorkers=100%")],
   ["Python tests", pytest],
   ["docs", () => run(bin("tsx"), ["docs/run.ts", "build"]) && run(bin("tsc"), ["-p", "docs/tsconfig.json"])],
   ["build", () => run(bin("vite"), ["build", "--logLevel", "warn"])],

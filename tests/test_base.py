@@ -11,7 +11,7 @@ from tiny_stages import LAYERS, SHAPES
 from training.errors import TrainingError
 from training.model.critic import Critic
 from training.model.world_model import WorldModel, WorldModelConfig
-from training.package.base import CODER_FILE, FILE, Base, load, save
+from training.package.base import CODER_BEFORE, CODER_FILE, FILE, Base, load, save
 
 CONFIG = WorldModelConfig(actions=3, worlds=2, **SHAPES, **LAYERS)
 
@@ -53,7 +53,7 @@ def test_one_without_a_critic_comes_back_so(tmp_path):
     assert load(tmp_path).critic is None
 
 
-def test_its_coder_lies_in_a_file_of_its_own(tmp_path):
+def test_its_coder_lies_in_a_file_of_its_own(tmp_path, capsys):
     plain = save(tmp_path / "plain", base())
     model = WorldModel(replace(CONFIG, codes=16, code_wide=16, code_narrow=8))
     model.load_state_dict(base().model.state_dict(), strict=False)
@@ -62,14 +62,16 @@ def test_its_coder_lies_in_a_file_of_its_own(tmp_path):
         same = [np.array_equal(coded[name], before[name]) for name in before if not name.startswith("critic.")]
         assert coded.files == before.files and all(same)
     found = load(folder).model
-    assert found.config == model.config
+    assert found.config == model.config and load(folder, coder=False).model.coder is None
     for name, value in model.state_dict().items():
         assert torch.equal(value.half().float(), found.state_dict()[name]), name
     (folder / CODER_FILE).write_bytes((folder / CODER_FILE).read_bytes()[:3000])
     with pytest.raises(TrainingError, match=f"{CODER_FILE}': expected a base"):
         load(folder)
+    spoilt = (folder / CODER_FILE).read_bytes()
     save(folder, base())
     assert load(folder).model.coder is None and not (folder / CODER_FILE).exists()
+    assert (folder / CODER_BEFORE).read_bytes() == spoilt and f"is now {CODER_BEFORE}" in capsys.readouterr().err
 
 
 def test_its_critic_serves_them_as_well():

@@ -59,13 +59,21 @@ def state(data: Path, stage: str) -> dict:
     return json.loads((data / f"{stage}.pt.json").read_text())
 
 
-def test_minutes_end_with_a_package_and_the_same_command_goes_on(episodes, judged, tmp_path, capsys):
+def test_minutes_end_with_a_package_and_the_same_command_goes_on(episodes, judged, tmp_path, capsys, monkeypatch):
     data, out = tmp_path / "data", tmp_path / WORLD
     command = ["--world", WORLD, "--tiny", *episodes, "--data", str(data), "--out", str(out)]
     assert run([*command, "--minutes", "1e-6"]) == 0
     assert state(data, "world-model")["step"] == 1
     assert (out / "world.json").is_file() and "--quick" in judged[0]
     before = (out / "tick.onnx").read_bytes()
+    package = module.package
+
+    def package_later(arguments: list[str]) -> int:
+        """What came meanwhile wasn't trained on."""
+        shutil.copy(data / "train-1.npz", data / "train-2.npz")
+        return package(arguments)
+
+    monkeypatch.setattr(module, "package", package_later)
     assert run(command) == 0
     meta = state(data, "self-forcing")
     assert meta["step"] == meta["steps"] == 3 and meta["ended"]
@@ -73,10 +81,8 @@ def test_minutes_end_with_a_package_and_the_same_command_goes_on(episodes, judge
     assert (out / "tick.onnx").read_bytes() != before and "--quick" not in judged[1]
     assert "--before" not in judged[0] and judged[1][-2:] == ["--before", str(data / "before")]
     assert (data / "before" / "tick.onnx").read_bytes() == before and f"{out} beside" in capsys.readouterr().err
-    # What comes later wasn't trained on, and isn't counted.
-    shutil.copy(data / "train-1.npz", data / "train-2.npz")
-    assert run(command) == 0
-    assert json.loads((out / "world.json").read_text())["recordedFrom"]["frames"] == 2 * 104
+    assert json.loads((out / "world.json").read_text())["recordedFrom"]["frames"] == 2 * 104 and len(judged) == 2
+    monkeypatch.setattr(module, "finish", lambda *_: None)
     # One whose weights are gone is made anew, though what it said of itself is there.
     (data / "self-forcing.pt").unlink()
     assert run(command) == 0
@@ -221,6 +227,11 @@ def test_a_base_brings_its_coder(tmp_path):
         brought = torch.load(tmp_path / name / "coder.pt", weights_only=True)["coder"]
         assert saved.coder is not None
         assert all(torch.equal(brought[key], value) for key, value in saved.coder.state_dict().items())
+    unasked = module.Run(replace(find_world("pong"), name="plain"), tmp_path / "plain", tmp_path / "out")
+    for plan, brought in ((unasked, False), (replace(unasked, refine=refine), True)):
+        module.begin_from(plan, start)
+        assert (tmp_path / "plain" / "world-model.pt").exists()
+        assert (tmp_path / "plain" / "coder.pt").exists() == brought
     known = load_world_model(tmp_path / "pong", "pong", "codes")
     wanted = saved.for_worlds([0], known.config.actions).state_dict()
     assert all(torch.equal(known.state_dict()[key], value) for key, value in wanted.items())

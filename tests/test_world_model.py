@@ -20,6 +20,7 @@ from training.model.world_model import (
     squares,
     warp,
 )
+from training.package.export import Batch, Tick, tick_inputs
 
 CONFIG = WorldModelConfig(
     actions=3,
@@ -267,6 +268,21 @@ def test_a_network_that_begins_keeps_the_frame_before():
     model, (frames, _) = WorldModel(replace(CONFIG, worlds=1)), rows(CONFIG, 7)
     kept = loss_of(model, 2, noise_scale=0.0).dreamed
     assert (kept - frames[:, 1:-1]).square().mean() < 0.5 * (kept - frames[:, 2:]).square().mean()
+
+
+def test_a_graph_of_several_worlds_steps_each_as_alone():
+    model = network(replace(CONFIG, worlds=1, codes=16, code_wide=16, code_narrow=8))
+    tick = Tick(model, 0.05).eval()
+    alone = []
+    for ages in ([-1, 1, 2, 3, -1], [4, 5, 1, 2, 3]):
+        inputs = {name: torch.randn_like(value) for name, value in tick_inputs(model, 1).items() if name != "age"}
+        alone.append((*inputs.values(), torch.tensor(ages, dtype=torch.int32)))
+    with torch.no_grad():
+        together = tuple(torch.stack(values) for values in zip(*alone, strict=True))
+        found = torch.export.export(Batch(tick), together).module()(*together)
+        for number, inputs in enumerate(alone):
+            for got, wanted in zip(found, tick(*inputs), strict=True):
+                torch.testing.assert_close(got[number].float(), wanted.float(), atol=1e-4, rtol=1e-4)
 
 
 def gauss(scale: float, shift: float, generator: torch.Generator) -> torch.Tensor:

@@ -41,7 +41,7 @@ SIZE = 32
 WORLD = replace(push_t.WORLD, size=SIZE)
 STEPS = 12
 LAST_SAVED, KILLED = 4, 8  # the killed run writes its last checkpoint after 4 steps and dies in its eighth
-EVERY = {"log_every": 1, "evaluate_every": STEPS, "checkpoint_every": 0.0}
+EVERY = {"log_every": 1, "evaluate_every": STEPS, "checkpoint_every": 0.0, "count": 2}
 
 
 def make_data(folder: Path) -> None:
@@ -110,7 +110,7 @@ def tokenizing(folder: Path, **changes) -> nn.Module:
 
 
 def coding(folder: Path, **changes) -> nn.Module:
-    settings = {"steps": STEPS, "batch": 4, "length": 8, "real": 1.0, "count": 2, "compile": False, **EVERY, **changes}
+    settings = {"steps": STEPS, "batch": 4, "length": 8, "real": 1.0, "compile": False, **EVERY, **changes}
     return codes.train(codes.CodesTraining(WORLD, folder, **settings))
 
 

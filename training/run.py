@@ -65,6 +65,7 @@ ENDLESS = 1_000_000  # steps, where minutes count
 SHARES = {world_model.STAGE: 6, codes.STAGE: 8}  # of the minutes, in proportion
 USUAL_SHARE = 4  # of a stage that isn't among them
 SMALL_TOKENIZER = TokenizerConfig(wide=16, narrow=8)  # for a rehearsal
+SMALL_SETTINGS = {"batch": 2, "count": 2}  # of its stages: rows of a step, held-out starts that are scored
 
 
 @dataclass
@@ -84,7 +85,8 @@ class Run:
     prediction: str = WorldModelConfig.prediction
     reward_steps: int = RewardTraining.steps  # real ones; only where the environment has a task
     starts: int = 64  # of the evaluation
-    drive: int = 1500  # frames of the evaluation's drives
+    drives: int = 8  # of the evaluation
+    drive: int = 1500  # frames of each
     small: bool = False  # a network for a rehearsal
     compile: bool = True
     refill: bool = True  # record fresh episodes beside the training
@@ -111,6 +113,7 @@ def tiny(run: Run) -> Run:
         steps={world_model.STAGE: 6, **dict.fromkeys(REFINEMENTS, 3)},
         reward_steps=48,
         starts=2,
+        drives=2,
         drive=12,
         small=True,
         refill=False,
@@ -199,6 +202,8 @@ def train(r: Run, name: str, *shapes: WorldModelConfig | TokenizerConfig, until:
         settings["steps"] = ENDLESS
     if name == world_model.STAGE and self_forcing.STAGE in r.refine:
         settings["scored_from"] = 1.0  # what noise is for, the critic teaches
+    if r.small:
+        settings |= SMALL_SETTINGS
     stage = STAGES[name]
     count = 1 if r.small else processes()
     train_together(stage.train, stage.settings(r.world, r.data, **settings), *shapes, count=count)
@@ -216,9 +221,9 @@ def finish(r: Run, before: Path | None) -> None:
     call(preview, [str(r.out)])
     if r.world.task is not None and not briefly:
         call(reward, ["--world", r.world.name, "--package", str(r.out), "--steps", str(r.reward_steps)])
-    amount = ["--quick"] if briefly else ["--starts", str(r.starts), "--frames", str(r.drive)]
+    whole = ["--starts", str(r.starts), "--runs", str(r.drives), "--frames", str(r.drive)]
     beside = [] if before is None else ["--before", str(before)]
-    call(evaluate, [*places, "--package", str(r.out), *amount, *beside])
+    call(evaluate, [*places, "--package", str(r.out), *(["--quick"] if briefly else whole), *beside])
     if before is not None:
         print(told(before, r.out), file=sys.stderr)
 
@@ -232,10 +237,12 @@ def call(command: Callable[[list[str]], int], arguments: list[str]) -> None:
 def begin_from(r: Run, start: Path) -> WorldModelConfig:
     """Writes the base's network into a data folder that has none, as a checkpoint; gives its shapes.
 
-    Where a base knows all worlds, its last stage goes on; a new one learns what its actions do first.
+    Where a base knows all worlds, its last stage goes on; a new one learns what its actions do first. The base's coder
+    comes when a stage that begins from it is asked for.
     """
     world = r.world
-    base, names = load_base(start), [corpus.world.name for corpus in r.sources]
+    coded = not {tokenizer.STAGE, codes.STAGE}.isdisjoint(r.refine)
+    base, names = load_base(start, coder=coded), [corpus.world.name for corpus in r.sources]
     model = base.world_model(names, len(world.actions), max(prompts_of(corpus.world) for corpus in r.sources))
     moving = model.without_coder()
     size = model.config.grid * CELL
@@ -244,6 +251,8 @@ def begin_from(r: Run, start: Path) -> WorldModelConfig:
             f"'{start}': expected a world with pictures of {size} px, got {world.size}. "
             "Leave --size out, or say --from none."
         )
+    if model.coder is not None and not any((r.data / f"{n}.pt").exists() for n in (tokenizer.CODER, tokenizer.STAGE)):
+        codes.save_coder(r.data, world.name, model)
     if not (r.data / f"{world_model.STAGE}.pt").exists():
 
         def begun(stage: str, model: WorldModel, seen: int = 0, **others: dict) -> None:
@@ -254,8 +263,6 @@ def begin_from(r: Run, start: Path) -> WorldModelConfig:
 
         begun(world_model.STAGE, moving, base.frames if r.corpora else 0)
         known = None not in base.numbers(names)
-        if model.coder is not None:
-            codes.save_coder(r.data, world.name, model)
         if base.critic is not None:
             critic = base.critic.for_worlds(base.numbers(names), moving.config)
             self_forcing.save_critic(r.data, world.name, critic)

@@ -430,7 +430,8 @@ class Head(nn.Module):
 
 def enlarge(cells: Tensor) -> Tensor:
     """[M, c, g, g] to pixels, smoothly from cell to cell."""
-    cells = cells.contiguous(memory_format=torch.channels_last)
+    if not torch.compiler.is_exporting():  # a graph has no layout, and `vmap` can't ask for one
+        cells = cells.contiguous(memory_format=torch.channels_last)
     return F.interpolate(cells, scale_factor=CELL, mode="bilinear", align_corners=False)
 
 

@@ -7,6 +7,7 @@ a file of their own; nothing plays it as it is.
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from ..model.world_model import WorldModel, WorldModelConfig
 
 FILE = "base.npz"
 CODER_FILE = "coder.npz"  # only where it has one
+CODER_BEFORE = "coder-before.npz"  # of another network, that lay there
 FOLDER = Path("assets/base")
 CODER_SHAPES = ("codes", "code_wide", "code_narrow")  # of the config, in that file
 CRITIC, CODER = "critic.", "coder."  # before the names of their weights
@@ -56,9 +58,11 @@ def save(folder: Path, base: Base) -> Path:
     coder = {name: half.pop(name) for name in tuple(half) if name.startswith(CODER)}
     if base.critic is not None:
         half |= {CRITIC + name: value.half().numpy() for name, value in base.critic.state_dict().items()}
-    (folder / CODER_FILE).unlink(missing_ok=True)
     if coder:
         _write(folder / CODER_FILE, {name: getattr(config, name) for name in CODER_SHAPES}, coder)
+    elif (folder / CODER_FILE).exists():
+        (folder / CODER_FILE).replace(folder / CODER_BEFORE)
+        print(f"'{folder}': this base has no coder; {CODER_FILE}, another's, is now {CODER_BEFORE}", file=sys.stderr)
     return _write(folder / FILE, about, half)
 
 
@@ -68,18 +72,18 @@ def _write(path: Path, about: dict, weights: dict[str, np.ndarray]) -> Path:
     return partial.replace(path)
 
 
-def load(folder: Path = FOLDER) -> Base:
-    """Raises TrainingError where there is none, or something else."""
+def load(folder: Path = FOLDER, *, coder: bool = True) -> Base:
+    """With its coder if it has one and `coder` says so. Raises TrainingError where there is none, or something else."""
     path = folder / FILE
     if not path.is_file():
         raise TrainingError(f"expected a base at '{path}', found none; --from none trains from nothing.")
     try:
         about, values = _read(path)
         config = WorldModelConfig(**about["model"])
-        if (folder / CODER_FILE).is_file():
+        if coder and (folder / CODER_FILE).is_file():
             path = folder / CODER_FILE
-            shapes, coder = _read(path)
-            config, values = replace(config, **shapes), {**values, **coder}
+            shapes, more = _read(path)
+            config, values = replace(config, **shapes), {**values, **more}
         model = WorldModel(config)
         model.load_state_dict({name: torch.from_numpy(values[name]).float() for name in model.state_dict()})
         critic = Critic(model.config) if any(name.startswith(CRITIC) for name in values) else None

@@ -9,6 +9,7 @@ ONNX agree, weights are rounded to float16 in torch first (`round_weights`).
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import warnings
@@ -124,8 +125,14 @@ def export_tick(model: WorldModel, *, evaluations: int, context_level: float, pa
 
 
 def export_encoder(size: int, *, path: Path) -> None:
+    path.write_bytes(_encoder(size))
+
+
+@functools.cache
+def _encoder(size: int) -> bytes:
+    """It has no weights: one serves all packages of a process."""
     inputs = {name: torch.zeros(size, size, 3, dtype=torch.uint8) for name in ("picture", "before")}
-    export_graph(Encode().eval(), inputs, ["latent"], path)
+    return graph_of(Encode().eval(), inputs, ["latent"])
 
 
 def tensors_of(path: Path) -> dict[str, dict]:
@@ -146,7 +153,12 @@ def tensors_of(path: Path) -> dict[str, dict]:
 
 
 def export_graph(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str], path: Path) -> None:
-    """Writes a graph of static shapes; `inputs` are examples, in the order of `forward`."""
+    """Writes `graph_of` the arguments."""
+    path.write_bytes(graph_of(module, inputs, outputs))
+
+
+def graph_of(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str]) -> bytes:
+    """An ONNX file of static shapes; `inputs` are examples, in the order of `forward`."""
     for name in ("torch.onnx", "onnxscript", "onnx_ir"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
@@ -172,7 +184,7 @@ def export_graph(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str
         value.ClearField("metadata_props")
     del model.metadata_props[:], model.graph.metadata_props[:]
     onnx.checker.check_model(model)
-    path.write_bytes(model.SerializeToString(deterministic=True))
+    return model.SerializeToString(deterministic=True)
 
 
 def _store_half(graph: onnx.GraphProto) -> None:

@@ -78,11 +78,8 @@ def begin(args: Training) -> WorldModel:
 def save_coder(folder: Path, world: str, model: WorldModel) -> None:
     """A base's coder, for `begin` and for the tokenizer's stage, in the folder where a world is trained."""
     assert model.coder is not None
-    tokenizer = model.coder.tokenizer
-    weights = {"coder": model.coder.state_dict(), "tokenizer": tokenizer.state_dict()}
-    checkpoint.save(
-        folder / f"{CODER}.pt", weights, {"world": world, "stage": CODER, "config": tokenizer.config.dict()}
-    )
+    about = {"world": world, "stage": CODER, "config": model.coder.tokenizer.config.dict()}
+    checkpoint.save(folder / f"{CODER}.pt", {"coder": model.coder.state_dict()}, about)
 
 
 def train(args: CodesTraining) -> WorldModel:

@@ -83,7 +83,7 @@ def train(args: ConsistencyTraining) -> WorldModel:
         config=student.config.dict(),
         parts={"model": student, "target": target, "average": average, "optim": optim},
         frames=args.batch * args.length,
-        evaluate=lambda: held_out(average, held, count=24),
+        evaluate=lambda: held_out(average, held, count=args.count),
         sheet=lambda: contact_sheet(average, held),
     )
     loss_of = compiled(consistency_loss, args.compile)

@@ -46,6 +46,7 @@ class Training:
     seed: int = 0
     log_every: int = 10  # steps
     evaluate_every: int = 250  # steps
+    count: int = 24  # held-out starts of a world that are scored, where a stage scores any
     checkpoint_every: float = 60.0  # seconds
     until: float = math.inf  # on the clock `time.monotonic`: the stage ends then, however many steps it has done
     corpora: tuple[Corpus, ...] = ()  # the worlds that share the network; none: `world` alone

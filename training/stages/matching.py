@@ -102,7 +102,7 @@ def train(args: MatchingTraining) -> WorldModel:
         config=c.dict(),
         parts={"model": model, "average": average, "fake": fake, "optims": [optim, fake_optim]},
         frames=args.rows * frames,
-        evaluate=lambda: held_out(average, held, count=24),
+        evaluate=lambda: held_out(average, held, count=args.count),
         sheet=lambda: contact_sheet(average, held),
     )
     forcing, dreaming = compiled(loss_on_real, args.compile), compiled(dream, args.compile)

@@ -117,7 +117,7 @@ def train(args: SelfForcing) -> WorldModel:
         parts=parts,
         frames=args.batch * args.length,
         notes={"pull": 0.0},  # running size of the critic's gradient
-        evaluate=lambda: held_out(average, held, count=24),
+        evaluate=lambda: held_out(average, held, count=args.count),
         sheet=lambda: contact_sheet(average, held),
     )
     balance = Balance(c.worlds, place.device)

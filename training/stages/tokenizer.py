@@ -32,7 +32,6 @@ from .muon import optimisers
 STAGE = "tokenizer"
 CODER = "coder"  # what a base brought: its tokenizer is begun with
 REFRESH = 500  # steps after which recordings that are new are taken up
-RECONSTRUCTED = 64  # held-out pictures of a world
 
 
 @dataclass
@@ -41,6 +40,7 @@ class TokenizerTraining(Training):
 
     steps: int = 12_000
     batch: int = 16
+    count: int = 64  # held-out pictures of a world that are scored
     muon_lr: float = 0.012
     adam_lr: float = 6e-4
     critic_lr: float = 4e-4
@@ -58,14 +58,11 @@ def train(args: TokenizerTraining, config: TokenizerConfig | None = None) -> Tok
     place = find_place()
     memory = None if place.device.type == "cpu" else place.device
     rows, held = Stretches(args.sources, "train", 2, memory), Stretches(args.sources, "held", 2)
-    brought = None
-    if (args.data / f"{CODER}.pt").is_file():
-        brought = checkpoint.load(args.data / f"{CODER}.pt", world=args.world.name, stage=CODER)
-        config = TokenizerConfig(**brought["meta"]["config"])
-    config = replace(config or TokenizerConfig(), size=rows.size)
+    begun = brought(args.data, args.world.name)
+    config = replace((config or TokenizerConfig()) if begun is None else begun.config, size=rows.size)
     model, critic = Tokenizer(config), PatchCritic()
-    if brought is not None:
-        model.load_state_dict(brought["tokenizer"])
+    if begun is not None:
+        model.load_state_dict(begun.state_dict())
     ends = {"encoder.1.", f"encoder.{5 + config.encoder_blocks}.", f"decoder.{4 + 2 * config.decoder_blocks}."}
     optims = optimisers(model, muon_lr=args.muon_lr, adam_lr=args.adam_lr, first_and_last=ends, half=place.half)
     critic_optim = torch.optim.AdamW(critic.parameters(), lr=args.critic_lr, betas=(0.0, 0.99), weight_decay=0.0)
@@ -80,7 +77,7 @@ def train(args: TokenizerTraining, config: TokenizerConfig | None = None) -> Tok
         parts={"model": model, "average": average, "critic": critic, "optims": optims, "critic_optim": critic_optim},
         frames=args.batch,
         notes={"errors": [1.0] * len(args.sources)},
-        evaluate=lambda: reconstructions(average, held),
+        evaluate=lambda: reconstructions(average, held, count=args.count),
         sheet=lambda: contact_sheet(average, held),
     )
     decode, unlike = compiled(model.__call__, args.compile), compiled(model.unlike, args.compile)
@@ -152,14 +149,14 @@ def follow_errors(errors: list[float], losses: Tensor, worlds: np.ndarray) -> No
 
 
 @torch.no_grad()
-def reconstructions(model: Tokenizer, held: Stretches) -> dict[str, float]:
+def reconstructions(model: Tokenizer, held: Stretches, *, count: int) -> dict[str, float]:
     """Of encoding and decoding held-out pictures, by world.
 
     Median PSNR, dB, the share of codes that a second time gives again, and the share of sharpness that is left.
     """
     scores, device = {}, next(model.parameters()).device
     for number, corpus in enumerate(held.corpora):
-        shown = held.draw(np.random.default_rng(0), RECONSTRUCTED, number).frames[:, 1].to(device)
+        shown = held.draw(np.random.default_rng(0), count, number).frames[:, 1].to(device)
         real = as_input(shown)
         out, codes = model(real)
         again = model.encode(out.clamp(-0.5, 0.5)).round()
@@ -181,12 +178,25 @@ def contact_sheet(model: Tokenizer, held: Stretches, *, count: int = 6) -> np.nd
     return np.concatenate(strips)
 
 
+def brought(folder: Path, world: str) -> Tokenizer | None:
+    """The tokenizer within the coder that a base brought into `folder`; None where it brought none."""
+    path, within = folder / f"{CODER}.pt", "tokenizer."
+    if not path.is_file():
+        return None
+    state = checkpoint.load(path, world=world, stage=CODER)
+    model = Tokenizer(TokenizerConfig(**state["meta"]["config"]))
+    weights = {name: value for name, value in state["coder"].items() if name.startswith(within)}
+    model.load_state_dict({name.removeprefix(within): value for name, value in weights.items()})
+    return model
+
+
 def load_tokenizer(folder: Path, world: str) -> Tokenizer:
     """The averaged weights of the stage's checkpoint in `folder`, or those that a base brought."""
-    stage, weights = (STAGE, "average") if (folder / f"{STAGE}.pt").is_file() else (CODER, "tokenizer")
-    if not (folder / f"{stage}.pt").is_file():
-        stage = STAGE  # by which the error is named
-    state = checkpoint.load(folder / f"{stage}.pt", world=world, stage=stage)
+    path = folder / f"{STAGE}.pt"
+    begun = None if path.is_file() else brought(folder, world)
+    if begun is not None:
+        return begun.eval()
+    state = checkpoint.load(path, world=world, stage=STAGE)
     model = Tokenizer(TokenizerConfig(**state["meta"]["config"]))
-    model.load_state_dict(state[weights])
+    model.load_state_dict(state["average"])
     return model.eval()

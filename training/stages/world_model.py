@@ -118,7 +118,7 @@ def train(args: WorldModelTraining, config: WorldModelConfig | None = None) -> W
         config=config.dict(),
         parts={"model": model, "average": average, "optims": optims},
         frames=args.batch * args.length,
-        evaluate=lambda: held_out(average, held, count=24),
+        evaluate=lambda: held_out(average, held, count=args.count),
         sheet=lambda: contact_sheet(average, held),
     )
     denoises = config.prediction == "x"
