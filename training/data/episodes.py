@@ -77,5 +77,7 @@ def check(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
         raise TrainingError(f"'{file}': expected frames, the first of them a start.")
     if "caption" in arrays and (len(arrays["caption"]) != len(frames) or "captions" not in arrays):
         raise TrainingError(f"'{file}': expected captions, and which of them for every frame, got something else.")
+    if "guides" in arrays and (arrays["guides"].dtype, arrays["guides"].shape) != (frames.dtype, frames.shape):
+        raise TrainingError(f"'{file}': expected a guide for every frame, as large as it, got something else.")
     if not np.isfinite(actions).all():
         raise TrainingError(f"'{file}': expected finite actions, got NaN or infinity.")
