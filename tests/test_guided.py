@@ -6,14 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from worldloop.package import open_package
+from worldloop.world import PASS, Dream
 
 from training.data.corpus import Corpus, Stretches
-from training.data.episodes import load_recording
+from training.data.episodes import Episodes, load_recording
 from training.data.record import Recording, record, write_npz
 from training.errors import TrainingError
 from training.model.guide import GREY, cut_into, guide_latents, randomised
 from training.model.picture import to_latent
 from training.model.world_model import WorldModel, WorldModelConfig, latents_of
+from training.package.export import in_rows
+from training.package.fixture import PROMPT
+from training.package.manifest import write_package
 from training.stages import self_forcing
 from training.stages import world_model as stage
 from training.worlds import push_t, restyle
@@ -147,6 +152,45 @@ def test_some_guided_rows_begin_elsewhere():
     assert not foreign[~guided].any() and 0.05 < foreign[guided].any(1).float().mean() < 0.3
     assert torch.equal(foreign, foreign.cummin(1).values)  # once it is at home it stays
     assert foreign.all(1).any() and (foreign.any(1) & ~foreign.all(1)).any()
+
+
+def test_a_package_takes_guides_and_prompts(data):
+    words = Path(__file__).parent / "goldens/tiny-prompt/words.json"
+    model, recorded = network(replace(CONFIG, prompts=PROMPT)), recording(100)
+    episodes = Episodes(*(recorded[name] for name in ("frames", "actions", "starts")))
+    folder = write_package(
+        data / "package",
+        world=replace(WORLD, words=words),
+        data=data,
+        model=model,
+        evaluations=1,
+        context_level=0.05,
+        trained_frames=1,
+        batch=2,
+        starts=(episodes, [("Here", 5)]),
+    )
+    dream = Dream(open_package(folder), batched=True)
+    inputs = dream.manifest["tick"]["inputs"]
+    assert inputs["guide"] == {"dtype": "uint8", "shape": [SIZE, SIZE, 3]} and "prompt" in inputs
+    feeds = {name: np.zeros(tensor["shape"], tensor["dtype"]) for name, tensor in inputs.items()}
+    feeds["age"] -= 1
+    shown = {**feeds, "action": np.full((1, 1), 0.5, np.float32), "guide": recorded["guides"][0]}
+    off = {**shown, "action": np.zeros((1, 1), np.float32)}
+    latent, grey = (dream.run("tick", {**each, "prompt": feeds["prompt"] + 0.7}, PASS)[1] for each in (shown, off))
+    assert np.abs(latent - grey).max() > 1e-2
+    with torch.no_grad():
+        led = torch.cat([torch.full((1, 1), 0.5), torch.full((1, PROMPT), 0.7)], -1)
+        noise = torch.zeros(1, 1, CONFIG.noise_channels, 8, 8)
+        kv, age = torch.from_numpy(feeds["kv"])[None], torch.from_numpy(feeds["age"])
+        before, level = torch.zeros(1, 2 * CONFIG.channels, 8, 8), torch.full((1,), 0.05)
+        guide = 0.5 * to_latent(torch.from_numpy(recorded["guides"][:1]))
+        following, _ = model.step(before, led, level, noise, kv, age, guide=guide)
+    np.testing.assert_allclose(in_rows(following).numpy(), latent, atol=1e-4)
+    one, other = (
+        outputs[1] for outputs in dream.run_batch([{**each, "prompt": feeds["prompt"] + 0.7} for each in (shown, off)])
+    )
+    np.testing.assert_allclose(one, latent, atol=1e-4)
+    np.testing.assert_allclose(other, grey, atol=1e-4)
 
 
 def test_the_stages_learn_to_follow(data):
