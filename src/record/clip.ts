@@ -92,7 +92,10 @@ export async function startClip(
       await output.finalize();
       if (!target.buffer) throw new RecordingError("Clip: the encoder gave no video. Try again.");
       const video = new Blob([target.buffer], { type: `video/${extension}` });
-      const marked = extension === "mp4" ? markMp4(video, provenance) : await markWebM(video, provenance);
+      const marked =
+        extension === "mp4"
+          ? new Blob([video, ...mp4Marks(provenance)], { type: video.type })
+          : await markWebM(video, provenance);
       return { video: marked, extension };
     },
     cancel: () => output.cancel(),
@@ -100,10 +103,10 @@ export async function startClip(
 }
 
 /** XMP for everybody, and our own record, each in a box of its own behind the film. */
-function markMp4(video: Blob, provenance: Provenance): Blob {
-  const boxes = [uuidBox(XMP_BOX, xmpPacket(provenance)), uuidBox(RECORD_BOX, JSON.stringify(provenance))];
-  return new Blob([video, ...boxes], { type: video.type });
-}
+export const mp4Marks = (provenance: Provenance): Uint8Array<ArrayBuffer>[] => [
+  uuidBox(XMP_BOX, xmpPacket(provenance)),
+  uuidBox(RECORD_BOX, JSON.stringify(provenance)),
+];
 
 /** WebM has its tags in front of the film, where they are only known once it is over: its packets are copied behind them. */
 async function markWebM(video: Blob, provenance: Provenance): Promise<Blob> {
