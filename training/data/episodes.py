@@ -19,6 +19,7 @@ class Episodes:
     frames: np.ndarray  # uint8 [T, H, W, 3]; [0, H, W, 3] where nobody asked for them
     actions: np.ndarray  # float32 [T, A]; action t leads from frame t to t + 1
     starts: np.ndarray  # bool [T]
+    guides: np.ndarray | None = None  # uint8, of each frame; none where a world has none
 
     def windows(self, length: int) -> np.ndarray:
         """First indices of all stretches of `length` frames that stay within one episode. int64 [N]."""
@@ -42,7 +43,8 @@ def load_episodes(files: list[Path], *, pictures: bool = True) -> Episodes:
     shapes = {(p.frames.shape[1:], p.actions.shape[1]) for p in parts}
     if len(shapes) > 1:
         raise TrainingError(f"expected recordings of one world, got pictures and actions of {sorted(shapes)}.")
-    joined = [np.concatenate([getattr(p, k) for p in parts]) for k in ("frames", "actions", "starts")]
+    guided = ("guides",) if all(p.guides is not None for p in parts) else ()
+    joined = [np.concatenate([getattr(p, k) for p in parts]) for k in ("frames", "actions", "starts", *guided)]
     return Episodes(*joined)
 
 
@@ -54,8 +56,9 @@ def load_recording(file: Path, *, pictures: bool = True) -> Episodes:
     except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise TrainingError(f"'{file}': expected a recording (.npz), got something unreadable: {error}") from error
     check(file, arrays)
-    frames = arrays["frames"]
-    return Episodes(frames if pictures else frames[:0].copy(), arrays["actions"], arrays["starts"])
+    if not pictures:
+        return Episodes(arrays["frames"][:0].copy(), arrays["actions"], arrays["starts"])
+    return Episodes(arrays["frames"], arrays["actions"], arrays["starts"], arrays.get("guides"))
 
 
 def check(file: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -12,5 +12,5 @@ class CopyLast:
         self.picture = frames[-1]
         return self.picture
 
-    def step(self, action: np.ndarray) -> np.ndarray:
+    def step(self, action: np.ndarray, guide: np.ndarray | None = None) -> np.ndarray:
         return self.picture

@@ -37,8 +37,8 @@ class Playable(Protocol):
         """History of n pictures uint8 [n, H, W, 3] and the n - 1 actions between them; gives the last picture."""
         ...
 
-    def step(self, action: np.ndarray) -> np.ndarray:
-        """The next picture."""
+    def step(self, action: np.ndarray, guide: np.ndarray | None = None) -> np.ndarray:
+        """The next picture; guide uint8 [H, W, 3] of it, where the world takes any."""
         ...
 
 
@@ -59,8 +59,8 @@ class OnnxWorld:
         """History of n pictures uint8 [n, H, W, 3] and the n - 1 actions between them; gives the last picture."""
         return self._world.reset(Beginning(seed=seed, frames=frames, actions=actions))
 
-    def step(self, action: np.ndarray) -> np.ndarray:
-        return self._world.step(action).picture
+    def step(self, action: np.ndarray, guide: np.ndarray | None = None) -> np.ndarray:
+        return self._world.step(action, guide=guide).picture
 
     @property
     def latent(self) -> np.ndarray:
