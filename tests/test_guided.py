@@ -205,11 +205,12 @@ def test_the_stages_learn_to_follow(data):
 
 
 def test_restyle_records_plain_pictures_beside_what_they_look_like():
-    recorded = record(Recording("restyle", "mixed", seed=5, frames=60, episode=40), progress=False)
-    assert recorded["guides"].shape == recorded["frames"].shape == (60, 96, 96, 3)
+    recorded = record(Recording("restyle", "mixed", seed=5, frames=160, episode=40), progress=False)
+    assert recorded["guides"].shape == recorded["frames"].shape == (160, 96, 96, 3)
     assert set(recorded) == {"frames", "guides", "actions", "starts", "captions", "caption"}
-    plain, grass = recorded["guides"].reshape(-1, 3), np.array([102, 204, 102])
-    assert (np.abs(plain.astype(int) - grass).max(1) < 3).mean() > 0.2  # the environment's own
+    green = (np.abs(recorded["guides"].astype(int) - (102, 204, 102)).max(-1) < 3).mean((1, 2))
+    plain = green.reshape(4, 40).mean(1) > 0.15  # episodes in the environment's own paint
+    assert plain.any() and not plain.all()
     assert np.abs(recorded["guides"].astype(int) - recorded["frames"]).mean() > 10
     assert np.abs(np.diff(recorded["guides"][:30].astype(int), axis=0)).mean() > 0.5  # somebody drives
     source = restyle.Source()

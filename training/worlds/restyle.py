@@ -1,7 +1,8 @@
 """CarRacing's plain picture as a guide, and the road under named looks as what is painted after it.
 
-A driver of `car_racing` steers, so that all there is to do is to show pictures and to say how they should look: what
-is painted need only follow its guide and its words. Looks, words and layers are those of `roads`.
+In some episodes the guide is under another look instead: what comes from a camera isn't plain either. A driver of
+`car_racing` steers, so that all there is to do is to show pictures and to say how they should look: what is painted
+need only follow its guide and its words. Looks, words and layers are those of `roads`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from . import car_racing, roads
-from .roads_look import PLAIN, paint
+from .roads_look import PLAIN, draw_look, paint
 from .sticky import StickyRandom
 from .world import Action, ActionSpec, Policy, World
 
+LOOKS = 0.4  # share of the episodes whose guide is under a look of its own
 FULL = 0.7  # share of the stretches in which a guide is followed in all
 
 ACTIONS: list[ActionSpec] = [
@@ -31,12 +33,14 @@ ACTIONS: list[ActionSpec] = [
 
 
 class Source(roads.Source):
-    """`roads.Source` with somebody at the wheel. `guide` is the same moment plainly painted, uint8 [96, 96, 3]."""
+    """`roads.Source` with somebody at the wheel. `guide`, uint8 [96, 96, 3]: the same moment, painted otherwise."""
 
     guide: np.ndarray
 
     def reset(self, seed: int) -> np.ndarray:
-        self.driver = car_racing.mixed(np.random.default_rng([seed, 23]))
+        rng = np.random.default_rng([seed, 23])
+        self.driver = car_racing.mixed(rng)
+        self.guide_look = draw_look(rng) if rng.random() < LOOKS else PLAIN
         return super().reset(seed)
 
     def step(self, action: Action) -> np.ndarray:
@@ -44,7 +48,7 @@ class Source(roads.Source):
 
     def _draw(self) -> np.ndarray:
         picture = super()._draw()
-        self.guide = paint(PLAIN, self.env.layers, 0)
+        self.guide = paint(self.guide_look, self.env.layers, self.frame)
         return picture
 
 
