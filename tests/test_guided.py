@@ -15,11 +15,12 @@ from training.data.record import Recording, record, write_npz
 from training.errors import TrainingError
 from training.model.guide import GREY, cut_into, guide_latents, randomised
 from training.model.picture import to_latent
+from training.model.tokenizer import TokenizerConfig
 from training.model.world_model import WorldModel, WorldModelConfig, latents_of
 from training.package.export import in_rows
 from training.package.fixture import PROMPT
 from training.package.manifest import write_package
-from training.stages import self_forcing
+from training.stages import codes, self_forcing, tokenizer
 from training.stages import world_model as stage
 from training.worlds import push_t, restyle
 
@@ -193,7 +194,11 @@ def test_the_stages_learn_to_follow(data):
     model = stage.train(args, replace(CONFIG, guided=False))
     assert model.config.guided and model.stem.guide.weight.any() and model.head.guide.weight.any()
     again = self_forcing.train(self_forcing.SelfForcing(WORLD, data, **base, judged=3, pool=2, alone=1))
-    assert again.config.guided
+    tokenizer.train(
+        tokenizer.TokenizerTraining(WORLD, data, steps=2, batch=4, compile=False), TokenizerConfig(wide=16, narrow=8)
+    )
+    coded = codes.train(codes.CodesTraining(WORLD, data, **base, pool=2, count=2))
+    assert again.config.guided and coded.config.guided and coded.config.codes
     rows = Stretches((Corpus(WORLD, data),), "held", 12).draw(np.random.default_rng(0), 8)
     frames, led, guide = stage.frames_of(rows, model), rows.actions[:, :-1], stage.guides_of(rows, model)
     with torch.no_grad():

@@ -37,7 +37,7 @@ export async function openGuideVideo(path: string, size: Size): Promise<GuideVid
   const { count } = await readClipShape(file).catch((error: Error) => about(path, () => fail(error)));
   checkFfmpeg(path, "; install it");
   const square = `crop=min(iw\\,ih*${size.width}/${size.height}):min(ih\\,iw*${size.height}/${size.width})`;
-  const filters = `showinfo,${square},scale=${size.width}:${size.height}:flags=area`;
+  const filters = `showinfo=checksum=0,${square},scale=${size.width}:${size.height}:flags=area`;
   const all = ["-fps_mode", "passthrough", "-copyts"]; // none twice, none left out, at the file's own times
   const decoding = decodeRaw(
     ["-nostats", "-i", path, "-map", "0:v:0", "-vf", filters, ...all, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"],
