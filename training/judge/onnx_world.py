@@ -50,7 +50,7 @@ class OnnxWorld:
         if not (folder / "world.json").is_file():
             raise TrainingError(f"expected a world package, got '{folder}', which has no world.json.")
         self.manifest = json.loads((folder / "world.json").read_text())
-        graphs = [self.manifest[name] for name in ("tick", "encoder", "reward") if name in self.manifest]
+        graphs = [self.manifest[name] for name in ("tick", "encoder", "reward", "prompt") if name in self.manifest]
         files = {graph["file"] for graph in graphs}
         contents = {file: (folder / file).read_bytes() for file in files}
         self._world = World(Remembering(Package(manifest=self.manifest, sha256="", files=contents), threads=threads))
