@@ -83,6 +83,10 @@ export class ActionError extends WorldloopError {
 export class PromptError extends WorldloopError {
   override readonly name = "PromptError";
 }
+/** A guide isn't a picture of the world's size, or the world takes none. */
+export class GuideError extends WorldloopError {
+  override readonly name = "GuideError";
+}
 /** `reset` was given a start, a seed or a context that the world can't take. */
 export class ResetError extends WorldloopError {
   override readonly name = "ResetError";

@@ -172,7 +172,7 @@ describe("the reference", () => {
     const page = pythonPage();
     const [, all = ""] = /__all__ = \[([\s\S]*?)\]/.exec(read("python/worldloop/__init__.py")) ?? [];
     for (const [, name] of all.matchAll(/"(\w+)"/g)) expect(page).toContain(`\n## ${name}\n`);
-    expect(page).toContain("step(action: np.ndarray, *, samples: int=0) -> Tick");
+    expect(page).toContain("step(action: np.ndarray, *, samples: int=0, guide: np.ndarray | None=None) -> Tick");
     for (const [, name] of read("python/worldloop/errors.py").matchAll(/^class (\w+)/gm)) expect(page).toContain(name);
   });
 

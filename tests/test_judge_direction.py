@@ -64,7 +64,7 @@ class Obedient:
         self.rng, self.names, self.asked = np.random.default_rng(seed), {"shade": "dark", "tone": "red"}, []
         return frames[-1]
 
-    def step(self, action, told=""):
+    def step(self, action, told="", guide=None):
         self.asked.append(told.replace("crimson", "red"))
         for word in self.asked[-1 - self.late].split() if len(self.asked) > self.late else ():
             attribute = next(name for name, classes in CLASSES.items() if word in classes)
@@ -116,7 +116,7 @@ def test_following_is_read_across_a_prompt(real):
     heard = []
 
     class Listening(Obedient):
-        def step(self, action, told=""):
+        def step(self, action, told="", guide=None):
             heard.append(told)
             return super().step(action, told)
 

@@ -92,7 +92,7 @@ class Creeping:
         self.picture, self.age = frames[-1], 0
         return self.picture
 
-    def step(self, action: np.ndarray, told: str = "") -> np.ndarray:
+    def step(self, action: np.ndarray, told: str = "", guide: np.ndarray | None = None) -> np.ndarray:
         self.age += 1
         return moved(self.picture, 2 * self.age / AHEAD, 0)
 

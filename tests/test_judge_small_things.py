@@ -37,7 +37,7 @@ class Painter:
         self.age = 0
         return frames[-1]
 
-    def step(self, action: np.ndarray, told: str = "") -> np.ndarray:
+    def step(self, action: np.ndarray, told: str = "", guide: np.ndarray | None = None) -> np.ndarray:
         self.age += 1
         return dot(self.places[self.age - 1])
 

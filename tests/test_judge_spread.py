@@ -75,7 +75,7 @@ class Guess:
         self.rng = np.random.default_rng(seed)
         return frames[-1]
 
-    def step(self, action: np.ndarray, told: str = "") -> np.ndarray:
+    def step(self, action: np.ndarray, told: str = "", guide: np.ndarray | None = None) -> np.ndarray:
         return futures(1, self.rng)[0]
 
 

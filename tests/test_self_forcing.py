@@ -22,7 +22,12 @@ class Episode:
     def rows(self, places: list[Place]) -> Rows:
         times = torch.stack([torch.arange(place.first, place.first + LENGTH + 2) for place in places])
         frames = times.to(torch.uint8)[..., None, None, None].expand(-1, -1, 2, 2, 3)
-        return Rows(frames, times[..., None].float(), torch.zeros(len(places), dtype=torch.int64))
+        return Rows(
+            frames,
+            times[..., None].float(),
+            torch.zeros(len(places), dtype=torch.int64),
+            torch.zeros(len(places), dtype=torch.bool),
+        )
 
 
 def drawn(real: float, times: int) -> list[tuple[Rows, torch.Tensor]]:

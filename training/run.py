@@ -243,7 +243,9 @@ def begin_from(r: Run, start: Path) -> WorldModelConfig:
     world = r.world
     coded = not {tokenizer.STAGE, codes.STAGE}.isdisjoint(r.refine)
     base, names = load_base(start, coder=coded), [corpus.world.name for corpus in r.sources]
-    model = base.world_model(names, len(world.actions), max(prompts_of(corpus.world) for corpus in r.sources))
+    prompts = max(prompts_of(corpus.world) for corpus in r.sources)
+    guided = any(corpus.world.guided for corpus in r.sources)
+    model = base.world_model(names, len(world.actions), prompts, guided=guided)
     moving = model.without_coder()
     size = model.config.grid * CELL
     if size != world.size:

@@ -78,7 +78,7 @@ const api: WorkerApi = {
     return { manifest, backend: world.backend, packageSha256: sha256, files: Object.keys(manifest.files) };
   },
   reset: async (options) => handOver(await current().reset(options)),
-  step: async (action, prompt) => handOver(await current().step(action, prompt)),
+  step: async (action, prompt, guide) => handOver(await current().step(action, prompt, guide)),
   rewind: async (ticks) => handOver(await current().rewind(ticks)),
   status: () => current().status(),
   async snapshot() {

@@ -12,7 +12,7 @@ import numpy as np
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.sync.client import connect
 
-from .errors import ResetError, ServerError, error_named
+from .errors import GuideError, ResetError, ServerError, error_named
 from .manifest import parse_manifest
 from .prompt import parse_words
 from .world import Beginning, Tick, check_action, check_beginning, encoded_prompt
@@ -82,6 +82,10 @@ class RemoteWorlds:
         """Raises PromptError."""
         for text in texts.values():
             encoded_prompt(self._words, text, self.manifest)
+
+    def guide(self, pictures: dict[int, np.ndarray]) -> None:
+        """Raises GuideError: a server is told no guides."""
+        raise GuideError("guide: expected a world in this process, got one of a server; leave the server out")
 
     def step(self, actions: dict[int, np.ndarray]) -> dict[int, Tick]:
         """World index: its action, to what follows. Raises ActionError, and then no world has changed; StateError."""

@@ -65,10 +65,26 @@ class WorldEnv(gymnasium.Env[np.ndarray, np.ndarray]):
             raise StateError("The environment has no state yet. Call reset first.")
         return self._worlds.prompt({0: text})[0]
 
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Observation, reward, terminated, truncated, info. Raises ActionError, StateError before `reset` and after
-        `close`.
+    def guide(self, picture: np.ndarray) -> None:
+        """The guide of the next step, uint8 [H, W, 3], a picture of the moment that it makes; later ones go on with it.
+
+        `env.unwrapped.guide(...)` where `gymnasium.make` has wrapped it. Raises GuideError for another shape and where
+        the world takes none, StateError before `reset` and after `close`.
         """
+        self._check_open()
+        if self._episode is None:
+            raise StateError("The environment has no state yet. Call reset first.")
+        self._worlds.guide({0: picture})
+
+    def step(
+        self, action: np.ndarray, guide: np.ndarray | None = None
+    ) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Observation, reward, terminated, truncated, info; under a guide, as if `guide` were called first.
+
+        Raises ActionError, GuideError, StateError before `reset` and after `close`.
+        """
+        if guide is not None:
+            self.guide(guide)
         self._check_open()
         if self._episode is None:
             raise StateError("The environment has no state yet. Call reset first.")

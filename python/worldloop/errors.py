@@ -54,6 +54,10 @@ class PromptError(WorldloopError):
     """A text can't be a prompt, or the world takes none."""
 
 
+class GuideError(WorldloopError):
+    """A guide isn't a picture of the world's size, or the world takes none."""
+
+
 class ResetError(WorldloopError):
     """`reset` was given a start, a seed or a context that the world can't take."""
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .package import find_package, open_package
-from .world import Beginning, Dream, Step, Tick, World, check_action, check_beginning, encoded_prompt
+from .world import Beginning, Dream, Step, Tick, World, check_action, check_beginning, check_guide, encoded_prompt
 
 
 class LocalWorlds:
@@ -75,6 +75,15 @@ class LocalWorlds:
         """Raises PromptError."""
         for text in texts.values():
             encoded_prompt(self._dream.words, text, self.manifest)
+
+    def guide(self, pictures: dict[int, np.ndarray]) -> None:
+        """World index: the guide of its next step and of those after it, uint8 [H, W, 3].
+
+        Raises GuideError, and then no world has been given any; StateError.
+        """
+        checked = {index: check_guide(picture, self.manifest) for index, picture in pictures.items()}
+        for index, picture in checked.items():
+            self._worlds[index].guide(picture)
 
     def step(self, actions: dict[int, np.ndarray]) -> dict[int, Tick]:
         """World index: its action, to what follows. Raises ActionError, StateError, and then no world has changed."""

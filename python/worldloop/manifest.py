@@ -86,6 +86,7 @@ def contract_of(manifest: dict) -> dict[str, dict[str, dict[str, tuple[str, list
                 "kv": ("float32", [slots, *slot]),
                 "age": ("int32", [slots]),
                 **({"prompt": ("float32", [1, manifest["prompt"]["width"]])} if "prompt" in manifest else {}),
+                **({"guide": ("uint8", [*side, 3])} if is_guided(manifest) else {}),
             },
             "outputs": {"rgba": ("uint8", [*side, 4]), "latent_next": latent, "slot": ("float32", slot)},
         },
@@ -106,6 +107,11 @@ def contract_of(manifest: dict) -> dict[str, dict[str, dict[str, tuple[str, list
             "outputs": {"reward": ("float32", [1]), "done": ("float32", [1])},
         }
     return contract
+
+
+def is_guided(manifest: dict) -> bool:
+    """Whether the tick takes a guide: a picture of the moment that it makes."""
+    return "guide" in manifest["tick"]["inputs"]
 
 
 def encoded(manifest: dict) -> list[str]:

@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from .episode import Episode, Settings, check_options, draw_beginning, next_rng, spaces_of
-from .errors import ActionError, PromptError, ResetError, StateError
+from .errors import ActionError, GuideError, PromptError, ResetError, StateError
 from .world import check_count, is_whole
 
 
@@ -125,6 +125,18 @@ class WorldVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             raise PromptError(f"prompt: expected a text, or {self.num_envs} of them, got {len(each)}")
         unknown = self._worlds.prompt({i: text for i, text in enumerate(each) if text is not None})
         return [unknown.get(i, ()) for i in range(self.num_envs)]
+
+    def guide(self, pictures: np.ndarray | Sequence[np.ndarray | None]) -> None:
+        """The guides of the worlds' next step and of those after it, uint8 [N, H, W, 3], or one each (None: as before).
+
+        Raises GuideError, and then no world has been given any; StateError before `reset` and after `close`.
+        """
+        self._check_open()
+        if None in self._episodes:
+            raise StateError("The environment has no state yet. Call reset first.")
+        if len(pictures) != self.num_envs:
+            raise GuideError(f"guide: expected {self.num_envs} of them, one a world, got {len(pictures)}")
+        self._worlds.guide({i: picture for i, picture in enumerate(pictures) if picture is not None})
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """The latest pictures, with `render_mode="rgb_array"`."""

@@ -15,13 +15,14 @@ from functools import cache
 import numpy as np
 import onnxruntime
 
-from .errors import ActionError, PromptError, ResetError, ShapeError, StateError
+from .errors import ActionError, GuideError, PromptError, ResetError, ShapeError, StateError
 from .kv_window import ages_of, slot_of
-from .manifest import check_tensors, contract_of, encoded
+from .manifest import check_tensors, contract_of, encoded, is_guided
 from .package import Package, read_start, read_words
 from .prompt import Prompt, Words
 from .rng import normals_ahead
 
+GREY = 128  # of a guide that isn't there, in each channel: zero, nearly, as a network reads it
 AHEAD = 64  # ticks whose noise is drawn at once
 PASS = ["rgba", "latent_next", "slot"]  # what a tick gives
 MAX_MEMORY = 2**32  # bytes of all graphs of this process, their weights included
@@ -81,6 +82,8 @@ class Dream:
         self.noise_shape = contract["tick"]["inputs"]["noise"][1]  # [K, N, C]
         self.kv_shape = contract["tick"]["inputs"]["kv"][1]  # [S, L, 2, N, D]
         self.words = read_words(package)
+        side = self.manifest["picture"]["height"], self.manifest["picture"]["width"]
+        self.grey = np.full((*side, 3), GREY, np.uint8) if is_guided(self.manifest) else None
         self.silence = None if self.words is None else np.zeros((1, self.words.vectors.shape[1]), np.float32)
 
     def __deepcopy__(self, _: dict) -> Dream:
@@ -156,7 +159,7 @@ class World:
         self.dream, self.manifest = dream, dream.manifest
         self.latent: np.ndarray | None = None  # [1, N, C], the newest; None before reset
         self.told: str | None = None  # the newest prompt since reset
-        self._prompt = dream.silence
+        self._prompt, self._guide = dream.silence, dream.grey
         self.passes = 0  # of the network so far; those over the history count
 
     def reset(self, beginning: Beginning) -> np.ndarray:
@@ -179,7 +182,7 @@ class World:
                     )
             actions, picture = beginning.actions, frames[-1].copy()
         self._seed, self._tick, self.passes = beginning.seed, 0, 0
-        self.told, self._prompt = None, self.dream.silence
+        self.told, self._prompt, self._guide = None, self.dream.silence, self.dream.grey
         self._kv = np.zeros(self.dream.kv_shape, np.float32)
         self._written = [-1] * len(self._kv)
         silence = np.zeros(self.dream.noise_shape, np.float32)  # context passes draw no noise
@@ -199,16 +202,27 @@ class World:
         self.told, self._prompt = prompt.text, prompt.vector[None]
         return prompt.unknown
 
-    def step(self, action: np.ndarray, *, samples: int = 0) -> Tick:
-        """One action, one frame.
+    def guide(self, picture: np.ndarray) -> None:
+        """The guide of the next step, uint8 [H, W, 3], a picture of the moment that it makes; later ones go on with it.
+
+        Raises StateError before `reset`, GuideError for another shape, and where the world takes none.
+        """
+        if self.latent is None:
+            raise StateError("The world has no state yet. Call reset first.")
+        self._guide = check_guide(picture, self.manifest)
+
+    def step(self, action: np.ndarray, *, samples: int = 0, guide: np.ndarray | None = None) -> Tick:
+        """One action, one frame; under a guide, as if `guide` were called first.
 
         With `samples` of 1 or more the same tick is dreamed as often again, with the noise of the seeds that follow;
         `uncertainty` is then the standard deviation over these pictures and the frame itself, as a share of the full
         range, averaged over pixels and channels: 0 where all agree, at most 0.5.
 
-        Raises StateError before `reset` and when the network gives NaN or infinity, ActionError; then nothing has
-        changed.
+        Raises StateError before `reset` and when the network gives NaN or infinity, ActionError, GuideError; then
+        nothing has changed, but for a guide that was taken.
         """
+        if guide is not None:
+            self.guide(guide)
         return self.take(self.compute(action, samples=samples))
 
     def compute(self, action: np.ndarray, *, samples: int = 0) -> Step:
@@ -272,7 +286,8 @@ class World:
     def _feeds(self, latent: np.ndarray, action: np.ndarray, noise: np.ndarray) -> dict[str, np.ndarray]:
         age = ages_of(self._written, self.passes)
         feeds = {"noise": noise, "action": action[None], "latent": latent, "kv": self._kv, "age": age}
-        return feeds if self._prompt is None else {**feeds, "prompt": self._prompt}
+        further = {"prompt": self._prompt, "guide": self._guide}
+        return {**feeds, **{name: value for name, value in further.items() if value is not None}}
 
     def _write(self, slot: np.ndarray) -> None:
         kv = self.manifest["kv"]
@@ -294,6 +309,20 @@ def encoded_prompt(words: Words | None, text: str, manifest: dict) -> Prompt:
     if words is None:
         raise PromptError(f"prompt: {manifest['name']} takes none; expected no prompt")
     return words.encode(text)
+
+
+def check_guide(picture: np.ndarray, manifest: dict) -> np.ndarray:
+    """uint8 [H, W, 3], a copy. Raises GuideError."""
+    if not is_guided(manifest):
+        raise GuideError(f"guide: {manifest['name']} takes none; expected no guide")
+    shape = manifest["picture"]["height"], manifest["picture"]["width"], 3
+    try:
+        given = np.asarray(picture)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise GuideError(f"guide: expected uint8 {shape}, got {type(picture).__name__} ({error})") from error
+    if given.dtype != np.uint8 or given.shape != shape:
+        raise GuideError(f"guide: expected uint8 {shape}, got {given.dtype} {given.shape}")
+    return np.array(given, order="C")
 
 
 def check_beginning(beginning: Beginning, manifest: dict) -> None:

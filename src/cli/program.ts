@@ -13,6 +13,7 @@ import { type MergeOptions, merge } from "./merge";
 import { type PackOptions, pack } from "./pack";
 import { plain } from "./plain";
 import { createProgressBar } from "./progress-bar";
+import type { RestyleOptions } from "./restyle";
 import { type RolloutOptions, rollout } from "./rollout";
 import { type ServeOptions, serve } from "./serve";
 import { type SignOptions, sign } from "./sign";
@@ -199,6 +200,25 @@ export function createProgram({ out, error, signal }: Terminal, exit: (code: num
     .requiredOption("--out <folder>", "gets the dataset")
     .action(async (log: string, options: ExportOptions) => {
       out(`${await exportSession(log, options, signal, progressOf("frames"))}\n`);
+    });
+
+  program
+    .command("restyle")
+    .description("Paint a video anew in a world that takes guides: as many pictures, the same times, the same sound.")
+    .requiredOption("--world <name>", "a guided world of assets/worlds, or the folder of a package")
+    .requiredOption("--in <video>", "the video: .mp4, .mov, .webm, .mkv")
+    .option("--prompt <words>", 'what it shall look like, such as "night, snow"')
+    .option("--strength <number>", "how much of the video is followed, 0 to 1", "1")
+    .option("--seed <integer>", "seed of all random numbers", "0")
+    .option("--start <integer>", "which start of the world", "0")
+    .requiredOption("--out <file.mp4>", "gets the video; never a file that is there already")
+    .option("--force", "write over a file that is there")
+    .option("--engine <engine>", "what runs the network: ort (onnxruntime), own, or auto", "ort")
+    .option("--precision <precision>", "of our own engine: float32 or int8", "float32")
+    .option("--threads <integer>", "threads of the engine", "2")
+    .action(async (options: RestyleOptions) => {
+      const { restyle } = await import("./restyle"); // the demuxer is large
+      out(`${await restyle(options, signal, progressOf("frames"))}\n`);
     });
 
   program

@@ -1,8 +1,8 @@
 /**
  * What a pass of the network is conditioned on, put together as the inputs of the tick graph: the action, the newest
- * latent, the KV window with the age of each slot, noise and, where the world takes prompts, what it was told. Shapes: `contract.ts`. Running the graph: `network-model.ts`.
+ * latent, the KV window with the age of each slot, noise and, where the world takes them, what it was told and the picture that guides it. Shapes: `contract.ts`. Running the graph: `network-model.ts`.
  */
-import { noiseSize } from "./contract";
+import { isGuided, noiseSize } from "./contract";
 import { agesOf, type KvState } from "./kv-window";
 import type { Manifest } from "./manifest";
 import type { Words } from "./prompt";
@@ -17,6 +17,7 @@ export type TickInputs = Readonly<{
   kv: readonly (Float32Array | null)[]; // slots of [layers, 2, tokens, width]
   age: Int32Array; // [slots]
   prompt?: Float32Array; // [1, width], zeros while nothing was told; only where the world takes prompts
+  guide?: Uint8Array; // [height, width, 3], grey while there is none; only where the world takes guides
 }>;
 
 export interface Conditioning {
@@ -26,12 +27,16 @@ export interface Conditioning {
   ofHistory(window: KvState, latent: Float32Array, action: Action): TickInputs;
 }
 
+/** Of a guide that isn't there, in each channel: zero, nearly, as a network reads it. */
+const GREY = 128;
+
 /** @param words of a world that takes prompts */
 export function createConditioning(manifest: Manifest, words?: Words): Conditioning {
   const { tokens, channels } = noiseSize(manifest);
   const noiseLength = manifest.evaluations * tokens * channels;
   const silence = new Float32Array(noiseLength);
   const quiet = new Float32Array(manifest.prompt?.width ?? 0);
+  const grey = new Uint8Array(manifest.picture.height * manifest.picture.width * 3).fill(GREY);
   let newest = { text: "", vector: quiet };
   /** Of the same text the same numbers, encoded once. */
   const vectorOf = (text: string | undefined): Float32Array => {
@@ -40,13 +45,14 @@ export function createConditioning(manifest: Manifest, words?: Words): Condition
     return newest.vector;
   };
   const inputs = (
-    window: KvState & { readonly prompt?: string },
+    window: KvState & Pick<Snapshot, "prompt" | "guide">,
     latent: Float32Array,
     action: Action,
     noise: Float32Array,
   ): TickInputs => {
     const told = manifest.prompt ? { prompt: vectorOf(window.prompt) } : {};
-    return { noise, action, latent, kv: window.slots, age: agesOf(window), ...told };
+    const guided = isGuided(manifest) ? { guide: window.guide ?? grey } : {};
+    return { noise, action, latent, kv: window.slots, age: agesOf(window), ...told, ...guided };
   };
   return {
     ofStep: (state, action) => inputs(state, state.latent, action, normals(state.seed, state.tick, noiseLength)),

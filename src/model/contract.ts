@@ -31,6 +31,7 @@ export function contractOf(manifest: Manifest): Record<Graph, Sides> {
       kv: float(slots, ...slot),
       age: { dtype: "int32", shape: [slots] },
       ...(manifest.prompt ? { prompt: float(1, manifest.prompt.width) } : {}),
+      ...(isGuided(manifest) ? { guide: bytes(picture.height, picture.width, 3) } : {}),
     },
     outputs: {
       rgba: bytes(picture.height, picture.width, 4),
@@ -64,6 +65,9 @@ export function contractOf(manifest: Manifest): Record<Graph, Sides> {
 /** What the encoder takes: a picture and, if it asks for it, the one before (of the first: itself). */
 export const encoded = ({ encoder }: Pick<Manifest, "encoder">) =>
   encoder.inputs.before ? ["picture", "before"] : ["picture"];
+
+/** Whether the tick takes a guide: a picture of the moment that it makes. */
+export const isGuided = ({ tick }: Pick<Manifest, "tick">): boolean => tick.inputs.guide !== undefined;
 
 /** Of what one evaluation draws. */
 export const noiseSize = ({ noise, latent }: Pick<Manifest, "noise" | "latent">) => noise ?? latent;

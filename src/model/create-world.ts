@@ -4,8 +4,9 @@
  * weights (`fake-world.ts`).
  */
 import { checkAction } from "../action/action";
-import { ResetError, StateError } from "../errors";
+import { GuideError, ResetError, StateError } from "../errors";
 import { checkReset } from "./beginning";
+import { isGuided } from "./contract";
 import { slotCount } from "./kv-window";
 import type { Manifest } from "./manifest";
 import { createTimeline } from "./timeline";
@@ -21,9 +22,10 @@ export interface WorldOptions {
 /** Bytes of states that are kept for rewinding: 366 of the shipped worlds, 274,432 bytes each, 15 s at 25 ticks/s. */
 export const REWIND_BUDGET = 96 * 2 ** 20;
 
-/** Bytes that a further state takes: its latent, its picture and the one slot that its neighbours don't share. */
-export const stateBytes = ({ latent, kv, picture }: Manifest): number =>
-  4 * (latent.tokens * latent.channels + kv.layers * 2 * kv.tokens * kv.width + picture.width * picture.height);
+/** Bytes that a further state takes: its latent, its picture, its guide, and the one slot that its neighbours don't share. */
+export const stateBytes = ({ latent, kv, picture, tick }: Manifest): number =>
+  4 * (latent.tokens * latent.channels + kv.layers * 2 * kv.tokens * kv.width + picture.width * picture.height) +
+  (isGuided({ tick }) ? 3 * picture.width * picture.height : 0);
 
 /** A world with this model's dynamics; closing it closes the model. */
 export function createWorld(model: WorldModel, options: WorldOptions = {}): World {
@@ -59,12 +61,15 @@ export function createWorld(model: WorldModel, options: WorldOptions = {}): Worl
         open();
         return startOver(await model.begin(checkReset(resetOptions, manifest)));
       }),
-    step(action, prompt) {
-      const own = action.slice(); // the caller may reuse its buffer while this waits for its turn
+    step(action, prompt, guide) {
+      const own = action.slice(); // the caller may reuse its buffers while this waits for its turn
+      const shown = guide?.slice();
       return inTurn(async () => {
         const before = current();
         checkAction(own, manifest.actions);
-        const state = prompt === undefined ? before : { ...before, prompt: model.checkPrompt(prompt) };
+        if (shown) checkGuide(shown, manifest);
+        const told = prompt === undefined ? before : { ...before, prompt: model.checkPrompt(prompt) };
+        const state = shown ? { ...told, guide: shown } : told;
         const next = await model.advance(state, own);
         open();
         timeline.push(next);
@@ -107,6 +112,16 @@ export function createWorld(model: WorldModel, options: WorldOptions = {}): Worl
 /** A state's own frame; the receiver owns it. */
 const frameOf = ({ frame }: Snapshot): Frame => ({ ...frame, rgba: frame.rgba.slice() });
 
+/** @throws GuideError */
+function checkGuide(guide: Uint8Array, { name, tick, picture }: Manifest): void {
+  if (!isGuided({ tick })) throw new GuideError(`guide: ${name} takes none; expected no guide`);
+  const wanted = picture.width * picture.height * 3;
+  if (guide.length !== wanted) {
+    const size = `[${picture.height}, ${picture.width}, 3]`;
+    throw new GuideError(`guide: expected uint8 ${size}, ${wanted} bytes, got ${guide.length}`);
+  }
+}
+
 /** @throws ResetError */
 function checkSnapshot(snapshot: Snapshot, { latent, kv, picture }: Manifest, packageSha256: string): void {
   if (snapshot.packageSha256 !== packageSha256) {
@@ -120,6 +135,7 @@ function checkSnapshot(snapshot: Snapshot, { latent, kv, picture }: Manifest, pa
     snapshot.slots.length === slots &&
     snapshot.written.length === slots &&
     snapshot.slots.every((slot) => slot === null || slot.length === kv.layers * 2 * kv.tokens * kv.width) &&
-    snapshot.frame.rgba.length === picture.width * picture.height * 4;
+    snapshot.frame.rgba.length === picture.width * picture.height * 4 &&
+    (snapshot.guide?.length ?? picture.width * picture.height * 3) === picture.width * picture.height * 3;
   if (!sound) throw new ResetError("snapshot: expected the sizes of this world, got others. Reset instead.");
 }

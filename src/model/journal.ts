@@ -281,7 +281,7 @@ export function createJournal(
 const same = (a: Action, b: Action): boolean => a.length === b.length && a.every((value, i) => value === b[i]);
 
 /** Bytes that a state takes by itself; in the worker neighbours share their slots. */
-export function snapshotBytes({ latent, slots, frame }: Snapshot): number {
-  const arrays = new Set([latent, ...slots]);
+export function snapshotBytes({ latent, slots, frame, guide }: Snapshot): number {
+  const arrays = new Set([latent, ...slots, guide]);
   return [...arrays].reduce((sum, array) => sum + (array?.byteLength ?? 0), frame.rgba.byteLength);
 }

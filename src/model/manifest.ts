@@ -93,7 +93,10 @@ export const manifestSchema = z.readonly(
     }),
     /** Function evaluations per frame. */
     evaluations: positive,
-    /** In: noise, action, latent, kv, age and, where the world takes prompts, prompt. Out: rgba, latent_next, slot. */
+    /**
+     * In: noise, action, latent, kv, age; where the world takes prompts, prompt; where it takes guides, guide: uint8
+     * [H, W, 3]. Out: rgba, latent_next, slot.
+     */
     tick: graph,
     /**
      * Optional: the tick of several worlds in one run, every tensor with a leading dimension of worlds. Read by the

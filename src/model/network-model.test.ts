@@ -119,7 +119,7 @@ test("a world is found by name or folder; a slip of the finger is guessed", () =
   expect(findWorld("tiny-world", worlds)).toBe(folder);
   expect(findWorld(folder, worlds)).toBe(folder);
   expect(() => findWorld("tiny-wrld", worlds)).toThrow(
-    'world: expected one of tiny-prompt, tiny-world or a zip or a folder with a world.json, got "tiny-wrld"; did you mean "tiny-world"?',
+    'world: expected one of tiny-guide, tiny-prompt, tiny-world or a zip or a folder with a world.json, got "tiny-wrld"; did you mean "tiny-world"?',
   );
   for (const nonsense of ["a\0b", "x".repeat(100_000), "\ud800", "", "/dev/null", "."]) // as a recorded file may name one
     expect(() => findWorld(nonsense, worlds)).toThrow(expect.objectContaining({ name: "UnknownWorldError" }));

@@ -42,7 +42,9 @@ const shotSchema = z.object({
   contextSha256: z.optional(sha256),
   from: count,
   to: count,
-  /** Of actions 1 to `to` and of the prompts among them: see `actionsSha256`. */
+  /** Of the guides of ticks 1 to `to`, uint8 [n, H, W, 3]; absent: there were none. They are in no record. */
+  guidesSha256: z.optional(sha256),
+  /** Of actions 1 to `to`, of the prompts among them and of the guides: see `actionsSha256`. */
   actionsSha256: sha256,
   /** Those actions, packed as in a shared link; absent where the person keeps them, or where they are too many. */
   actions: z.optional(z.string()),
@@ -117,17 +119,21 @@ export const sameEngine = (a: Provenance["engine"], b: Provenance["engine"]): bo
 
 /**
  * sha256 of the actions as float32 little-endian [T, A], −0 taken as 0; with prompts, of that hash, a line break, and the
- * prompts as JSON. Python has the same function (`worldloop.provenance`), held to this one by goldens.
+ * prompts as JSON; with guides, of what was so far, a line break, and the sha256 of the guides, uint8 [T, H, W, 3].
+ * Python has the same function (`worldloop.provenance`), held to this one by goldens.
  */
 export async function actionsSha256(
   actions: readonly Action[] | readonly (readonly number[])[],
   told: readonly Told[] = [],
+  guidesSha256?: string,
 ): Promise<string> {
   const values = Float32Array.from((actions as readonly ArrayLike<number>[]).flatMap((action) => Array.from(action)));
-  const sha256 = await sha256Hex(new Uint8Array(values.map((value) => value + 0).buffer));
-  if (told.length === 0) return sha256;
   const prompts = JSON.stringify(told.map(({ tick, text }) => [tick, text]));
-  return sha256Hex(new TextEncoder().encode(`${sha256}\n${prompts}`));
+  let sha256 = await sha256Hex(new Uint8Array(values.map((value) => value + 0).buffer));
+  for (const further of [told.length > 0 ? prompts : undefined, guidesSha256]) {
+    if (further !== undefined) sha256 = await sha256Hex(new TextEncoder().encode(`${sha256}\n${further}`));
+  }
+  return sha256;
 }
 
 /** One hash that stands for many episodes, in their order. */

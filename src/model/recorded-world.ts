@@ -1,7 +1,8 @@
 /**
  * A world that remembers its session: every call goes through to the world beneath, and into the journal. So time can go
  * anywhere: back as far as the session began, along any branch, by playing recorded actions from the nearest kept state.
- * The same for a world in a worker (`worker-client.ts`) and for one in this thread.
+ * The same for a world in a worker (`worker-client.ts`) and for one in this thread. Guides aren't remembered, but for
+ * those of the states that are kept: what is played again goes on under the last of these.
  */
 import { StateError } from "../errors";
 import type { Point } from "./branch-tree";
@@ -53,10 +54,10 @@ export function recordCalls(
     if (token) world.snapshot().then((snapshot) => journal.keep(token, snapshot), onFailure);
   }
 
-  async function step(action: Action, prompt?: string): Promise<Frame> {
+  async function step(action: Action, prompt?: string, guide?: Uint8Array): Promise<Frame> {
     const own = action.slice(); // the caller may reuse its buffer, and the journal reads it after the call
     const text = prompt === undefined ? undefined : cleanPrompt(prompt);
-    const frame = await world.step(own, text);
+    const frame = await world.step(own, text, guide);
     journal.acted(own, text);
     journal.seen(frame);
     takeSnapshotWhenDue();

@@ -57,7 +57,7 @@ export interface WorkerApi {
   /** Once per worker. @throws the package's errors (see package.ts), BackendError */
   open(options: OpenOptions, onProgress: (progress: Progress) => void): Promise<OpenedWorld>;
   reset(options: ResetOptions): Promise<WorkerFrame>;
-  step(action: Action, prompt?: string): Promise<WorkerFrame>;
+  step(action: Action, prompt?: string, guide?: Uint8Array): Promise<WorkerFrame>;
   rewind(ticks: number): Promise<WorkerFrame>;
   status(): ReturnType<World["status"]>;
   snapshot(): Promise<Snapshot>;

@@ -7,7 +7,7 @@ import { type OpenWorldOptions, openWorld, type WorkerSource } from "./worker-cl
 import type { WorkerLike } from "./worker-connection";
 import type { Frame, Snapshot } from "./world";
 
-/** A world of one number: the sum of its seed and its actions, drawn as one pixel. An action of 0 is refused, −1 never ends, −2 traps. */
+/** A world of one number: the sum of its seed, its actions and its guides, drawn as one pixel. An action of 0 is refused, −1 never ends, −2 traps. */
 function sumWorld(): WorkerApi {
   let sum = 0;
   let tick = 0;
@@ -33,12 +33,12 @@ function sumWorld(): WorkerApi {
     async readWords() {
       return Uint8Array.of(1);
     },
-    async step(action) {
+    async step(action, _, guide) {
       const value = action[0] ?? 0;
       if (value === 0) throw new ActionError("push: expected something else than 0");
       if (value === -1) return new Promise(() => undefined);
       if (value === -2) throw new WebAssembly.RuntimeError("unreachable");
-      sum += value;
+      sum += value + (guide?.[0] ?? 0);
       tick += 1;
       return frame();
     },
@@ -106,6 +106,15 @@ afterEach(() => {
 });
 
 describe("worker client", () => {
+  it("hands a guide over, and keeps it with the page", async () => {
+    const world = await open();
+    await world.reset({ seed: 5 });
+    const guide = Uint8Array.of(30);
+    expect(red(await world.step(push(2), undefined, guide))).toBe(37);
+    expect(guide).toEqual(Uint8Array.of(30));
+    await world.close();
+  });
+
   it("opens, reports progress, plays", async () => {
     const onProgress = vi.fn();
     const world = await open({ onProgress });

@@ -108,7 +108,7 @@ export async function openWorld(options: OpenWorldOptions, source: WorkerSource 
   const recorded = recordCalls(
     {
       reset: (from) => told(call((api) => api.reset(from))),
-      step: (action, prompt) => told(call((api) => api.step(action, prompt))),
+      step: (action, prompt, guide) => told(call((api) => api.step(action, prompt, guide))),
       rewind: (ticks) => told(call((api) => api.rewind(ticks))),
       restore: (snapshot) => told(call((api) => api.restore(snapshot))),
       snapshot: () => call((api) => api.snapshot()),

@@ -55,6 +55,8 @@ export interface Snapshot {
   readonly tick: number;
   /** What the world was told last; absent: nothing yet. */
   readonly prompt?: string;
+  /** uint8 [height, width, 3]: the guide of the newest frame; absent: none yet. */
+  readonly guide?: Uint8Array;
   /** float32 [tokens, channels]: the newest latent. */
   readonly latent: Float32Array;
   /** One entry per slot of the KV window: its keys and values [layers, 2, tokens, width], null when empty. */
@@ -86,9 +88,10 @@ export interface World {
   reset(options: ResetOptions): Promise<Frame>;
   /**
    * One action, one frame. @param prompt what the world is told from this step on; absent: as before
-   * @throws StateError before reset or after close; ActionError; PromptError, also where the world takes none
+   * @param guide uint8 RGB [height, width, 3], a picture of the moment that this step makes; absent: as before
+   * @throws StateError before reset or after close; ActionError; PromptError, GuideError, also where the world takes none
    */
-  step(action: Action, prompt?: string): Promise<Frame>;
+  step(action: Action, prompt?: string, guide?: Uint8Array): Promise<Frame>;
   /** Runs time backwards by up to `ticks` steps (as far as the timeline is kept); the future is forgotten. @throws StateError */
   rewind(ticks: number): Promise<Frame>;
   /** How many ticks `rewind` could go back now, and how many slots of the KV window are filled. */

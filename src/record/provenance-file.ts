@@ -72,13 +72,13 @@ async function contradictionIn(kind: MarkedFile["kind"], { shots, kind: claimed 
   if (claimed !== kind) {
     return `The file is of the kind “${kind}”, its record was made for the kind “${claimed}”: it was taken from another file.`;
   }
-  for (const { actions, prompts, actionsSha256: claimed } of shots) {
+  for (const { actions, prompts, guidesSha256, actionsSha256: claimed } of shots) {
     if (actions === undefined) continue;
     const values = await unpackValues(actions, MOST_TICKS * 64, {
       name: "Record, actions",
       advice: "The record was damaged or changed.",
     });
-    const found = await actionsSha256([values], prompts);
+    const found = await actionsSha256([values], prompts, guidesSha256);
     if (found !== claimed) {
       return `The record contradicts itself: its actions have the hash ${found.slice(0, 12)}…, it says ${claimed.slice(0, 12)}…. It was changed after it was made.`;
     }

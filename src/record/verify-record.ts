@@ -97,6 +97,11 @@ export async function playableShots(
   const shots: PlayableShot[] = [];
   for (const shot of provenance.shots) {
     const { seed, start, contextSha256, from, to } = shot;
+    if (shot.guidesSha256 !== undefined) {
+      throw new RecordingError(
+        "It was painted after pictures of a camera or a video, which aren't in the file. It can't be replayed without them.",
+      );
+    }
     if (start === undefined && contextSha256 !== pictureSha256) {
       throw new RecordingError(
         "It began from pictures of somebody's own, which aren't in the file. It can't be replayed without them.",

@@ -83,12 +83,19 @@ class Part:
     actions: np.ndarray  # float32 [T, A + P], zeros behind the world's own, then the prompt, zeros where there was none
     frames: np.ndarray | Tensor  # uint8 [T, H, W, 3], not mirrored; a tensor where it lies on a device
     episode: np.ndarray  # int [T]: counts on from episode to episode
+    guides: np.ndarray | Tensor | None = None  # of each frame, as they are; none: the world has none
     mirrored: bool = False
 
     def pictures(self, span: slice) -> Tensor:
         """uint8 [n, H, W, 3]."""
-        frames = self.frames[span]
-        pictures = frames if isinstance(frames, Tensor) else torch.from_numpy(np.array(frames))
+        return self._shown(self.frames[span])
+
+    def guiding(self, span: slice) -> Tensor:
+        """uint8 [n, H, W, 3]; zeros where there are none."""
+        return torch.zeros_like(self.pictures(span)) if self.guides is None else self._shown(self.guides[span])
+
+    def _shown(self, taken: np.ndarray | Tensor) -> Tensor:
+        pictures = taken if isinstance(taken, Tensor) else torch.from_numpy(np.array(taken))
         return pictures.flip(2) if self.mirrored else pictures
 
 
@@ -106,6 +113,8 @@ class Rows:
     frames: Tensor  # uint8 [B, length, H, W, 3], on the device of the recordings
     actions: Tensor  # float32 [B, length, A + P]
     world: Tensor  # int64 [B]
+    guided: Tensor  # bool [B], whether its world is
+    guides: Tensor | None = None  # uint8, of each frame; none where none of all worlds is guided
 
 
 class Stretches:
@@ -120,6 +129,7 @@ class Stretches:
         if len(widths) > 1:
             raise TrainingError(f"expected worlds whose words have vectors of one width, got {sorted(widths)}.")
         self.prompts = max(widths, default=0)
+        self.guided = torch.tensor([corpus.world.guided for corpus in corpora])  # bool [W]
         self.parts: list[list[Part]] = [[] for _ in corpora]
         self._first: list[list[np.ndarray]] = [[] for _ in corpora]
         self._found: list[dict[Path, list[tuple[Part, np.ndarray]]]] = [{} for _ in corpora]
@@ -162,6 +172,9 @@ class Stretches:
         if own.shape[1:] != (len(world.actions),):
             wanted = f"the {len(world.actions)} actions of {world.name}"
             raise TrainingError(f"'{file}': expected {wanted}, got {list(own.shape[1:])}.")
+        guides = recording.get("guides") if world.guided else None
+        if world.guided and guides is None:
+            raise TrainingError(f"'{file}': expected a guide for every frame, got none: {world.name} is guided.")
         actions = np.zeros((len(own), self.actions + self.prompts), np.float32)
         actions[:, : own.shape[1]] = own
         words = self._words[number]
@@ -171,11 +184,12 @@ class Stretches:
             actions[:, self.actions :] = np.stack([*vectors, silence])[recording["caption"]]
         if self.device is not None:
             frames = torch.from_numpy(np.array(frames)).to(self.device)
-        parts = [Part(number, actions, frames, episode)]
+            guides = None if guides is None else torch.from_numpy(np.array(guides)).to(self.device)
+        parts = [Part(number, actions, frames, episode, guides)]
         if world.mirror is not None and self.kind == "train":
             mirrored = actions.copy()
             mirrored[:, : own.shape[1]] *= np.array(world.mirror, np.float32)
-            parts.append(Part(number, mirrored, frames, episode, mirrored=True))
+            parts.append(Part(number, mirrored, frames, episode, guides, mirrored=True))
         return parts
 
     def place(self, rng: np.random.Generator, world: int | None = None) -> Place:
@@ -200,4 +214,6 @@ class Stretches:
             frames=torch.stack([part.pictures(span) for part, span in spans]),
             actions=torch.from_numpy(np.stack([part.actions[span] for part, span in spans])),
             world=torch.tensor([part.world for part, _ in spans]),
+            guided=self.guided[[part.world for part, _ in spans]],
+            guides=torch.stack([part.guiding(span) for part, span in spans]) if self.guided.any() else None,
         )

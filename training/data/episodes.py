@@ -21,6 +21,7 @@ class Episodes:
     starts: np.ndarray  # bool [T]
     told: np.ndarray = field(default_factory=lambda: np.zeros(0, "<U1"))
     """str [T], what is said about the step to come; empty: nothing. None at all: nothing is ever said."""
+    guides: np.ndarray | None = None  # uint8, of each frame; none where a world has none
 
     def __post_init__(self) -> None:
         if not len(self.told):
@@ -48,7 +49,9 @@ def load_episodes(files: list[Path], *, pictures: bool = True) -> Episodes:
     shapes = {(p.frames.shape[1:], p.actions.shape[1]) for p in parts}
     if len(shapes) > 1:
         raise TrainingError(f"expected recordings of one world, got pictures and actions of {sorted(shapes)}.")
-    joined = [np.concatenate([getattr(p, k) for p in parts]) for k in ("frames", "actions", "starts", "told")]
+    guided = ("guides",) if all(p.guides is not None for p in parts) else ()
+    fields = ("frames", "actions", "starts", "told", *guided)
+    return Episodes(*(np.concatenate([getattr(p, k) for p in parts]) for k in fields))
     return Episodes(*joined)
 
 
@@ -60,11 +63,12 @@ def load_recording(file: Path, *, pictures: bool = True) -> Episodes:
     except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise TrainingError(f"'{file}': expected a recording (.npz), got something unreadable: {error}") from error
     check(file, arrays)
-    frames = arrays["frames"]
-    told = np.zeros(len(frames), "<U1")
+    told = np.zeros(len(arrays["frames"]), "<U1")
     if "caption" in arrays:
         told = np.append(arrays["captions"], "")[arrays["caption"]]  # the last: of -1
-    return Episodes(frames if pictures else frames[:0].copy(), arrays["actions"], arrays["starts"], told)
+    if not pictures:
+        return Episodes(arrays["frames"][:0].copy(), arrays["actions"], arrays["starts"], told)
+    return Episodes(arrays["frames"], arrays["actions"], arrays["starts"], told, arrays.get("guides"))
 
 
 def check(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -86,5 +90,7 @@ def check(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
         raise TrainingError(f"'{file}': expected frames, the first of them a start.")
     if "caption" in arrays and (len(arrays["caption"]) != len(frames) or "captions" not in arrays):
         raise TrainingError(f"'{file}': expected captions, and which of them for every frame, got something else.")
+    if "guides" in arrays and (arrays["guides"].dtype, arrays["guides"].shape) != (frames.dtype, frames.shape):
+        raise TrainingError(f"'{file}': expected a guide for every frame, as large as it, got something else.")
     if not np.isfinite(actions).all():
         raise TrainingError(f"'{file}': expected finite actions, got NaN or infinity.")

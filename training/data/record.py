@@ -3,8 +3,8 @@
     python -m training.data.record --world car-racing --policy mixed --seed 1 --frames 400 --out x.npz
 
 The file holds `frames` uint8 [T, H, W, 3], `actions` float32 [T, A] (action t leads from frame t to t + 1; the last
-action of an episode leads nowhere) and `starts` bool [T] (true on the first frame of an episode). The same arguments
-give the same bytes.
+action of an episode leads nowhere) and `starts` bool [T] (true on the first frame of an episode); of a guided world
+also `guides` uint8 [T, H, W, 3], each of its frame's moment. The same arguments give the same bytes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from itertools import count, islice
 from multiprocessing import active_children, get_context
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -62,12 +63,13 @@ def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
         raise TrainingError(f"unknown policy: expected one of {', '.join(world.policies)}, got '{spec.policy}'.")
     rows = islice(play(world, source, spec), spec.frames)
     bar = tqdm(rows, total=spec.frames, unit="frame", disable=not progress, file=sys.stderr)
-    frames, actions, starts, said = zip(*bar, strict=True)
+    frames, actions, starts, said, guides = zip(*bar, strict=True)
     source.close()
     arrays = {
         "frames": np.stack(frames),
         "actions": np.stack(actions).astype(np.float32),
         "starts": np.array(starts, bool),
+        **({"guides": np.stack(guides)} if world.guided else {}),
     }
     if world.words is None:
         return arrays
@@ -80,11 +82,20 @@ def record(spec: Recording, *, progress: bool = True) -> dict[str, np.ndarray]:
     }
 
 
-def play(world: World, source: Source, spec: Recording) -> Iterator[tuple[Picture, Action, bool, str | None]]:
+class Row(NamedTuple):
+    """A frame of `play`."""
+
+    picture: Picture
+    action: Action
+    begins: bool  # whether an episode does
+    said: str | None  # about the step to come
+    guide: Picture | None  # of the picture's moment
+
+
+def play(world: World, source: Source, spec: Recording) -> Iterator[Row]:
     """What `spec.policy` sees and does, episode after episode, without end.
 
-    Picture, action, whether an episode begins, and what is said about the step to come. The source stands at the
-    picture; its action is taken when the next row is asked for.
+    The source stands at the picture; its action is taken when the next row is asked for.
     """
     rest = np.array([action["rest"] for action in world.actions], np.float32)
     for episode in count():
@@ -96,7 +107,7 @@ def play(world: World, source: Source, spec: Recording) -> Iterator[tuple[Pictur
         picture = source.reset(int(seed.generate_state(1)[0]) & 0x7FFF_FFFF)
         for age in range(spec.episode):
             action = policy(source)
-            yield picture, action, age == 0, getattr(source, "caption", None)
+            yield Row(picture, action, age == 0, getattr(source, "caption", None), getattr(source, "guide", None))
             picture = source.step(action)
             if source.done:
                 break

@@ -41,6 +41,8 @@ def add_sessions(files: list[Path], world: World, data: Path) -> None:
             f"'{files[0]}': expected a world with an environment to play it in again, got '{world.name}', which came "
             "from a folder: the pictures of a session were dreamed and teach nothing. Record the real thing instead."
         )
+    if world.guided:
+        raise TrainingError(f"'{files[0]}': expected a world without guides, got '{world.name}': a session keeps none.")
     read = [(file, read_session(file, world)) for file in files]
     data.mkdir(parents=True, exist_ok=True)
     for file, stretches in read:
@@ -100,7 +102,7 @@ def play_piece(world: World, source: Source, piece: Stretch, rng: np.random.Gene
 def led_to(world: World, source: Source, spec: Recording, frame: int) -> tuple[list[tuple[Picture, Action]], Picture]:
     """Up to `LEAD` pictures and actions before a frame of a recording; and the frame: there the source stands then."""
     rows: list[tuple[Picture, Action]] = []
-    for number, (picture, action, begins, _) in enumerate(play(world, source, spec)):
+    for number, (picture, action, begins, *_) in enumerate(play(world, source, spec)):
         if begins:
             rows = []
         if number == frame:

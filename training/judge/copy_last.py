@@ -12,5 +12,5 @@ class CopyLast:
         self.picture = frames[-1]
         return self.picture
 
-    def step(self, action: np.ndarray, told: str = "") -> np.ndarray:
+    def step(self, action: np.ndarray, told: str = "", guide: np.ndarray | None = None) -> np.ndarray:
         return self.picture

@@ -306,9 +306,9 @@ class Interrupted:
         self.age, self.text = 0, self.texts[seed % len(self.texts)]
         return self.world.reset(seed=seed, frames=frames, actions=actions)
 
-    def step(self, action: np.ndarray, told: str = "") -> np.ndarray:
+    def step(self, action: np.ndarray, told: str = "", guide: np.ndarray | None = None) -> np.ndarray:
         self.age += 1
-        return self.world.step(action, self.text if self.age == FOLLOWING // 2 else told)
+        return self.world.step(action, self.text if self.age == FOLLOWING // 2 else told, guide)
 
 
 def follow_told(

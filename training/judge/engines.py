@@ -41,9 +41,11 @@ class ServedWorld:
         """History of n pictures uint8 [n, H, W, 3] and the n - 1 actions between them; gives the last picture."""
         return self._worlds.reset({0: Beginning(seed=seed, frames=frames, actions=actions)})[0]
 
-    def step(self, action: np.ndarray, told: str = "") -> np.ndarray:
+    def step(self, action: np.ndarray, told: str = "", guide: np.ndarray | None = None) -> np.ndarray:
         if told:
             self._worlds.prompt({0: told})
+        if guide is not None:
+            self._worlds.guide({0: guide})
         return self._worlds.step({0: action})[0].picture
 
 

@@ -37,8 +37,8 @@ class Playable(Protocol):
         """History of n pictures uint8 [n, H, W, 3] and the n - 1 actions between them; gives the last picture."""
         ...
 
-    def step(self, action: np.ndarray, told: str = "") -> np.ndarray:
-        """The next picture. told: the prompt from now on; empty: as before."""
+    def step(self, action: np.ndarray, told: str = "", guide: np.ndarray | None = None) -> np.ndarray:
+        """The next picture. told: the prompt from now on, empty: as before; guide: of that picture, uint8 [H, W, 3]."""
         ...
 
 
@@ -50,7 +50,7 @@ class OnnxWorld:
         if not (folder / "world.json").is_file():
             raise TrainingError(f"expected a world package, got '{folder}', which has no world.json.")
         self.manifest = json.loads((folder / "world.json").read_text())
-        graphs = [self.manifest[name] for name in ("tick", "encoder", "reward") if name in self.manifest]
+        graphs = [self.manifest[name] for name in ("tick", "encoder", "reward", "prompt") if name in self.manifest]
         files = {graph["file"] for graph in graphs}
         contents = {file: (folder / file).read_bytes() for file in files}
         self._world = World(Remembering(Package(manifest=self.manifest, sha256="", files=contents), threads=threads))
@@ -59,10 +59,10 @@ class OnnxWorld:
         """History of n pictures uint8 [n, H, W, 3] and the n - 1 actions between them; gives the last picture."""
         return self._world.reset(Beginning(seed=seed, frames=frames, actions=actions))
 
-    def step(self, action: np.ndarray, told: str = "") -> np.ndarray:
+    def step(self, action: np.ndarray, told: str = "", guide: np.ndarray | None = None) -> np.ndarray:
         if told and told != self._world.told:
             self._world.prompt(told)
-        return self._world.step(action).picture
+        return self._world.step(action, guide=guide).picture
 
     @property
     def latent(self) -> np.ndarray:

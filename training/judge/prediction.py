@@ -1,4 +1,4 @@
-"""How near a dream stays to the real environment under the same actions, beside the last real frame kept."""
+"""How near a dream stays to the real environment under the same actions and guides, beside the last real frame kept."""
 
 from __future__ import annotations
 
@@ -42,11 +42,13 @@ def predict_each(
         first, result = chosen[number], Predicted()
         frames = held.frames[first : first + length]
         actions, told = held.actions[first : first + length], held.told[first : first + length]
+        guides = [None] * length if held.guides is None else held.guides[first : first + length]
         seen, last = frames[:CONTEXT], frames[CONTEXT - 1]
         true = wrong = 0.0
         world.reset(seed=number, frames=seen, actions=actions[: CONTEXT - 1])
         for h in range(1, length - CONTEXT + 1):
-            picture, real = world.step(actions[CONTEXT - 2 + h], told[CONTEXT - 2 + h]), frames[CONTEXT - 1 + h]
+            picture = world.step(actions[CONTEXT - 2 + h], told[CONTEXT - 2 + h], guides[CONTEXT - 1 + h])
+            real = frames[CONTEXT - 1 + h]
             if h in horizons:
                 result.scores[h] = {
                     "psnr": psnr(picture, real),
@@ -61,7 +63,7 @@ def predict_each(
         other = held.actions[chosen[(number + starts // 2) % starts] :][:length]
         world.reset(seed=number, frames=seen, actions=actions[: CONTEXT - 1])
         for h in range(1, SHUFFLED_AT + 1):
-            picture = world.step(other[CONTEXT - 2 + h], told[CONTEXT - 2 + h])
+            picture = world.step(other[CONTEXT - 2 + h], told[CONTEXT - 2 + h], guides[CONTEXT - 1 + h])
             if h == SHUFFLED_AT:
                 wrong = psnr(picture, frames[CONTEXT - 1 + h])
         result.sensitivity = 10 ** ((true - wrong) / 10)

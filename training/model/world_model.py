@@ -12,6 +12,9 @@ The head is convolutional, on cells of 8 x 8 and then of 4 x 4 pixels. It moves 
 paints; every pixel is chosen, softly, from these. So what was seen stays sharp while it moves, and small things live.
 Noise enters per cell (texture) and by its mean over the picture (a bend is one decision).
 
+A network may be guided: each pass then also sees a picture of the moment that it makes (`guide.py`), in the stem, so
+that trunk and head know it, and once more in the head, as fine as it is. Both begin at zero.
+
 Where there is a coder (`coder.py`), what was moved and painted is only a proposal: codes are drawn by it, and the frame
 is what they decode to.
 
@@ -59,6 +62,7 @@ class WorldModelConfig:
     actions: int = 3  # A
     worlds: int = 1  # that share the network, each with a reading of actions of its own; a package has one
     prompts: int = 0  # P, numbers of what the world is told in words; they lie behind the action's; 0: it takes none
+    guided: bool = False  # whether a pass sees a guide of the frame that it makes; the first action is its strength
     grid: int = 24  # cells on a picture's side
     patch: int = 6  # cells on a token's side, even: N = (grid / patch)^2
     fine: int = 48  # channels of the convolutions on the grid
@@ -112,8 +116,9 @@ class WorldModelConfig:
         return self.actions + self.prompts
 
     def dict(self) -> dict:
-        """Without the shapes of prompts and codes where there are none: what is saved of such a network stays."""
-        none = ["prompts"] * (not self.prompts) + ["codes", "code_wide", "code_narrow"] * (not self.codes)
+        """Without what there is none of (prompts, guides, codes): what is saved of such a network stays."""
+        none = ["prompts"] * (not self.prompts) + ["guided"] * (not self.guided)
+        none += ["codes", "code_wide", "code_narrow"] * (not self.codes)
         return {name: value for name, value in asdict(self).items() if name not in none}
 
 
@@ -229,11 +234,24 @@ class Stem(nn.Module):
         self.fine = nn.Conv2d(2 * c.channels, c.fine, 3, padding=1)
         self.wide = nn.Conv2d(4 * c.fine, c.wide, 1)
         self.block = ConvBlock(c.wide, 0)
+        self.guide = guide_reader(c)
 
-    def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """latent [M, 2 C, g, g] to [M, fine, g, g] and [M, wide, g/2, g/2]."""
-        fine = F.silu(self.fine(latent))
+    def forward(self, latent: Tensor, guide: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """latent [M, 2 C, g, g], guide [M, C, g, g] (none: grey), to [M, fine, g, g] and [M, wide, g/2, g/2]."""
+        fine = self.fine(latent)
+        if self.guide is not None and guide is not None:
+            fine = fine + self.guide(guide)
+        fine = F.silu(fine)
         return fine, self.block(self.wide(F.pixel_unshuffle(fine, 2)))
+
+
+def guide_reader(c: WorldModelConfig) -> nn.Conv2d | None:
+    """Of a guided network; as if there were no guide until it has learnt. Grey, which is 0, adds nothing."""
+    if not c.guided:
+        return None
+    reader = nn.Conv2d(c.channels, c.fine, 3, padding=1, bias=False)
+    nn.init.zeros_(reader.weight)
+    return reader
 
 
 class Trunk(nn.Module):
@@ -341,6 +359,7 @@ class Prepared(NamedTuple):
     fine: Tensor  # [M, fine, g, g]
     cells: Tensor  # [M, wide, g/2, g/2]
     condition: Tensor  # [M, condition]
+    guide: Tensor | None = None  # [M, fine, g, g], what the head reads off it
 
 
 class Proposal(NamedTuple):
@@ -380,13 +399,19 @@ class Head(nn.Module):
             if c.prediction == "score":  # until the score has taught what noise is for, it shall hardly be heard
                 for layer in (self.noise, self.fine_noise, self.overall_noise):
                     layer.weight.mul_(0.1)
+        self.guide = guide_reader(c)
 
-    def prepare(self, features: Tensor, latent: Tensor, fine: Tensor, seen: Tensor) -> Prepared:
-        """features [M, N, width] of the trunk; the latent before, [M, 2 C, g, g], and what the stem made of it."""
+    def prepare(
+        self, features: Tensor, latent: Tensor, fine: Tensor, seen: Tensor, guide: Tensor | None = None
+    ) -> Prepared:
+        """features [M, N, width] of the trunk; the latent before, [M, 2 C, g, g], and what the stem made of it; guide
+        [M, C, g, g].
+        """
         features = self.norm(features)
         condition = F.silu(self.overall(features.mean(1)))
         cells = self.enter(torch.cat([put(self.features(features), self.c.patch // 2), seen], 1))
-        return Prepared(latent[:, : self.c.channels], fine, cells, condition)
+        read = None if self.guide is None or guide is None else self.guide(guide)
+        return Prepared(latent[:, : self.c.channels], fine, cells, condition, read)
 
     def sample(self, prepared: Prepared, noised: Tensor, level: Tensor) -> Tensor:
         """The next frame [M, C, g, g]. noised [M, noise channels, g, g], level [M]."""
@@ -395,7 +420,7 @@ class Head(nn.Module):
     def propose(self, prepared: Prepared, noised: Tensor, level: Tensor) -> Proposal:
         """As `sample`, with what led to it."""
         c = self.c
-        before, fine, cells, condition = prepared
+        before, fine, cells, condition, guide = prepared
         if c.prediction != "mean":
             coarse = F.pixel_unshuffle(noised, 2)
             overall = self.overall_noise(coarse.mean((2, 3)) * (c.grid // 2))  # of pure noise: standard normal numbers
@@ -406,6 +431,8 @@ class Head(nn.Module):
         hidden = self.join(torch.cat([F.pixel_shuffle(self.up(F.silu(cells)), 2), fine], 1))
         if c.prediction != "mean":
             hidden = hidden + self.fine_noise(noised)
+        if guide is not None:
+            hidden = hidden + guide
         for block in self.fine_blocks:
             hidden = block(hidden, condition)
         return Proposal(self.compose(before, self.out(F.silu(hidden))), hidden, cells, condition)
@@ -580,18 +607,22 @@ class WorldModel(nn.Module):
         return self.trunk.position.device
 
     @torch.no_grad()
-    def for_worlds(self, worlds: Sequence[int | None], actions: int, prompts: int | None = None) -> WorldModel:
+    def for_worlds(
+        self, worlds: Sequence[int | None], actions: int, prompts: int | None = None, guided: bool | None = None
+    ) -> WorldModel:
         """A network for some of the worlds that share this one, and (none) for new ones; weights are copied.
 
         actions: as many as the new network reads. A new world's reading of actions begins at random, with the mean of
-        the others' biases. prompts: numbers of its prompts; none: as here. One that reads more or fewer begins anew.
+        the others' biases. prompts: numbers of its prompts; guided: whether it is; none: as here. What reads more or
+        fewer begins anew.
         """
         prompts = self.config.prompts if prompts is None else prompts
-        model = WorldModel(replace(self.config, worlds=len(worlds), actions=actions, prompts=prompts))
-        state = self.state_dict()
-        if prompts != self.config.prompts:
-            theirs = {name: value for name, value in model.state_dict().items() if name.startswith("trunk.prompt")}
-            state = {**{name: value for name, value in state.items() if not name.startswith("trunk.prompt")}, **theirs}
+        guided = self.config.guided if guided is None else guided
+        model = WorldModel(replace(self.config, worlds=len(worlds), actions=actions, prompts=prompts, guided=guided))
+        anew = ("trunk.prompt",) * (prompts != self.config.prompts)
+        anew += ("stem.guide", "head.guide") * (guided != self.config.guided)
+        theirs = {name: value for name, value in model.state_dict().items() if name.startswith(anew)}
+        state = {**{name: value for name, value in self.state_dict().items() if not name.startswith(anew)}, **theirs}
         weight, bias = state["trunk.action_weight"], state["trunk.action_bias"]  # [W, A, condition], [W, condition]
         known = min(actions, weight.shape[1])
         reading = 0.5 * torch.randn(len(worlds), actions, weight.shape[-1])
@@ -609,24 +640,34 @@ class WorldModel(nn.Module):
         model.load_state_dict({name: self.state_dict()[name] for name in model.state_dict()})
         return model
 
-    def slots(self, history: Tensor, action: Tensor, level: Tensor, world: Tensor | None = None) -> Tensor:
+    def slots(
+        self,
+        history: Tensor,
+        action: Tensor,
+        level: Tensor,
+        world: Tensor | None = None,
+        guide: Tensor | None = None,
+    ) -> Tensor:
         """What the window holds after a history.
 
-        history [B, T + 1, C, g, g], action [B, T, A + P], noise levels [B, T + 1]; gives [B, T, L, 2, N, D].
+        history [B, T + 1, C, g, g], action [B, T, A + P], noise levels [B, T + 1], guide [B, T, C, g, g] of what
+        follows each frame but the first; gives [B, T, L, 2, N, D].
         """
         latent = latents_of(history)
-        _, seen = self.stem(latent.flatten(0, 1))
+        _, seen = self.stem(latent.flatten(0, 1), None if guide is None else guide.flatten(0, 1))
         return self.trunk(seen.unflatten(0, latent.shape[:2]), action, level[:, 1:], world)[1]
 
-    def prepare(self, history: Tensor, action: Tensor, level: Tensor, world: Tensor | None) -> Prepared:
+    def prepare(
+        self, history: Tensor, action: Tensor, level: Tensor, world: Tensor | None, guide: Tensor | None = None
+    ) -> Prepared:
         """Of all frames of a history at once but the first, what the head needs to sample the frames after them.
 
-        history [B, T + 1, C, g, g], action [B, T, A + P], level [B, T + 1].
+        history [B, T + 1, C, g, g], action [B, T, A + P], level [B, T + 1], guide [B, T, C, g, g] of those frames.
         """
-        latent = latents_of(history).flatten(0, 1)
-        fine, seen = self.stem(latent)
+        latent, guide = latents_of(history).flatten(0, 1), None if guide is None else guide.flatten(0, 1)
+        fine, seen = self.stem(latent, guide)
         features, _ = self.trunk(seen.unflatten(0, action.shape[:2]), action, level[:, 1:], world)
-        return self.head.prepare(features.flatten(0, 1), latent, fine, seen)
+        return self.head.prepare(features.flatten(0, 1), latent, fine, seen, guide)
 
     def denoise(self, prepared: Prepared, noise: Tensor) -> Tensor:
         """noise [K, B, noise channels, g, g], K evaluations; gives the next frame [B, C, g, g], within bounds.
@@ -662,14 +703,16 @@ class WorldModel(nn.Module):
         kv: Tensor,
         age: Tensor,
         world: Tensor | None = None,
+        guide: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """One tick: next latent [B, 2 C, g, g] and the slot [B, L, 2, N, D] to cache.
 
-        latent [B, 2 C, g, g], noise [K, B, noise channels, g, g]; the others as in `Trunk.step`.
+        latent [B, 2 C, g, g], noise [K, B, noise channels, g, g], guide [B, C, g, g] of the frame to come; the others
+        as in `Trunk.step`.
         """
-        fine, seen = self.stem(latent)
+        fine, seen = self.stem(latent, guide)
         features, slot = self.trunk.step(seen, action, level, kv, age, world)
-        following = self.next(self.head.prepare(features, latent, fine, seen), noise)
+        following = self.next(self.head.prepare(features, latent, fine, seen, guide), noise)
         return torch.cat([following, latent[:, : self.config.channels].to(following.dtype)], 1), slot
 
     def draw(self, frames: int, evaluations: int = 1, generator: torch.Generator | None = None) -> Tensor:
@@ -688,16 +731,17 @@ class WorldModel(nn.Module):
         world: Tensor | None = None,
         strayed: Tensor | None = None,
         weight: Tensor | None = None,
+        guide: Tensor | None = None,
     ) -> Loss:
         """The energy score of two samples a frame or, of one, the squared error.
 
         history [B, T + 1, C, g, g]: the frames before (real or dreamed, `augment`ed) and their noise levels [B, T + 1];
         target [B, T, C, g, g]: what followed each of them but the first; action [B, T, A + P]; world [B] where several
         share the network; strayed [B, T, C, g, g]: the frames before minus the real ones, where they were dreamed;
-        weight [B] of each row. noise [S, B T, noise channels, g, g] of S samples, 1 or 2. The squared error, whose
-        optimum is the mean of futures, learns what moves several times as fast.
+        weight [B] of each row; guide [B, T, C, g, g] of the targets. noise [S, B T, noise channels, g, g] of S samples,
+        1 or 2. The squared error, whose optimum is the mean of futures, learns what moves several times as fast.
         """
-        prepared = self.prepare(history, action, level, world)
+        prepared = self.prepare(history, action, level, world, guide)
         clean, copy = target.flatten(0, 1), (history[:, 1:] - target).square().mean()
         pure = torch.zeros(len(clean), device=clean.device)
         samples = [self.head.sample(prepared, drawn, pure) for drawn in noise]
@@ -729,6 +773,7 @@ class WorldModel(nn.Module):
         world: Tensor | None = None,
         strayed: Tensor | None = None,
         weight: Tensor | None = None,
+        guide: Tensor | None = None,
         *,
         whole: bool = False,
     ) -> Loss:
@@ -738,7 +783,7 @@ class WorldModel(nn.Module):
         """
         assert self.coder is not None
         with torch.set_grad_enabled(whole and torch.is_grad_enabled()):
-            prepared = self.prepare(history, action, level, world)
+            prepared = self.prepare(history, action, level, world, guide)
             pure = torch.zeros(len(prepared.before), device=target.device)
             proposal = self.head.propose(prepared, noise[0], pure)
         clean = target.flatten(0, 1)
@@ -765,6 +810,7 @@ class WorldModel(nn.Module):
         world: Tensor | None = None,
         strayed: Tensor | None = None,
         weight: Tensor | None = None,
+        guide: Tensor | None = None,
         *,
         first_weight: float = 1.0,
     ) -> Loss:
@@ -773,7 +819,7 @@ class WorldModel(nn.Module):
         Half of the frames are denoised from pure noise, as the first evaluation in play does, the rest mostly from low
         levels, where what is new is decided. `first_weight` weighs the former.
         """
-        prepared = self.prepare(history, action, level, world)
+        prepared = self.prepare(history, action, level, world, guide)
         clean, copy = target.flatten(0, 1), (history[:, 1:] - target).square().mean()
         rows, device = len(clean), clean.device
         told = torch.rand(rows, device=device).square() * (torch.rand(rows, device=device) < 0.5)
@@ -802,9 +848,12 @@ class WorldModel(nn.Module):
         *,
         level: float = 0.0,
         world: Tensor | None = None,
+        guide: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Dreams on. history [B, n, C, g, g] real frames, action [B, n - 1 + frames, A]; gives [B, frames, C, g, g].
+
+        `guide` [B, n - 1 + frames, C, g, g]: of the frame that each action leads to.
 
         `level`: the noise level that the history is said to have.
         """
@@ -814,7 +863,8 @@ class WorldModel(nn.Module):
         latent, out, told = torch.cat([history[:, 0]] * 2, 1), [], torch.full((batch,), level, device=device)
         for t in range(context - 1 + frames):
             noise = self.draw(batch, evaluations, generator)
-            following, slot = self.step(latent, action[:, t], told, noise, kv, age, world)
+            shown = None if guide is None else guide[:, t]
+            following, slot = self.step(latent, action[:, t], told, noise, kv, age, world, shown)
             if t < context - 1:
                 latent = latents_of(history[:, t : t + 2])[:, 0]
             else:

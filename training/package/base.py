@@ -41,12 +41,12 @@ class Base:
         """Which of the base's worlds these are; none: new ones."""
         return [self.worlds.index(name) if name in self.worlds else None for name in names]
 
-    def world_model(self, names: Sequence[str], actions: int, prompts: int = 0) -> WorldModel:
+    def world_model(self, names: Sequence[str], actions: int, prompts: int = 0, *, guided: bool = False) -> WorldModel:
         """The network for some worlds, those that the base saw and new ones, that reads so many actions.
 
-        `prompts`: numbers of what they are told in words.
+        `prompts`: numbers of what they are told in words; `guided`: whether one of them is.
         """
-        return self.model.for_worlds(self.numbers(names), actions, prompts)
+        return self.model.for_worlds(self.numbers(names), actions, prompts, guided)
 
 
 def save(folder: Path, base: Base) -> Path:

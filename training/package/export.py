@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from ..model.guide import guide_latents
 from ..model.picture import CELL, LIMIT, to_latent
 from ..model.world_model import WorldModel, latents_of
 from .weights import name_weights
@@ -58,19 +59,19 @@ class Tick(nn.Module):
         self.model, self.context_level = model, context_level
 
     def forward(
-        self, noise: Tensor, action: Tensor, latent: Tensor, kv: Tensor, age: Tensor, prompt: Tensor | None = None
+        self, noise: Tensor, action: Tensor, latent: Tensor, kv: Tensor, age: Tensor, *further: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """noise [K, cells, noise channels], action [1, A], latent [1, cells, 2 C], kv [S, L, 2, N, D], age int32 [S].
 
-        prompt [1, P] of a network that takes any.
+        Further: prompt [1, P], then guide uint8 [H, W, 3], of a network that takes any.
         Gives rgba uint8 [H, W, 4], latent_next [1, cells, 2 C], slot [L, 2, N, D].
         """
-        level = torch.full((1,), self.context_level)
-        if prompt is not None:
-            action = torch.cat([action, prompt], -1)
+        c, level, given = self.model.config, torch.full((1,), self.context_level), list(further)
+        led = torch.cat([action, given.pop(0)], -1) if c.prompts else action
+        guide = guide_latents(given.pop(0)[None], action[:, 0]) if c.guided else None
         drawn = in_grid(noise)[:, None]
-        following, slot = self.model.step(in_grid(latent), action, level, drawn, kv[None], age)
-        return painted(following[:, : self.model.config.channels]), in_rows(following), slot[0]
+        following, slot = self.model.step(in_grid(latent), led, level, drawn, kv[None], age, guide=guide)
+        return painted(following[:, : c.channels]), in_rows(following), slot[0]
 
 
 def painted(frame: Tensor) -> Tensor:
@@ -89,10 +90,9 @@ class Batch(nn.Module):
         self.tick = tick
 
     def forward(
-        self, noise: Tensor, action: Tensor, latent: Tensor, kv: Tensor, age: Tensor, prompt: Tensor | None = None
+        self, noise: Tensor, action: Tensor, latent: Tensor, kv: Tensor, age: Tensor, *further: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        told = () if prompt is None else (prompt,)
-        return torch.func.vmap(self.tick)(noise, action, latent, kv, age, *told)
+        return torch.func.vmap(self.tick)(noise, action, latent, kv, age, *further)
 
 
 class Encode(nn.Module):
@@ -111,6 +111,7 @@ def tick_inputs(model: WorldModel, evaluations: int) -> dict[str, Tensor]:
         "kv": torch.zeros(c.window, len(c.window_layers), 2, c.tokens, c.kv_width),
         "age": torch.full((c.window,), -1, dtype=torch.int32),
         **({"prompt": torch.zeros(1, c.prompts)} if c.prompts else {}),
+        **({"guide": torch.zeros(CELL * c.grid, CELL * c.grid, 3, dtype=torch.uint8)} if c.guided else {}),
     }
 
 

@@ -5,7 +5,8 @@
 `tiny-world/` is a complete package. `tiny-world.json` holds what torch computes with it over a few ticks, past the
 window's edge: the parity test of onnxruntime in Python is `tests/test_fixture.py`, that of TypeScript is
 `src/model/parity.test.ts`. `tiny-prompt/` is a world that takes prompts; its goldens also hold what texts are encoded
-as. `rng.json` and `kv-window.json` hold the stream of random numbers and the window's rules.
+as. `tiny-guide/` is one that takes guides. `rng.json` and `kv-window.json` hold the stream of random numbers and the
+window's rules.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from worldloop.prompt import parse_words
 from worldloop.provenance import actions_sha256
 from worldloop.rng import normals, philox
 
+from ..model.guide import GREY
 from .manifest import write_manifest
 
 SIDE, TOKENS, CHANNELS = 16, 4, 6  # px, N, C
@@ -43,7 +45,7 @@ SEED, TICKS, START_FRAMES, CONTEXT_FRAMES = 7, 10, 3, 2
 class TinyNetwork(nn.Module):
     """The tick contract in few operators: attention over the window and itself, two denoising steps, a decoder."""
 
-    def __init__(self, prompts: int = 0) -> None:
+    def __init__(self, prompts: int = 0, *, guided: bool = False) -> None:
         """`prompts`: numbers of a prompt; 0: it takes none."""
         super().__init__()
         self.embed = nn.Linear(CHANNELS, WIDTH)
@@ -54,13 +56,18 @@ class TinyNetwork(nn.Module):
         self.pixels = nn.Linear(CHANNELS, 3 * (SIDE // 2) ** 2)
         self.encoder = nn.Linear(3 * (SIDE // 2) ** 2, CHANNELS)
         self.prompt = nn.Linear(prompts, WIDTH, bias=False) if prompts else None
+        self.guide = nn.Linear(3 * (SIDE // 2) ** 2, WIDTH, bias=False) if guided else None
 
     def forward(
-        self, noise: Tensor, action: Tensor, latent: Tensor, kv: Tensor, age: Tensor, prompt: Tensor | None = None
+        self, noise: Tensor, action: Tensor, latent: Tensor, kv: Tensor, age: Tensor, further: Tensor | None = None
     ) -> tuple[Tensor, ...]:
+        """`further`: the prompt or the guide, of a network that takes one of them."""
         x = self.embed(latent[0]) + self.action(action)  # [N, D]
         if self.prompt is not None:
-            x = x + self.prompt(prompt)
+            x = x + self.prompt(further)
+        if self.guide is not None:
+            assert further is not None
+            x = x + 8 * self.guide(in_quarters(further.float() / 255 - 0.5))
         ages = torch.cat([age, torch.zeros(1, dtype=age.dtype)])
         bias = self.age_bias[ages.clamp(0, MAX_AGE).long()] + torch.where(ages < 0, -1e4, 0.0)  # [S + 1]
         bias = bias[:, None].expand(-1, TOKENS).reshape(-1)
@@ -86,13 +93,17 @@ class TinyNetwork(nn.Module):
     def encode(self, picture: Tensor, before: Tensor) -> Tensor:
         """uint8 [H, W, 3], and the picture before it, to a latent [1, N, C]."""
         x = (picture.float() + 0.5 * (picture.float() - before.float())) / 255 - 0.5
-        x = x.reshape(2, SIDE // 2, 2, SIDE // 2, 3).permute(0, 2, 1, 3, 4).reshape(TOKENS, -1)
-        return torch.tanh(self.encoder(x))[None]
+        return torch.tanh(self.encoder(in_quarters(x)))[None]
 
     def encoded(self, pictures: np.ndarray) -> Tensor:
         """uint8 [n, H, W, 3] that follow each other to latents [n, N, C]."""
         shown = torch.from_numpy(pictures)
         return torch.cat([self.encode(*both) for both in zip(shown, torch.cat([shown[:1], shown[:-1]]), strict=True)])
+
+
+def in_quarters(picture: Tensor) -> Tensor:
+    """[H, W, 3] to tokens [N, 3 H W / N]."""
+    return picture.reshape(2, SIDE // 2, 2, SIDE // 2, 3).permute(0, 2, 1, 3, 4).reshape(TOKENS, -1)
 
 
 class Encoder(nn.Module):
@@ -106,10 +117,10 @@ class Encoder(nn.Module):
         return self.network.encode(picture, before)
 
 
-def make_network(prompts: int = 0) -> TinyNetwork:
+def make_network(prompts: int = 0, *, guided: bool = False) -> TinyNetwork:
     """The network of the fixture, the same on every call."""
     torch.manual_seed(0)
-    return TinyNetwork(prompts).eval()
+    return TinyNetwork(prompts, guided=guided).eval()
 
 
 def export(module: nn.Module, inputs: dict[str, Tensor], outputs: list[str], path: Path) -> dict:
@@ -164,6 +175,8 @@ def write_world(network: TinyNetwork, folder: Path) -> dict:
     if network.prompt is not None:
         tick_inputs["prompt"] = torch.zeros(1, PROMPT)
         (folder / "words.json").write_text(json.dumps(tiny_words()) + "\n")
+    if network.guide is not None:
+        tick_inputs["guide"] = torch.zeros(SIDE, SIDE, 3, dtype=torch.uint8)
     tick = export(network, tick_inputs, ["rgba", "latent_next", "slot"], folder / "tick.onnx")
     seen = {name: torch.zeros(SIDE, SIDE, 3, dtype=torch.uint8) for name in ("picture", "before")}
     encoder = export(Encoder(network).eval(), seen, ["latent"], folder / "encoder.onnx")
@@ -235,22 +248,21 @@ def drawn(tick: int) -> np.ndarray:
 
 @torch.no_grad()
 def dream(
-    network: nn.Module, latents: Tensor, actions: np.ndarray, prompts: dict[int, np.ndarray] | None = None
+    network: nn.Module, latents: Tensor, actions: np.ndarray, further: dict[int, np.ndarray] | None = None
 ) -> list[dict]:
     """What torch gives: `latents` [n, N, C] and the first n - 1 of `actions` are history, the rest are ticks.
 
-    `prompts`: tick: vector that holds from it on; of a network that takes any.
+    `further`: tick: vector of a prompt [P], or guide [H, W, 3], that holds from it on; at 0 what there is before.
     """
     kv = torch.zeros(SLOTS, LAYERS, 2, TOKENS, WIDTH)
     written, ticks, history = [-1] * SLOTS, [], len(latents) - 1
-    latent, told = latents[:1], torch.zeros(1, PROMPT)
+    latent, given = latents[:1], () if further is None else (torch.from_numpy(further[0]),)
     for number, action in enumerate(actions):
         tick = number - history + 1
-        if prompts and tick in prompts:
-            told = torch.from_numpy(prompts[tick][None])
+        if further and tick in further and tick > 0:
+            given = (torch.from_numpy(further[tick]),)
         noise, age = torch.from_numpy(drawn(tick)), torch.from_numpy(ages_of(written, number))
-        words = () if prompts is None else (told,)
-        rgba, following, slot = network(noise, torch.from_numpy(action[None]), latent, kv, age, *words)
+        rgba, following, slot = network(noise, torch.from_numpy(action[None]), latent, kv, age, *given)
         index = slot_of(number, **KV)
         kv[index], written[index] = slot, number
         latent = following if tick > 0 else latents[number + 1][None]
@@ -298,6 +310,7 @@ def tiny_words() -> dict:
     }
 
 
+GUIDED = (2, 3, 4, 8)  # of the goldens: ticks that bring a guide
 TOLD = ((1, "night, snow"), (5, "Rain at dusk"))  # of the goldens: from which tick on
 
 
@@ -322,10 +335,30 @@ def prompt_goldens(network: TinyNetwork, folder: Path) -> dict:
     latents = np.fromfile(folder / "starts/0.latents", "<f4").reshape(START_FRAMES, TOKENS, CHANNELS)
     before = np.fromfile(folder / "starts/0.actions", "<f4").reshape(START_FRAMES - 1, ACTIONS)
     actions = np.concatenate([before, draw_actions(TICKS, seed=51)])
-    vectors = {tick: words.encode(text).vector for tick, text in TOLD}
+    vectors = {0: np.zeros((1, PROMPT), np.float32)}
+    vectors |= {tick: words.encode(text).vector[None] for tick, text in TOLD}
     hashed = [{"actions": rows, "told": TOLD, "sha256": actions_sha256(rows, TOLD)} for rows in ([], [[0.1, 1, -0.5]])]
     dreamed = dream(network, torch.from_numpy(latents), actions, vectors)
     return {"seed": SEED, "texts": encoded, "told": TOLD, "fromStart": dreamed, "hashes": hashed}
+
+
+@torch.no_grad()
+def guide_goldens(network: TinyNetwork, folder: Path) -> dict:
+    """A dream under guides, of which one holds for several ticks; hashes that cover them."""
+    latents = np.fromfile(folder / "starts/0.latents", "<f4").reshape(START_FRAMES, TOKENS, CHANNELS)
+    before = np.fromfile(folder / "starts/0.actions", "<f4").reshape(START_FRAMES - 1, ACTIONS)
+    actions = np.concatenate([before, draw_actions(TICKS, seed=52)])
+    drawn = draw_pictures(len(GUIDED), seed=53)
+    guides = dict(zip(GUIDED, drawn, strict=True))
+    dreamed = dream(
+        network, torch.from_numpy(latents), actions, {0: np.full((SIDE, SIDE, 3), GREY, np.uint8), **guides}
+    )
+    sha256 = hashlib.sha256(drawn.tobytes()).hexdigest()
+    hashed = [
+        {"actions": [[0.5]], "told": told, "sha256": actions_sha256([[0.5]], told, sha256)} for told in ((), TOLD)
+    ]
+    listed = [[tick, base64.b64encode(guide.tobytes()).decode()] for tick, guide in guides.items()]
+    return {"seed": SEED, "guides": listed, "guidesSha256": sha256, "fromStart": dreamed, "hashes": hashed}
 
 
 def kv_goldens() -> list[dict]:
@@ -372,13 +405,15 @@ def actions_goldens() -> list[dict]:
 
 
 def write_fixture(out: Path) -> None:
-    network, prompted = make_network(), make_network(PROMPT)
+    network, prompted, guided = make_network(), make_network(PROMPT), make_network(guided=True)
     with torch.no_grad():
         write_world(network, out / "tiny-world")
         write_world(prompted, out / "tiny-prompt")
+        write_world(guided, out / "tiny-guide")
     goldens = {
         "tiny-world": world_goldens(network, out / "tiny-world"),
         "tiny-prompt": prompt_goldens(prompted, out / "tiny-prompt"),
+        "tiny-guide": guide_goldens(guided, out / "tiny-guide"),
         "kv-window": kv_goldens(),
         "rng": rng_goldens(),
         "actions-hash": actions_goldens(),

@@ -16,16 +16,19 @@ import io
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from worldloop.errors import WorldloopError
+from worldloop.manifest import is_guided
 from worldloop.package import open_package
 from worldloop.world import Beginning, Dream, World
 
+from ..data.record import Recording, record
 from ..errors import TrainingError, exit_status
+from ..worlds.registry import WORLDS as WORLDS_HERE
 from ..worlds.registry import find_world
 from ..worlds.world import Player
 
@@ -52,9 +55,8 @@ def write_preview(folder: Path) -> int:
     driver, player = driver_of(manifest)
     every = math.ceil(manifest["frameRate"] / MOST_FRAMES_A_SECOND)
     ticks = max(every, round(SECONDS * manifest["frameRate"]))
-    frames = [
-        small(frame) for number, frame in enumerate(dream(World(Dream(package)), player, ticks)) if number % every == 0
-    ]
+    dreamed = dream(World(Dream(package)), player, ticks, guides_of(manifest, ticks))
+    frames = [small(frame) for number, frame in enumerate(dreamed) if number % every == 0]
     sheet, columns = in_grid(frames)
     picture = encode(sheet)
     start = manifest["starts"][START]
@@ -80,18 +82,32 @@ def write_preview(folder: Path) -> int:
     return len(picture)
 
 
-def dream(world: World, player: Player, ticks: int) -> Iterator[np.ndarray]:
+def dream(
+    world: World, player: Player, ticks: int, guides: Sequence[np.ndarray | None] | None = None
+) -> Iterator[np.ndarray]:
     """The frames that follow the start, uint8 [H, W, 3]; the start's own picture, which isn't dreamed, left out."""
     before = picture = world.reset(Beginning(seed=SEED, start=START))
-    for _ in range(ticks):
+    for guide in guides or [None] * ticks:
         action = np.asarray(player(before, picture), np.float32)
-        before, picture = picture, world.step(action).picture
+        before, picture = picture, world.step(action, guide=guide).picture
         yield picture
+
+
+def guides_of(manifest: dict, ticks: int) -> list[np.ndarray] | None:
+    """Those of a real episode; none where the world takes none, or isn't one of ours."""
+    if not is_guided(manifest) or manifest["name"] not in WORLDS_HERE:
+        return None
+    world = find_world(manifest["name"])
+    spec = Recording(world.name, world.start_policy, SEED, ticks)
+    return list(record(spec, progress=False)["guides"])
 
 
 def driver_of(manifest: dict) -> tuple[str, Player]:
     """Its name for the record, and one that steers by sight if the world has one, else random keys."""
     rng = np.random.default_rng(SEED)
+    if is_guided(manifest):
+        rest = np.array([spec["rest"] for spec in manifest["actions"]], np.float32)
+        return "guides of a real episode", lambda before, picture: rest
     try:
         player = find_world(manifest["name"]).player
     except TrainingError:  # a package from elsewhere

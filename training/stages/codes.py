@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 from ..errors import TrainingError
+from ..model.guide import cut_into
 from ..model.picture import to_latent, to_uint8
 from ..model.world_model import WorldModel, augment
 from . import checkpoint, self_forcing, world_model
@@ -26,9 +27,18 @@ from .balance import Balance
 from .device import ROWS, compiled, find_place
 from .loop import Loop, Training, follow
 from .muon import optimisers
-from .self_forcing import Pool
+from .self_forcing import Pool, strayed_of
 from .tokenizer import CODER, load_tokenizer
-from .world_model import FIRST_AND_LAST, REFRESH, contact_sheet, held_out, held_rows, load_world_model, training_rows
+from .world_model import (
+    FIRST_AND_LAST,
+    REFRESH,
+    contact_sheet,
+    guides_of,
+    held_out,
+    held_rows,
+    load_world_model,
+    training_rows,
+)
 
 STAGE = "codes"
 ENDS = {"enter", "out"}  # layers of the coder that AdamW trains
@@ -122,13 +132,17 @@ def train(args: CodesTraining) -> WorldModel:
         which, drawn, past = pool.draw(rng)
         history, frames = (to_latent(pictures.to(place.device)) for pictures in (past, drawn.frames))
         led, world = drawn.actions[:, 1:-1].to(place.device), drawn.world.to(place.device)
-        noised, level = augment(history, args.noise_scale)
-        strayed, target = (history - frames[:, :-1])[:, 1:], frames[:, 2:]
+        guide, guided = guides_of(drawn, model, training=True), drawn.guided.to(place.device)
+        noised, level = augment(history if guide is None else cut_into(history, guided), args.noise_scale)
+        guide = None if guide is None else guide[:, 1:]
+        strayed, target = strayed_of(history, frames, guided), frames[:, 2:]
         several = world if c.worlds > 1 else None
         noise, weights = model.draw(args.batch * args.length), balance.weights(world)
         whole = place.any(share >= args.whole_from)
         with place.autocast():
-            loss, dreamed, errors, logs = loss_of[whole](noised, level, target, led, noise, several, strayed, weights)
+            loss, dreamed, errors, logs = loss_of[whole](
+                noised, level, target, led, noise, several, strayed, weights, guide
+            )
         balance.see(world, errors.float())
         pool.keep(rng, which, past, to_uint8(dreamed))
         loss.backward()

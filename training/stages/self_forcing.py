@@ -25,13 +25,14 @@ from torch import Tensor
 
 from ..data.corpus import Rows, Stretches
 from ..model.critic import Critic, Pairs, critic_loss, dream_loss
+from ..model.guide import cut_into
 from ..model.picture import to_latent, to_uint8
 from ..model.world_model import WorldModel, WorldModelConfig, augment
 from . import checkpoint
 from .balance import Balance
 from .device import ROWS, compiled, find_place
 from .loop import Loop, Training, follow
-from .world_model import REFRESH, contact_sheet, held_out, held_rows, load_world_model, training_rows
+from .world_model import REFRESH, contact_sheet, guides_of, held_out, held_rows, load_world_model, training_rows
 
 STAGE = "self-forcing"
 CRITIC = "critic"  # what it begins with, where a base brought one
@@ -132,13 +133,15 @@ def train(args: SelfForcing) -> WorldModel:
         which, drawn, past = pool.draw(rng)
         history, frames = (to_latent(pictures.to(place.device)) for pictures in (past, drawn.frames))
         led, world = drawn.actions[:, 1:-1].to(place.device), drawn.world.to(place.device)
-        noised, level = augment(history, args.noise_scale)
-        strayed, target, history = (history - frames[:, :-1])[:, 1:], frames[:, 2:], history[:, 1:]
+        guide, guided = guides_of(drawn, model, training=True), drawn.guided.to(place.device)
+        noised, level = augment(history if guide is None else cut_into(history, guided), args.noise_scale)
+        guide = None if guide is None else guide[:, 1:]
+        strayed, target, history = strayed_of(history, frames, guided), frames[:, 2:], history[:, 1:]
         noise = model.draw(args.batch * args.length)
         several = world if c.worlds > 1 else None
         with place.autocast():
             loss, dreamed, errors, logs = loss_of(
-                noised, level, target, led, noise, several, strayed, balance.weights(world)
+                noised, level, target, led, noise, several, strayed, balance.weights(world), guide
             )
         balance.see(world, errors.float())
         pool.keep(rng, which, past, to_uint8(dreamed.detach()))
@@ -168,6 +171,14 @@ def train(args: SelfForcing) -> WorldModel:
         follow(average, model, decay=args.ema, step=step)
         loop.log({**logs, **critic_logs, "pull": pull})
     return average
+
+
+def strayed_of(history: Tensor, frames: Tensor, guided: Tensor) -> Tensor:
+    """How far histories [B, T + 1, C, g, g] strayed from real frames [B, T + 2, ...]: [B, T, C, g, g].
+
+    Of guided rows, bool [B], not at all: however a history strayed, a guide says what follows.
+    """
+    return ((history - frames[:, :-1]) * ~guided.view(-1, 1, 1, 1, 1))[:, 1:]
 
 
 def save_critic(folder: Path, world: str, critic: Critic) -> None:

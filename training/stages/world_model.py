@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..data.corpus import Rows, Stretches
 from ..errors import TrainingError
+from ..model.guide import cut_into, guide_latents, randomised
 from ..model.picture import CELL, psnr, to_latent, to_uint8
 from ..model.world_model import Loss, WorldModel, WorldModelConfig, augment
 from . import checkpoint
@@ -33,6 +34,8 @@ HORIZONS = (1, 4, 8, 16, 32, 64)
 HISTORY_LEVEL = 0.05  # noise level that the history is said to have in play
 FIRST_AND_LAST = {  # layers that AdamW trains, not Muon
     "stem.fine",
+    "stem.guide",
+    "head.guide",
     "trunk.embed",
     "trunk.position",
     "trunk.action_",
@@ -98,14 +101,27 @@ def frames_of(rows: Rows, model: WorldModel) -> Tensor:
     return to_latent(rows.frames.to(model.device))
 
 
+def guides_of(rows: Rows, model: WorldModel, *, training: bool = False) -> Tensor | None:
+    """Guides of a batch's frames but the first, as strong as the action before each says: [B, length - 1, C, g, g].
+
+    Grey for worlds that have none; none where none has any. training: made strange, and noise where they are weak.
+    """
+    if rows.guides is None or not model.config.guided:
+        return None
+    guides, strength, device = rows.guides[:, 1:], rows.actions[:, :-1, 0], model.device
+    if training:
+        guides = randomised(guides)
+    latents = guide_latents(guides.to(device), strength.to(device), noisy=training)
+    return latents * rows.guided.to(device).view(-1, 1, 1, 1, 1)
+
+
 def train(args: WorldModelTraining, config: WorldModelConfig | None = None) -> WorldModel:
     """Trains, or trains on from the checkpoint. Without a config: the usual shapes."""
     torch.manual_seed(args.seed)
     place = find_place()
     rows, held = training_rows(args, args.length + 2, place), held_rows(args)
-    config = fitted(
-        config or WorldModelConfig(), rows.size, actions=rows.actions, worlds=len(args.sources), prompts=rows.prompts
-    )
+    about = {"actions": rows.actions, "worlds": len(args.sources), "prompts": rows.prompts}
+    config = fitted(config or WorldModelConfig(), rows.size, **about, guided=bool(rows.guided.any()))
     model = WorldModel(config).to(place.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(model)
     optims = optimisers(
@@ -132,11 +148,21 @@ def train(args: WorldModelTraining, config: WorldModelConfig | None = None) -> W
         world = drawn.world.to(place.device)
         several = world if config.worlds > 1 else None
         samples = 1 if denoises or config.prediction == "mean" or loop.share < args.scored_from else 2
-        history, level = augment(frames[:, :-1], args.noise_scale)
+        guide = guides_of(drawn, model, training=True)
+        history = frames[:, :-1] if guide is None else cut_into(frames[:, :-1], drawn.guided.to(place.device))
+        history, level = augment(history, args.noise_scale)
         noise = model.draw(args.batch * args.length, samples)
         with place.autocast():
             loss, _, errors, logs = loss_of(
-                history, level, frames[:, 2:], led, noise, several, None, balance.weights(world)
+                history,
+                level,
+                frames[:, 2:],
+                led,
+                noise,
+                several,
+                None,
+                balance.weights(world),
+                None if guide is None else guide[:, 1:],
             )
         balance.see(world, errors.float())
         loss.backward()
@@ -164,6 +190,7 @@ def dreams_of(
         evaluations,
         level=HISTORY_LEVEL,
         world=drawn.world.to(model.device) if model.config.worlds > 1 else None,
+        guide=guides_of(drawn, model),
         generator=torch.Generator().manual_seed(0),
     )
     return to_uint8(dreamed).cpu(), drawn.frames
@@ -215,15 +242,20 @@ def load_denoiser(folder: Path, world: str, *stages: str) -> WorldModel:
     return model
 
 
-def fitted(config: WorldModelConfig, size: int, *, actions: int, worlds: int = 1, prompts: int = 0) -> WorldModelConfig:
-    """The config with the shapes that pictures of `size` px, action tables and words leave no choice about.
+def fitted(
+    config: WorldModelConfig, size: int, *, actions: int, worlds: int = 1, prompts: int = 0, guided: bool = False
+) -> WorldModelConfig:
+    """The config with the shapes that pictures of `size` px, action tables, words and guides leave no choice about.
 
     A patch that doesn't divide the grid becomes one that cuts it into 16 tokens. Raises TrainingError for a size that
-    can't be cut so.
+    can't be cut so, and for a guided network that denoises: the chain from a teacher knows no guides.
     """
+    if guided and config.prediction == "x":
+        raise TrainingError('expected a world without guides for prediction "x", got a guided one.')
     grid, patch = size // CELL, config.patch
     if grid % patch or patch % 2:
         patch = grid // 4
     if size % CELL or grid % patch or patch % 2:
         raise TrainingError(f"expected pictures whose side is a multiple of 32 px, got {size}.")
-    return replace(config, actions=actions, worlds=worlds, prompts=prompts, grid=grid, patch=patch)
+    shapes = {"actions": actions, "worlds": worlds, "prompts": prompts, "guided": guided}
+    return replace(config, **shapes, grid=grid, patch=patch)

@@ -13,6 +13,7 @@ from .world import World
 WORLDS = {
     "car-racing": "car_racing",
     "roads": "roads",
+    "restyle": "restyle",
     "push-t": "push_t",
     "doom-hall": "doom_hall",
     "doom-rooms": "doom_rooms",

@@ -142,6 +142,15 @@ def _weather(rng: np.random.Generator, name: str) -> Weather:
     return Weather(drops, speed.astype("f4"), 1, rng.uniform(0.75, 0.95))
 
 
+_FLAT = np.zeros((64, 64), np.float32)
+PLAIN = Look(  # as the environment itself paints
+    {},
+    land=Surface(np.array([102, 204, 102], np.float32), 0.0, 24.0, 1.0, _FLAT),
+    light=Light(np.ones(3, np.float32)),
+    weather=Weather(np.zeros((0, 2), np.float32), np.zeros((0, 2), np.float32), 1, 0.0),
+    road=Surface(np.full(3, 102, np.float32), 0.0, 0.0, 1.0, _FLAT),
+)
+
 _DRAW = {
     "land": lambda rng, name: _surface(rng, LAND[name]),
     "light": _light,

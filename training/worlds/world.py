@@ -110,6 +110,10 @@ class World:
     words: Path | None = None
     """Words that the world is told, with their vectors (`worldloop.prompt`); its `source` has `caption`: what is said
     about the step to come, or None. None: it takes no words."""
+    guided: bool = False
+    """Whether each frame is painted after a guide: its `source` has `guide` then, uint8 [H, W, 3]: a picture of the
+    same moment that an environment or a camera could show. The first action is `strength`, in [0, 1]: how much of it is
+    followed."""
     limits: tuple[str, ...] = ()  # what no measure of the judge can see, for the card
 
     source: Callable[[], Source] | None = None  # makes a live environment; None: the world is a folder of episodes
@@ -133,6 +137,14 @@ class World:
     road: Road | None = None  # for the judge
     direction: Direction | None = None  # for the judge; only where there are `words`
     task: Task | None = None  # for the reward head
+
+    def __post_init__(self) -> None:
+        """Raises TrainingError for a guided world without a strength."""
+        if self.guided and self.actions[0]["name"] != "strength":
+            got = self.actions[0]["name"]
+            raise TrainingError(
+                f"'{self.name}': expected 'strength' as the first action of a guided world, got '{got}'."
+            )
 
     def live(self) -> Source:
         """A new live environment; its owner closes it. Raises TrainingError for a folder of episodes."""
