@@ -10,7 +10,7 @@ import { openWorldNode, placeOf } from "../model/node-runtime";
 import { cleanPrompt, type Told } from "../model/prompt";
 import { actionsSha256, originOf, type Provenance } from "../model/provenance";
 import { rgbOf } from "../model/rgb";
-import { mp4Marks } from "../record/clip";
+import { recordBoxes } from "../record/clip-file";
 import { joinVideo } from "../record/joined-video";
 import { parseEngine, parsePrecision, parseWhole } from "./input";
 import type { ProgressBar } from "./progress-bar";
@@ -100,7 +100,7 @@ export async function restyle(options: RestyleOptions, signal: AbortSignal, prog
           [join(temporary, "pictures.mp4"), options.in].map((path) => openAsBlob(path)),
         );
         await joinVideo(joined, encoded as Blob, sound as Blob, video.times());
-        for (const mark of mp4Marks(provenance)) await appendFile(joined, mark);
+        for (const box of recordBoxes(provenance)) await appendFile(joined, box);
         await rename(joined, resolve(out));
         return frames;
       } finally {

@@ -52,7 +52,6 @@ def load_episodes(files: list[Path], *, pictures: bool = True) -> Episodes:
     guided = ("guides",) if all(p.guides is not None for p in parts) else ()
     fields = ("frames", "actions", "starts", "told", *guided)
     return Episodes(*(np.concatenate([getattr(p, k) for p in parts]) for k in fields))
-    return Episodes(*joined)
 
 
 def load_recording(file: Path, *, pictures: bool = True) -> Episodes:
