@@ -50,6 +50,17 @@ def data(tmp_path) -> Path:
     return tmp_path
 
 
+def test_what_is_told_changes_more_often_in_training_than_in_recordings(data):
+    def changes(kind: str) -> float:
+        rows = Stretches((Corpus(WORLD, data),), kind, 12)
+        told = rows.draw(np.random.default_rng(0), 200).actions[..., rows.actions :]
+        return float((told[:, 1:] != told[:, :-1]).any(-1).any(-1).float().mean())
+
+    assert changes("train") > changes("held") + 0.1
+    silent = Stretches((Corpus(replace(WORLD, words=None), data),), "train", 12)
+    assert silent.place(np.random.default_rng(3)) == silent.place(np.random.default_rng(3))
+
+
 def network(config: WorldModelConfig = CONFIG) -> WorldModel:
     torch.manual_seed(1)
     model = WorldModel(config).eval()

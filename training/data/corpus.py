@@ -117,8 +117,15 @@ class Rows:
     guides: Tensor | None = None  # uint8, of each frame; none where none of all worlds is guided
 
 
+TURNING = 0.5  # share of the stretches in which a world is told something else, where it is told anything
+HEARD = 5  # frames at least that follow what is told there
+
+
 class Stretches:
-    """Stretches of some corpora, every world as often as the others, a world's mirror image as often as itself."""
+    """Stretches of some corpora, every world as often as the others, a world's mirror image as often as itself.
+
+    What a world is told changes seldom: to train on, stretches in which it does are drawn more often than they come.
+    """
 
     def __init__(self, corpora: tuple[Corpus, ...], kind: str, length: int, device: torch.device | None = None) -> None:
         """kind: `train` or `held`; length: frames of a stretch; device: gets copies of the recordings."""
@@ -132,7 +139,8 @@ class Stretches:
         self.guided = torch.tensor([corpus.world.guided for corpus in corpora])  # bool [W]
         self.parts: list[list[Part]] = [[] for _ in corpora]
         self._first: list[list[np.ndarray]] = [[] for _ in corpora]
-        self._found: list[dict[Path, list[tuple[Part, np.ndarray]]]] = [{} for _ in corpora]
+        self._turning: list[list[np.ndarray]] = [[] for _ in corpora]  # those of `_first` in which the prompt changes
+        self._found: list[dict[Path, list[tuple[Part, np.ndarray, np.ndarray]]]] = [{} for _ in corpora]
         self.refresh()
         for corpus, first in zip(corpora, self._first, strict=True):
             if not any(map(len, first)):
@@ -160,10 +168,21 @@ class Stretches:
                     if file.exists():
                         raise
                     continue  # it has just made room for a fresh one
-                found[file] = [(part, stretches(part.episode, self.length)) for part in parts]
+                first = stretches(parts[0].episode, self.length)
+                turning = first[self._turns(parts[0], first)]
+                found[file] = [(part, first, turning) for part in parts]
             self._found[number] = found
-            self.parts[number] = [part for parts in found.values() for part, _ in parts]
-            self._first[number] = [first for parts in found.values() for _, first in parts]
+            every = [part for parts in found.values() for part in parts]
+            self.parts[number] = [part for part, _, _ in every]
+            self._first[number] = [first for _, first, _ in every]
+            self._turning[number] = [turning for _, _, turning in every]
+
+    def _turns(self, part: Part, first: np.ndarray) -> np.ndarray:
+        """Of stretches that begin at `first`, whether another prompt holds near their end; bool [N]."""
+        told, late = part.actions[:, self.actions :], self.length - 1 - HEARD
+        if self.kind != "train" or late < 1:
+            return np.zeros(len(first), bool)
+        return (told[first + 1] != told[first + late]).any(1)
 
     def _parts(self, number: int, file: Path) -> list[Part]:
         """A recording and, of what is trained on, its mirror image where its world has one."""
@@ -195,9 +214,11 @@ class Stretches:
     def place(self, rng: np.random.Generator, world: int | None = None) -> Place:
         """Of a stretch drawn at random. world: which; none: any."""
         number = int(rng.integers(len(self.parts))) if world is None else world
-        sizes = np.array([len(first) for first in self._first[number]], float)
+        turns = any(map(len, self._turning[number])) and rng.random() < TURNING
+        firsts = self._turning[number] if turns else self._first[number]
+        sizes = np.array([len(first) for first in firsts], float)
         which = int(rng.choice(len(sizes), p=sizes / sizes.sum()))
-        return Place(self.parts[number][which], int(rng.choice(self._first[number][which])))
+        return Place(self.parts[number][which], int(rng.choice(firsts[which])))
 
     def after(self, place: Place) -> Place | None:
         """The stretch that begins a frame later; none where its episode ends."""

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
+from worldloop.errors import PromptError
 
 from ..data.episodes import Episodes
 from ..data.held_out import AHEAD as FOLLOWING
@@ -237,7 +238,10 @@ def directed(make: Callable[[], Playable], direction: Direction, real: Directed,
     def play_unseen(world: Playable, number: int) -> bool:
         switch = unseen[number]
         which = switch.start % len(real.starts)
-        shown = dream(world, real.starts[which], number, (own[which], switch.text))
+        try:
+            shown = dream(world, real.starts[which], number, (own[which], switch.text))
+        except PromptError:  # a word that means nothing here
+            return False
         likely = reader.read(shown[-1:])[switch.attribute][0]
         return reader.classes[switch.attribute][int(likely.argmax())] == switch.wanted
 
