@@ -83,6 +83,9 @@ export function decodeRaw(parameters: readonly string[], size: number): Decoding
       return all.subarray(0, size);
     },
     words: () => words,
-    close: () => void ffmpeg.kill(),
+    close() {
+      ffmpeg.stdout.destroy(); // what nobody read would keep the process
+      ffmpeg.kill();
+    },
   };
 }

@@ -1,5 +1,6 @@
 /** `worldloop restyle` on videos of all kinds that ffmpeg can make: as many pictures, the same times, the same sound. */
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,9 +8,9 @@ import { fileURLToPath } from "node:url";
 import { ALL_FORMATS, BufferSource, EncodedPacketSink, Input, type InputTrack } from "mediabunny";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { worldloop } from "../../tests/setup/collect";
-import { run } from "./program";
 
-const goldens = fileURLToPath(new URL("../../tests/goldens/", import.meta.url));
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const goldens = join(root, "tests/goldens/");
 const withoutFfmpeg = spawnSync("ffmpeg", ["-version"]).error !== undefined;
 
 let folder: string;
@@ -114,13 +115,10 @@ describe.skipIf(withoutFfmpeg)("with ffmpeg", () => {
       "--out",
       join(folder, "x.mp4"),
     ];
-    const interrupt = new AbortController();
-    const code = run(["restyle", ...parameters], {
-      out: () => undefined,
-      error: () => interrupt.abort(), // by the first word of progress
-      signal: interrupt.signal,
-    });
-    expect(await code).toBe(130);
+    const command = spawn("node", ["src/cli/start.mjs", "src/cli/main.ts", "restyle", ...parameters], { cwd: root });
+    await once(command.stderr, "data"); // the first word of progress
+    command.kill("SIGINT");
+    expect(await once(command, "exit")).toEqual([130, null]);
     make("vorbis.mkv", ...pictures("64x48", 10, 0.3), ...sine, "-c:a", "wmav2");
     const refused = await restyle("vorbis.mkv", "x.mp4");
     expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining("expected sound that an MP4 can hold") });

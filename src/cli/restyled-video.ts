@@ -107,6 +107,9 @@ export function encodePictures(path: string, { width, height }: Size): VideoEnco
       ffmpeg.stdin.end();
       await ended;
     },
-    close: () => void ffmpeg.kill(),
+    close() {
+      ffmpeg.stdin.destroy();
+      ffmpeg.kill();
+    },
   };
 }
