@@ -29,6 +29,7 @@ CONFIG = WorldModelConfig(
     features=8,
     fine_blocks=2,
 )
+SETTINGS = {"batch": 2, "length": 8, "count": 2, "compile": False}
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_the_layer_goes_whose_loss_is_smallest_without_it(model, rows):
 
 def test_the_stage_leaves_a_smaller_model_and_says_what_it_costs(tmp_path):
     prepare(tmp_path)
-    told = train(Pruning(WORLD, tmp_path, steps=2, batch=2, length=8, compile=False), "mlp=16,wide=12,coarse_blocks=0")
+    told = train(Pruning(WORLD, tmp_path, steps=2, **SETTINGS), "mlp=16,wide=12,coarse_blocks=0")
     assert told["ratio"] > 0 and told["ms"] > 0
     assert told["whole"] != told["after"]
     assert load_world_model(tmp_path, WORLD.name, STAGE).config.mlp == 16
@@ -129,9 +130,11 @@ def test_every_point_of_the_curve_is_smaller(config):
 def test_the_curve_is_a_table(tmp_path, monkeypatch):
     prepare(tmp_path)
     monkeypatch.setattr("training.judge.prune.points", lambda config: ["mlp=16"])  # each takes seconds
-    text = curve(Pruning(WORLD, tmp_path, steps=1, batch=2, length=8, compile=False))
+    monkeypatch.setattr("training.judge.prune.tick_ratio", lambda *_: (1.5, 0.75))  # as well: measured above
+    text = curve(Pruning(WORLD, tmp_path, steps=1, **SETTINGS))
     assert text == (tmp_path / "pruning.md").read_text()
     assert [line.split("|")[1].strip() for line in text.splitlines()] == ["kept", "---", "everything", "mlp=16"]
+    assert "| mlp=16 | 0.75 | 1.50 | " in text
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,8 @@ def train_variants(a: Ablation) -> dict[str, WorldModel]:
             if not link.exists():
                 link.symlink_to(file.resolve())
         print(f"variant: {name}", file=sys.stderr)
-        spec = WorldModelTraining(a.world, folder, **{"steps": a.steps, "compile": a.compile, **training})
+        shared = {"steps": a.steps, "compile": a.compile, "count": min(a.clips, WorldModelTraining.count)}
+        spec = WorldModelTraining(a.world, folder, **{**shared, **training})
         models[name] = train_world_model(spec, replace(a.model, **network)).cpu().eval()
     return models
 

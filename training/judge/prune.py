@@ -51,6 +51,7 @@ class Pruning(Training):
 
     steps: int = 300
     batch: int = 12
+    count: int = 48
     length: int = 20  # frames of a row; longer than the window
     lr: float = 3e-4
     ema: float = 0.99
@@ -114,7 +115,7 @@ def train(args: Pruning, keep: str) -> dict:
     smaller, clips = parse_keep(keep, whole.config), frames_of(drawn, whole)
     model = prune(whole, smaller, clips, drawn.actions[:, 1:-1], noise_scale=args.noise_scale)
     ms, ratio = tick_ratio(whole, model)
-    before = held_out(model, held, count=48)
+    before = held_out(model, held, count=args.count)
     model = model.to(place.device).train()
     average = copy.deepcopy(model)
     optim = torch.optim.AdamW(model.parameters(), lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0)
@@ -136,7 +137,7 @@ def train(args: Pruning, keep: str) -> dict:
         loop.update([optim], rate=min(1.0, (step + 1) / 20, max(0.05, 2 * (1 - loop.share))))
         follow(average, model, decay=args.ema, step=step)
         loop.log(logs)
-    whole_scores, after = (held_out(m, held, count=48) for m in (whole.to(place.device), average))
+    whole_scores, after = (held_out(m, held, count=args.count) for m in (whole.to(place.device), average))
     return {"keep": keep, "ms": ms, "ratio": ratio, "before": before, "after": after, "whole": whole_scores}
 
 
