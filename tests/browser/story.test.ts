@@ -42,7 +42,7 @@ test("shots are added, returned to, put in order and saved by keyboard; played e
   const page = await pages.open("#world=pong&seed=5");
   await runsTo(page, 8);
   await page.keyboard.press("KeyT");
-  expect(await page.getAttribute("#shots", "aria-expanded")).toBe("true");
+  await expect.poll(() => page.getAttribute("#shots", "aria-expanded")).toBe("true"); // it is loaded late
   await expect.poll(() => labels(page)).toMatchObject([expect.stringMatching(/^Branch 1 0:0\d, from the beginning$/)]);
   await page.click("#new-shot");
   const at = await tick(page);
