@@ -3,10 +3,10 @@
  * came from, and as a session that the page plays again.
  */
 import { existsSync } from "node:fs";
-import { appendFile, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { appendFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { openPolicy, type Policy } from "../collect/policy";
-import { inFolderOf, onDisk, unwritable } from "../dataset/out-folder";
+import { unwritable, writeBeside } from "../dataset/out-folder";
 import { encodePicture } from "../dataset/picture";
 import { checkVideo, encodeVideo } from "../dataset/video";
 import { OutputError, RecordingError, WorldloopError } from "../errors";
@@ -17,7 +17,7 @@ import { type OpenedNodeWorld, openWorldNode, placeOf } from "../model/node-runt
 import { LONGEST_RECORD, originOf, type Provenance } from "../model/provenance";
 import { rgbOf } from "../model/rgb";
 import type { Frame } from "../model/world";
-import { captionsOf, formatCaptions } from "../record/captions";
+import { captionsOf, cutCaptions, formatCaptions } from "../record/captions";
 import { enlargement } from "../record/enlarge";
 import { engineOf, formatSession, type SavedSession } from "../record/session-file";
 import { type Drive, describeShots } from "../record/shots";
@@ -26,6 +26,8 @@ import { parseEngine, parsePrecision, parseWhole, readActions, readInput } from 
 import { playStory } from "./play-story";
 import type { ProgressBar } from "./progress-bar";
 import { checkTold } from "./told";
+
+const LONGEST_CAPTION = 1800; // s; one of more than 2^31 µs doesn't go into an mp4
 
 /** As typed. */
 export interface DirectOptions {
@@ -52,26 +54,17 @@ export async function direct(options: DirectOptions, signal: AbortSignal, progre
     checkVideo(manifest.picture, "use rollout");
     const total = plan.shots.reduce((sum, { frames }) => sum + frames, 0);
     const world = placeOf(options.world, manifest).world;
-    await onDisk(options.out, "nothing was kept: make room, or choose another", () =>
-      inFolderOf(resolve(video), async (out) => {
-        const folder = await mkdtemp(join(dirname(out), ".partial-"));
-        const [newVideo, newSession] = [join(folder, "video.mp4"), join(folder, "session.json")];
-        try {
-          const player = playStory(opened.world, plan, (name) => policies.get(name) as Policy, signal);
-          const hashes = await writeVideo(newVideo, player.frames, plan, manifest, (done) =>
-            progress.show(done, total),
-          );
-          const { recordBoxes } = await import("../record/clip-file"); // the demuxer is large
-          const record = await recordOf(opened, world, player.drives(), hashes);
-          for (const box of recordBoxes(record)) await appendFile(newVideo, box);
-          await writeFile(newSession, formatSession(sessionOf(opened, world, plan, player.tree, hashes)));
-          await rename(newSession, session);
-          await rename(newVideo, out);
-        } finally {
-          await rm(folder, { recursive: true, force: true });
-        }
-      }),
-    );
+    await writeBeside(video, async (folder) => {
+      const [newVideo, newSession] = [join(folder, "video.mp4"), join(folder, "session.json")];
+      const player = playStory(opened.world, plan, (name) => policies.get(name) as Policy, signal);
+      const hashes = await writeVideo(newVideo, player.frames, plan, manifest, (done) => progress.show(done, total));
+      const { recordBoxes } = await import("../record/clip-file"); // the demuxer is large
+      const record = await recordOf(opened, world, player.drives(), hashes);
+      for (const box of recordBoxes(record)) await appendFile(newVideo, box);
+      await writeFile(newSession, formatSession(sessionOf(opened, world, plan, player.tree, hashes)));
+      await rename(newSession, session);
+      await rename(newVideo, resolve(video));
+    });
     const seconds = (total / manifest.frameRate).toFixed(1);
     return `${plan.shots.length} shots, ${seconds} s (${total} frames) of ${manifest.name} in ${video}; as a session in ${session}${unknown}`;
   } finally {
@@ -125,7 +118,8 @@ async function writeVideo(
       onFrame(hashes.length);
     }
   }
-  await writeFile(captions, formatCaptions(captionsOf(plan), frameRate));
+  const shown = cutCaptions(captionsOf(plan), Math.ceil(LONGEST_CAPTION * frameRate));
+  await writeFile(captions, formatCaptions(shown, frameRate));
   await encodeVideo(path, pictures(), { frameRate, captions, enlarge: enlargement(picture.width, picture.height) });
   return hashes;
 }

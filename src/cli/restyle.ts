@@ -1,9 +1,9 @@
 /** `worldloop restyle`: a video in, a video out that a guided world painted after it, picture by picture. */
 import { createHash } from "node:crypto";
 import { openAsBlob } from "node:fs";
-import { access, appendFile, mkdtemp, rename, rm } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
-import { inFolderOf, onDisk } from "../dataset/out-folder";
+import { access, appendFile, rename } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { writeBeside } from "../dataset/out-folder";
 import { AbortedError, GuideError, OutputError, ResetError } from "../errors";
 import { isGuided } from "../model/contract";
 import { openWorldNode, placeOf } from "../model/node-runtime";
@@ -110,16 +110,7 @@ export async function restyle(options: RestyleOptions, signal: AbortSignal, prog
     }
 
     await world.reset({ seed, start });
-    const frames = await onDisk(out, "nothing was kept: make room, or choose another", () =>
-      inFolderOf(resolve(out), async (file) => {
-        const temporary = await mkdtemp(join(dirname(file), ".partial-"));
-        try {
-          return await write(temporary);
-        } finally {
-          await rm(temporary, { recursive: true, force: true });
-        }
-      }),
-    );
+    const frames = await writeBeside(out, write);
     return `${frames} pictures of ${options.in} as ${manifest.name} in ${out}${unknown}`;
   } finally {
     progress.end();

@@ -32,19 +32,34 @@ export async function writeFolder<T>(
       `--out ${out}: expected an empty or new folder, got one with ${entries.length} entries; choose another or add --force`,
     );
   }
-  return onDisk(out, "nothing was kept: make room, or choose another", () =>
-    inNewFolder(resolve(out), async (target) => {
-      const temporary = await mkdtemp(join(target, ".partial-"));
-      try {
+  return onDisk(out, KEPT_NOTHING, () =>
+    inNewFolder(resolve(out), (target) =>
+      inTemporary(target, async (temporary) => {
         const result = await write(temporary);
         for (const name of await readdir(temporary)) await rename(join(temporary, name), join(target, name));
         return result;
-      } finally {
-        await rm(temporary, { recursive: true, force: true });
-      }
-    }),
+      }),
+    ),
   );
 }
+
+const KEPT_NOTHING = "nothing was kept: make room, or choose another";
+
+async function inTemporary<T>(target: string, write: (temporary: string) => Promise<T>): Promise<T> {
+  const temporary = await mkdtemp(join(target, ".partial-"));
+  try {
+    return await write(temporary);
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Has `write` make files in a temporary folder beside the file `out`, and move them to their places when all is well.
+ * @throws OutputError, and what `write` throws: then neither that folder is left nor those that were made for it
+ */
+export const writeBeside = <T>(out: string, write: (temporary: string) => Promise<T>): Promise<T> =>
+  onDisk(out, KEPT_NOTHING, () => inFolderOf(resolve(out), (file) => inTemporary(dirname(file), write)));
 
 /** Makes the folder, if it isn't there, and those above it. When `fill` fails they go again, unless they hold something. */
 export async function inNewFolder<T>(folder: string, fill: (folder: string) => Promise<T>): Promise<T> {

@@ -29,6 +29,15 @@ export function captionsOf({ shots }: StoryPlan): Caption[] {
   return captions;
 }
 
+/** The same, none longer than so many frames. */
+export const cutCaptions = (captions: readonly Caption[], longest: number): Caption[] =>
+  captions.flatMap(({ from, to, text }) =>
+    Array.from({ length: Math.ceil((to - from) / longest) }, (_, i) => {
+      const begin = from + i * longest;
+      return { from: begin, to: Math.min(to, begin + longest), text };
+    }),
+  );
+
 /** As WebVTT, which every player and ffmpeg read. */
 export function formatCaptions(captions: readonly Caption[], frameRate: number): string {
   const time = (frame: number) => {

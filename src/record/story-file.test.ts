@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it, test } from "vitest";
 import { z } from "zod";
 import { parseManifest } from "../model/manifest";
-import { captionsOf, formatCaptions } from "./captions";
+import { captionsOf, cutCaptions, formatCaptions } from "./captions";
 import { parseStory, planStory, type StoryPlan, storySchema } from "./story-file";
 
 const manifest = parseManifest(
@@ -84,6 +84,19 @@ test("under each frame stands what the world was told last, which a return bring
   expect(formatCaptions(captionsOf(told).slice(0, 2), 0.0025)).toBe(
     "WEBVTT\n\n00:00:00.000 --> 01:06:40.000\nA &lt;b&gt;\n\n01:06:40.000 --> 01:40:00.000\nnight\n",
   );
+});
+
+test("a caption that is too long for a video goes on as another one", () => {
+  const captions = [
+    { from: 0, to: 4, text: "short" },
+    { from: 4, to: 14, text: "long" },
+  ];
+  expect(cutCaptions(captions, 4)).toEqual([
+    { from: 0, to: 4, text: "short" },
+    { from: 4, to: 8, text: "long" },
+    { from: 8, to: 12, text: "long" },
+    { from: 12, to: 14, text: "long" },
+  ]);
 });
 
 describe("refuses in one line, naming the shot:", () => {
