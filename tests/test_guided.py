@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_world import stirred
 from worldloop.package import open_package
 from worldloop.world import PASS, Dream
 
@@ -54,12 +55,7 @@ def data(tmp_path) -> Path:
 
 
 def network(config: WorldModelConfig = CONFIG) -> WorldModel:
-    torch.manual_seed(1)
-    model = WorldModel(config).eval()
-    with torch.no_grad():  # as if it had learnt something
-        for weight in model.parameters():
-            weight.add_(0.05 * torch.randn(weight.shape))
-    return model
+    return stirred(config)
 
 
 def test_networks_without_guides_are_what_they_were_and_may_learn_to_see_them_later():

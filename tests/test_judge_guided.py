@@ -1,9 +1,12 @@
 """How well guides are followed: what copies the real look is perfect, what shows nothing has no edges."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tiny_world import TINY_WORLD
 
+from training.data.episodes import Episodes
 from training.errors import TrainingError
 from training.judge.guided import agreement, edges, follow
 
@@ -26,17 +29,10 @@ def test_edges_agree_within_a_pixel():
 
 def test_the_guide_stands_beside_the_dream_and_a_dream_after_a_cut():
     frames = pictures(80)
-    arrays = {
-        "frames": frames,
-        "guides": frames,
-        "actions": np.zeros((80, 2), np.float32),
-        "starts": np.arange(80) == 0,
-    }
-    found = follow(TINY_WORLD.parent / "tiny-guide", arrays, starts=3, frames=14)
+    held = Episodes(frames, np.zeros((80, 2), np.float32), np.arange(80) == 0, guides=frames)
+    found = follow(TINY_WORLD.parent / "tiny-guide", held, starts=3, frames=14)
     assert set(found) == {"dream", "guide", "after a cut"}
     assert found["guide"]["psnr"][0] == 100 and found["guide"]["edges"][0] == found["guide"]["motion"][0] == 1
     assert 0 < found["dream"]["psnr"][0] < 40 and found["dream"] != found["after a cut"]
     with pytest.raises(TrainingError, match="expected recordings with guides"):
-        follow(
-            TINY_WORLD.parent / "tiny-guide", {k: v for k, v in arrays.items() if k != "guides"}, starts=3, frames=14
-        )
+        follow(TINY_WORLD.parent / "tiny-guide", replace(held, guides=None), starts=3, frames=14)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_world import stirred
 from worldloop.package import open_package
 from worldloop.world import PASS, Dream
 
@@ -62,12 +63,7 @@ def test_what_is_told_changes_more_often_in_training_than_in_recordings(data):
 
 
 def network(config: WorldModelConfig = CONFIG) -> WorldModel:
-    torch.manual_seed(1)
-    model = WorldModel(config).eval()
-    with torch.no_grad():  # as if it had learnt something
-        for weight in model.parameters():
-            weight.add_(0.05 * torch.randn(weight.shape))
-    return model
+    return stirred(config)
 
 
 def test_networks_without_prompts_are_what_they_were():

@@ -12,10 +12,21 @@ import onnx
 import torch
 from onnx import TensorProto, helper
 
+from training.model.world_model import WorldModel, WorldModelConfig
 from training.package.export import Batch, export_graph, tensors_of
 from training.package.fixture import make_network
 
 TINY_WORLD = Path(__file__).parent / "goldens" / "tiny-world"
+
+
+def stirred(config: WorldModelConfig) -> WorldModel:
+    """A world model as if it had learnt something; the same on every call."""
+    torch.manual_seed(1)
+    model = WorldModel(config).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.05 * torch.randn(weight.shape))
+    return model
 
 
 def copy_world(folder: Path, change: Callable[[dict], None] = lambda manifest: None) -> Path:

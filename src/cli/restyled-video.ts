@@ -6,6 +6,7 @@ import { spawn } from "node:child_process";
 import { openAsBlob } from "node:fs";
 import { access } from "node:fs/promises";
 import { gotInstead } from "../dataset/stored-file";
+import { QUALITY } from "../dataset/video";
 import { RecordingError } from "../errors";
 import type { Manifest } from "../model/manifest";
 import { readClipShape } from "../record/clip-file";
@@ -15,7 +16,6 @@ import { about } from "./input";
 import { isFolder } from "./inspect";
 
 type Size = Manifest["picture"];
-const QUALITY = 18; // H.264's constant rate factor; by most accounts without visible loss
 
 export interface GuideVideo {
   /** Pictures, as the file says before one is decoded. */

@@ -6,7 +6,7 @@ import { DatasetError, WorldloopError } from "../errors";
 import type { PictureSize } from "./picture";
 
 const KEY_FRAME_EVERY = 2; // pictures, as LeRobot does: training reads frames in any order
-const QUALITY = 18; // H.264's constant rate factor; by most accounts without visible loss
+export const QUALITY = 18; // H.264's constant rate factor; by most accounts without visible loss
 
 /** @param instead what else can be done. @throws DatasetError when ffmpeg isn't there, or the picture's sides aren't even */
 export function checkVideo({ width, height }: PictureSize, instead = "choose --format lerobot"): void {

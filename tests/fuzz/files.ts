@@ -64,31 +64,18 @@ const MUTATIONS: Record<string, Make> = {
     return ["x.jsonl", [JSON.stringify(header), ...rest].join("\n")];
   },
   "session bytes": (sound, draw) => ["session.json", scrambled(encode(sound.session), draw)],
-  "session values"(sound, draw) {
-    const file = JSON.parse(sound.session);
-    for (let n = draw(3); n >= 0; n--) changeValue(file, draw);
-    return ["session.json", JSON.stringify(file)];
-  },
+  "session values": (sound, draw) => ["session.json", inValues(sound.session, draw)],
   "session numbers": (sound, draw) => ["session.json", inNumbers(sound.session, draw)],
   "session shapes": (sound, draw) => ["session.json", formatSession(oddShape(parseSession(sound.session), draw))],
   "rollout bytes": (sound, draw) => ["rollout.json", scrambled(encode(sound.rollout), draw)],
-  "rollout values"(sound, draw) {
-    const file = JSON.parse(sound.rollout);
-    for (let n = draw(3); n >= 0; n--) changeValue(file, draw);
-    return ["rollout.json", JSON.stringify(file)];
-  },
+  "rollout values": (sound, draw) => ["rollout.json", inValues(sound.rollout, draw)],
   "story bytes": (sound, draw) => ["shots.json", scrambled(encode(sound.story), draw)],
-  "story values"(sound, draw) {
-    const file = JSON.parse(sound.story);
-    for (let n = draw(3); n >= 0; n--) changeValue(file, draw);
-    return ["shots.json", JSON.stringify(file)];
-  },
+  "story values": (sound, draw) => ["shots.json", inValues(sound.story, draw)],
   "story numbers": (sound, draw) => ["shots.json", inNumbers(sound.story, draw)],
   "picture bytes": (sound, draw) => ["x.png", scrambled(sound.picture.slice(), draw)],
   "picture record"(sound, draw) {
-    const record = JSON.parse(readPng(sound.picture).texts.get(PNG_RECORD) ?? "");
-    for (let n = draw(3); n >= 0; n--) changeValue(record, draw);
-    return ["x.png", addPngTexts(sound.picture, [[PNG_RECORD, JSON.stringify(record)]])]; // before the true one
+    const record = readPng(sound.picture).texts.get(PNG_RECORD) ?? "";
+    return ["x.png", addPngTexts(sound.picture, [[PNG_RECORD, inValues(record, draw)]])]; // before the true one
   },
 };
 
@@ -121,6 +108,13 @@ const NUMBERS = [
 ];
 
 /** Other JSON, or nearly JSON, in the place of some of its numbers. */
+/** One to four of its values changed. */
+function inValues(text: string, draw: Draw): string {
+  const file = JSON.parse(text);
+  for (let n = draw(3); n >= 0; n--) changeValue(file, draw);
+  return JSON.stringify(file);
+}
+
 function inNumbers(text: string, draw: Draw): string {
   let made = text;
   for (let n = draw(3); n >= 0; n--) {

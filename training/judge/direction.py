@@ -23,6 +23,7 @@ from ..data.episodes import Episodes
 from ..data.held_out import AHEAD as FOLLOWING
 from ..data.held_out import CONTEXT, LEAD_IN
 from ..data.record import HELD_OUT_FROM
+from ..errors import TrainingError
 from ..stages import checkpoint
 from ..stages.fit import fit
 from ..worlds.world import Direction, World
@@ -162,8 +163,9 @@ def direct(world: World, data: Path, direction: Direction, starts: int) -> Direc
 
 
 def record_told(world: World, direction: Direction, starts: int) -> list[Told]:
+    """`starts` real episodes of the start policy. Raises TrainingError where too few last long enough."""
     source, told, tried = world.live(), [], 0
-    while len(told) < starts:
+    while len(told) < starts and tried < 4 * starts:
         rng = np.random.default_rng([SEED, tried])
         policy = world.policies[world.start_policy](rng)
         source.reset(SEED + tried)
@@ -171,18 +173,21 @@ def record_told(world: World, direction: Direction, starts: int) -> list[Told]:
         frames, actions, names = [], [], {}
         for age in range(LEAD_IN + TOLD + AHEAD):
             action = policy(source)
-            if age >= LEAD_IN - CONTEXT:
-                actions.append(action)
             picture = source.step(action)
-            if age == LEAD_IN - CONTEXT - 1:
-                picture, names = direction.dress(source, rng)
-            if age >= LEAD_IN - CONTEXT - 1:
-                frames.append(picture.copy())
             if source.done:
                 break
+            actions.append(action)
+            if age == LEAD_IN - CONTEXT - 1:
+                picture, names = direction.dress(source, rng)
+            if LEAD_IN - CONTEXT <= age + 1 < LEAD_IN:
+                frames.append(picture.copy())
         else:
-            told.append(Told(np.stack(frames[:CONTEXT]), np.stack(actions).astype(np.float32), names))
+            led = np.stack(actions[LEAD_IN - CONTEXT :]).astype(np.float32)
+            told.append(Told(np.stack(frames), led, names))
     source.close()
+    if len(told) < starts:
+        wanted = f"{starts} real episodes of {LEAD_IN + TOLD + AHEAD} frames"
+        raise TrainingError(f"expected {wanted}, got {len(told)} of {tried}: the others ended before.")
     return told
 
 

@@ -15,17 +15,13 @@ from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
-from worldloop.package import open_package
-from worldloop.world import Beginning, Dream
-from worldloop.world import World as Dreamed
 
-from ..data.corpus import mapped
 from ..data.episodes import Episodes
 from ..data.held_out import CONTEXT, held_out_episodes, spread
-from ..data.record import HELD_OUT_FROM
 from ..errors import TrainingError, exit_status
 from ..worlds.registry import find_world
 from .measures import interval, motion, psnr
+from .onnx_world import OnnxWorld
 
 RECOVERED = 10  # frames after which a dream shall be where its guide is
 STEP = 12  # of 255, between neighbouring pixels of a smoothed picture: an edge
@@ -58,30 +54,26 @@ def _near(mask: np.ndarray) -> np.ndarray:
     return np.logical_or.reduce([padded[y : y + height, x : x + width] for y in range(3) for x in range(3)])
 
 
-def follow(package: Path, arrays: dict[str, np.ndarray], *, starts: int, frames: int) -> dict:
-    """Medians with bootstrap 95 % intervals over the starts; arrays as `record` gives them, guides among them.
+def follow(package: Path, held: Episodes, *, starts: int, frames: int) -> dict:
+    """Medians with bootstrap 95 % intervals over the starts of episodes with guides.
 
     `psnr`, `edges` and `motion` (mean change of a pixel, ratio to the real one: more is flicker) of the dream, of the
     guide, and of the dream behind another episode's frames, from `RECOVERED` frames on.
     """
-    if "guides" not in arrays:
+    if held.guides is None:
         raise TrainingError("expected recordings with guides, got none.")
-    world, length = Dreamed(Dream(open_package(package))), CONTEXT + frames
-    chosen = spread(Episodes(arrays["frames"], arrays["actions"], arrays["starts"]), length, starts)
+    world, length = OnnxWorld(package), CONTEXT + frames
+    chosen = spread(held, length, starts)
     rows: dict[str, list[dict[str, float]]] = {"dream": [], "guide": [], "after a cut": []}
     for number, first in enumerate(tqdm(chosen, unit="start", file=sys.stderr, disable=not sys.stderr.isatty())):
         at = np.arange(first + CONTEXT, first + length)
-        real, guides = arrays["frames"][at], arrays["guides"][at]
+        real, guides = held.frames[at], held.guides[at]
         other = int(chosen[(number + max(1, starts // 2)) % starts])
         rows["guide"].append(_compared(guides, real))
         for name, begin in (("dream", int(first)), ("after a cut", other)):
             history = slice(begin, begin + CONTEXT)
-            world.reset(Beginning(number, frames=arrays["frames"][history], actions=arrays["actions"][history][:-1]))
-            dreamed = []
-            for now in at:
-                if "caption" in arrays and arrays["caption"][now - 1] >= 0:
-                    world.prompt(str(arrays["captions"][arrays["caption"][now - 1]]))
-                dreamed.append(world.step(arrays["actions"][now - 1], guide=arrays["guides"][now]).picture)
+            world.reset(seed=number, frames=held.frames[history], actions=held.actions[history][:-1])
+            dreamed = [world.step(held.actions[now - 1], str(held.told[now - 1]), held.guides[now]) for now in at]
             rows[name].append(_compared(np.stack(dreamed), real))
     return {
         name: {measure: interval(np.array([row[measure] for row in each])) for measure in each[0]}
@@ -111,10 +103,9 @@ def main(argv: list[str] | None = None) -> int:
         if args.starts < 1 or args.frames < RECOVERED + 2:
             raise TrainingError(f"expected --starts from 1 and --frames from {RECOVERED + 2}.")
         data = args.data or Path(".data") / args.world
-        held_out_episodes(find_world(args.world, data), data)  # records them where they aren't there
-        arrays = mapped(data / f"held-{HELD_OUT_FROM}.npz")
+        held = held_out_episodes(find_world(args.world, data), data)
         package = args.package or Path("assets/worlds") / args.world
-        print(json.dumps(follow(package, arrays, starts=args.starts, frames=args.frames)))
+        print(json.dumps(follow(package, held, starts=args.starts, frames=args.frames)))
 
     return exit_status(work)
 

@@ -79,7 +79,10 @@ WORLD = World(
     start_policy="scripted",
     starts=(("Start", 60),),
     mirror=(1.0,),
-    limits=("Only prediction is judged under guides, and nothing under prompts: all else shows what it dreams alone.",),
+    limits=(
+        "Only prediction is judged under guides, and only that and sampling under prompts: all else shows what it "
+        "dreams alone.",
+    ),
     words=Path(__file__).with_name("roads_words.json"),
     guided=True,
 )
