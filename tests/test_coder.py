@@ -9,7 +9,7 @@ import torch
 from tiny_stages import LAYERS, SHAPES, STAGES, WORLD, logged, prepare
 
 from training.errors import TrainingError
-from training.model.coder import LEAST, STAYS, Coder, Said
+from training.model.coder import LEAST, Coder, Said
 from training.model.picture import LIMIT
 from training.model.tokenizer import LEVELS, TOP, Tokenizer, TokenizerConfig, sharpness
 from training.model.world_model import WorldModel, WorldModelConfig, trust_of_cells
@@ -54,11 +54,12 @@ def test_codes_are_drawn_as_often_as_they_are_likely_and_unlikely_ones_never():
 
 def test_what_is_proposed_stays_where_it_is_plausible():
     coder, noise = coder_of(coded()), torch.randn(64, 4, 32, 32)
-    shares = torch.tensor([0.1, 1.0, STAYS + 0.05, STAYS - 0.05, 0.0])
+    shares = torch.tensor([0.1, 1.0, CONFIG.stays + 0.05, CONFIG.stays - 0.05, 0.0])
     for proposed, level in ((-0.6, -1), (-1.4, -1), (0.4, 0), (-0.4, 0)):
         assert (coder.draw(said_of(shares, proposed), noise) == level).all()
     for unlikely in (0.6, -2.0, 2.0):
         assert len(coder.draw(said_of(shares, unlikely), noise).unique()) == 3
+    assert len(coder_of(coded(stays=2.0)).draw(said_of(shares, -0.6), noise).unique()) == 3  # there nothing does
 
 
 def test_a_coder_that_has_learned_nothing_gives_what_was_proposed():
@@ -80,6 +81,13 @@ def test_who_learns(whole):
     assert all(weight.grad is None for weight in coder_of(model).tokenizer.parameters())
     assert loss.errors.shape == (2,) and not loss.dreamed.requires_grad
     assert loss.dreamed.abs().max() <= LIMIT
+
+
+def test_what_is_proposed_stays_a_picture_while_all_of_the_network_learns():
+    model = coded()
+    given = batch(model)
+    nearer = model.code_loss(*given, whole=True).loss - model.code_loss(*given).loss
+    assert nearer > 0.1  # the squared error of what is proposed
 
 
 def test_rows_and_strayed_histories_weigh_less():

@@ -133,6 +133,7 @@ def test_guides_are_made_strange_row_by_row_and_weak_ones_are_noisy():
     assert strange.dtype == torch.uint8 and strange.shape == guides.shape
     same = (strange == guides).flatten(1).all(1).float().mean()
     assert 0.03 < same < 0.4  # most rows aren't left alone
+    assert (randomised(guides, 0.0) == guides).flatten(1).all(1).float().mean() > 0.7  # at first most are
     assert len({tuple(row.float().mean((0, 1, 2)).int().tolist()) for row in strange}) > 25
     weak = guide_latents(guides[0], torch.linspace(0, 1, 12))
     assert not weak[0].any() and torch.equal(weak[-1], to_latent(guides[0, -1]))
@@ -146,7 +147,7 @@ def test_some_guided_rows_begin_elsewhere():
     history, guided = torch.arange(400.0)[:, None].repeat(1, 6), torch.arange(400) % 2 == 0
     cut = cut_into(history, guided)
     foreign = cut != history
-    assert not foreign[~guided].any() and 0.05 < foreign[guided].any(1).float().mean() < 0.3
+    assert not foreign[~guided].any() and 0.2 < foreign[guided].any(1).float().mean() < 0.4
     assert torch.equal(foreign, foreign.cummin(1).values)  # once it is at home it stays
     assert foreign.all(1).any() and (foreign.any(1) & ~foreign.all(1)).any()
 

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from .world_model import Proposal, WorldModelConfig
 
 LEAST = 0.3  # levels that are less likely than the likeliest by this factor aren't drawn
-STAYS = 0.6  # a proposed level that is at least so likely, as a share of the likeliest, is kept
-BLOCKS = 2
+BLOCKS = 6  # residual blocks; the last sees all of the grid
 
 
 class Said(NamedTuple):
@@ -39,6 +38,7 @@ class Coder(nn.Module):
         if c.codes != 4 * c.noise_channels:
             raise ValueError(f"codes: expected {4 * c.noise_channels}, each drawn by a number of noise, got {c.codes}.")
         shapes = {"channels": c.codes, "wide": c.code_wide, "narrow": c.code_narrow}
+        self.stays = c.stays
         self.tokenizer = Tokenizer(TokenizerConfig(size=c.grid * CELL, **shapes))
         self.tokenizer.requires_grad_(requires_grad=False)  # it has a stage of its own
         self.enter = nn.Conv2d(4 * c.fine + c.wide + c.codes, c.wide, 3, padding=1)
@@ -87,7 +87,7 @@ class Coder(nn.Module):
         for share in likely[:-1]:
             below = below + share
             codes = codes + torch.where(at < below, 0.0, 1.0)
-        return torch.where(stays < STAYS, codes, kept)
+        return torch.where(stays < self.stays, codes, kept)
 
     def loss(self, logits: list[Tensor], target: Tensor) -> tuple[Tensor, Tensor]:
         """Cross-entropy of the codes of frames [M, C, g, g], nats, and their levels; both [M, codes, g/2, g/2]."""

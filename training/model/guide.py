@@ -15,9 +15,9 @@ from torch import Tensor
 from .picture import CELL, to_latent
 
 GREY = 128  # of a guide that isn't there, in each channel
-STRANGE = 0.8  # share of the rows whose guides are made strange
+STRANGE = 0.8  # share of the rows whose guides are made strange, in the end
 LOST = 0.15  # share of the rows in which some guides in a row are another row's, or missing
-CUT = 0.15  # share of the rows whose history begins as another row's
+CUT = 0.3  # share of the rows whose history begins as another row's
 
 
 def guide_latents(guides: Tensor, strength: Tensor, *, noisy: bool = False) -> Tensor:
@@ -35,9 +35,13 @@ def guide_latents(guides: Tensor, strength: Tensor, *, noisy: bool = False) -> T
     return share * latent + (1 - share) * (torch.randn_like(latent) + patches)
 
 
-def randomised(guides: Tensor) -> Tensor:
-    """Guides uint8 [B, T, H, W, 3] as training shows them: each row strange in a way of its own, the same over time."""
-    rows = torch.stack([_strange(row) if _chance(STRANGE) else row for row in guides])
+def randomised(guides: Tensor, strange: float = STRANGE) -> Tensor:
+    """Guides uint8 [B, T, H, W, 3] as training shows them: each row strange in a way of its own, the same over time.
+
+    strange: share of the rows that are. What reads guides begins at zero and is linear, and of colours that may mean
+    anything it learns nothing: the mean of its gradient is none. So it begins with guides as they are.
+    """
+    rows = torch.stack([_strange(row) if _chance(strange) else row for row in guides])
     for number in range(len(rows)):
         if _chance(LOST):
             first, last = sorted(torch.randint(guides.shape[1] + 1, (2,)).tolist())

@@ -83,6 +83,7 @@ class WorldModelConfig:
     codes: int = 0  # codes of 8 x 8 pixels that a coder draws; 0: there is none
     code_wide: int = 128  # widths of its tokenizer
     code_narrow: int = 64
+    stays: float = 0.6  # a proposed level at least so likely, as a share of the likeliest, is kept; above 1: none is
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "window_layers", tuple(self.window_layers))  # JSON has lists
@@ -118,7 +119,7 @@ class WorldModelConfig:
     def dict(self) -> dict:
         """Without what there is none of (prompts, guides, codes): what is saved of such a network stays."""
         none = ["prompts"] * (not self.prompts) + ["guided"] * (not self.guided)
-        none += ["codes", "code_wide", "code_narrow"] * (not self.codes)
+        none += ["codes", "code_wide", "code_narrow", "stays"] * (not self.codes)
         return {name: value for name, value in asdict(self).items() if name not in none}
 
 
@@ -779,25 +780,28 @@ class WorldModel(nn.Module):
     ) -> Loss:
         """Cross-entropy of the codes of what followed; arguments as of `loss`, noise [1, B T, ...].
 
-        whole: whether all of the network learns by it, not the coder alone. What was dreamed is drawn, as in play.
+        whole: whether all of the network learns by it, not the coder alone; the squared error of what is proposed then
+        counts as well, or the proposal would become a message to the coder that is no picture any more. What was
+        dreamed is drawn, as in play.
         """
         assert self.coder is not None
         with torch.set_grad_enabled(whole and torch.is_grad_enabled()):
             prepared = self.prepare(history, action, level, world, guide)
             pure = torch.zeros(len(prepared.before), device=target.device)
             proposal = self.head.propose(prepared, noise[0], pure)
-        clean = target.flatten(0, 1)
+        clean, off = target.flatten(0, 1), None if strayed is None else strayed.flatten(0, 1)
         said = self.coder(proposal)
         nats, right = self.coder.loss(said.logits, clean)
-        if strayed is not None:
-            nats = nats * trust_of_cells(F.pixel_shuffle(strayed.flatten(0, 1), CELL))
+        if off is not None:
+            nats = nats * trust_of_cells(F.pixel_shuffle(off, CELL))
         errors = nats.view(len(history), -1).mean(1)
-        loss = (errors if weight is None else errors * weight).mean()
+        entropy = (errors if weight is None else errors * weight).mean()
+        loss = entropy + 4 * squares(proposal.frame - clean, off) if whole else entropy
         with torch.no_grad():
             dreamed = self.coder.decode(self.coder.draw(said, noise[0]))
             found = torch.stack(said.logits).argmax(0) == right
             known = said.proposed.round() + TOP == right
-        logs = {"loss": loss.detach(), "right": found.float().mean(), "proposed": known.float().mean()}
+        logs = {"loss": entropy.detach(), "right": found.float().mean(), "proposed": known.float().mean()}
         return Loss(loss, dreamed.view_as(target), errors.detach(), logs)
 
     def denoising_loss(

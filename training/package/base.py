@@ -24,7 +24,7 @@ FILE = "base.npz"
 CODER_FILE = "coder.npz"  # only where it has one
 CODER_BEFORE = "coder-before.npz"  # of another network, that lay there
 FOLDER = Path("assets/base")
-CODER_SHAPES = ("codes", "code_wide", "code_narrow")  # of the config, in that file
+CODER_SHAPES = ("codes", "code_wide", "code_narrow", "stays")  # of the config, in that file
 CRITIC, CODER = "critic.", "coder."  # before the names of their weights
 
 

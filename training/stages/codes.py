@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from ..errors import TrainingError
-from ..model.guide import cut_into
+from ..model.guide import STRANGE, cut_into
 from ..model.picture import to_latent, to_uint8
 from ..model.world_model import WorldModel, augment
 from . import checkpoint, self_forcing, world_model
@@ -132,7 +132,7 @@ def train(args: CodesTraining) -> WorldModel:
         which, drawn, past = pool.draw(rng)
         history, frames = (to_latent(pictures.to(place.device)) for pictures in (past, drawn.frames))
         led, world = drawn.actions[:, 1:-1].to(place.device), drawn.world.to(place.device)
-        guide, guided = guides_of(drawn, model, training=True), drawn.guided.to(place.device)
+        guide, guided = guides_of(drawn, model, strange=STRANGE), drawn.guided.to(place.device)
         noised, level = augment(history if guide is None else cut_into(history, guided), args.noise_scale)
         guide = None if guide is None else guide[:, 1:]
         strayed, target = strayed_of(history, frames, guided), frames[:, 2:]

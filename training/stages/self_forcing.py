@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ..data.corpus import Rows, Stretches
 from ..model.critic import Critic, Pairs, critic_loss, dream_loss
-from ..model.guide import cut_into
+from ..model.guide import STRANGE, cut_into
 from ..model.picture import to_latent, to_uint8
 from ..model.world_model import WorldModel, WorldModelConfig, augment
 from . import checkpoint
@@ -133,7 +133,7 @@ def train(args: SelfForcing) -> WorldModel:
         which, drawn, past = pool.draw(rng)
         history, frames = (to_latent(pictures.to(place.device)) for pictures in (past, drawn.frames))
         led, world = drawn.actions[:, 1:-1].to(place.device), drawn.world.to(place.device)
-        guide, guided = guides_of(drawn, model, training=True), drawn.guided.to(place.device)
+        guide, guided = guides_of(drawn, model, strange=STRANGE), drawn.guided.to(place.device)
         noised, level = augment(history if guide is None else cut_into(history, guided), args.noise_scale)
         guide = None if guide is None else guide[:, 1:]
         strayed, target, history = strayed_of(history, frames, guided), frames[:, 2:], history[:, 1:]

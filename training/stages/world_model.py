@@ -19,7 +19,7 @@ from torch import Tensor
 
 from ..data.corpus import Rows, Stretches
 from ..errors import TrainingError
-from ..model.guide import cut_into, guide_latents, randomised
+from ..model.guide import STRANGE, cut_into, guide_latents, randomised
 from ..model.picture import CELL, psnr, to_latent, to_uint8
 from ..model.world_model import Loss, WorldModel, WorldModelConfig, augment
 from . import checkpoint
@@ -63,6 +63,7 @@ class WorldModelTraining(Training):
     ema: float = 0.998
     noise_scale: float = 0.1  # largest noise on the history, in standard deviations of the latent
     scored_from: float = 0.7  # share of the steps after which the score takes the place of the squared error
+    strange_from: float = 0.5  # share of the steps from which guides are as strange as they get
     compile: bool = True
 
 
@@ -101,17 +102,18 @@ def frames_of(rows: Rows, model: WorldModel) -> Tensor:
     return to_latent(rows.frames.to(model.device))
 
 
-def guides_of(rows: Rows, model: WorldModel, *, training: bool = False) -> Tensor | None:
+def guides_of(rows: Rows, model: WorldModel, *, strange: float | None = None) -> Tensor | None:
     """Guides of a batch's frames but the first, as strong as the action before each says: [B, length - 1, C, g, g].
 
-    Grey for worlds that have none; none where none has any. training: made strange, and noise where they are weak.
+    Grey for worlds that have none; none where none has any. strange: to train on, with noise where they are weak and
+    this share of the rows made strange.
     """
     if rows.guides is None or not model.config.guided:
         return None
     guides, strength, device = rows.guides[:, 1:], rows.actions[:, :-1, 0], model.device
-    if training:
-        guides = randomised(guides)
-    latents = guide_latents(guides.to(device), strength.to(device), noisy=training)
+    if strange is not None:
+        guides = randomised(guides, strange)
+    latents = guide_latents(guides.to(device), strength.to(device), noisy=strange is not None)
     return latents * rows.guided.to(device).view(-1, 1, 1, 1, 1)
 
 
@@ -148,7 +150,7 @@ def train(args: WorldModelTraining, config: WorldModelConfig | None = None) -> W
         world = drawn.world.to(place.device)
         several = world if config.worlds > 1 else None
         samples = 1 if denoises or config.prediction == "mean" or loop.share < args.scored_from else 2
-        guide = guides_of(drawn, model, training=True)
+        guide = guides_of(drawn, model, strange=STRANGE * min(1.0, loop.share / args.strange_from))
         history = frames[:, :-1] if guide is None else cut_into(frames[:, :-1], drawn.guided.to(place.device))
         history, level = augment(history, args.noise_scale)
         noise = model.draw(args.batch * args.length, samples)

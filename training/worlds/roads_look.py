@@ -211,7 +211,7 @@ def _fallen(picture: np.ndarray, look: Look, frame: int) -> np.ndarray:
     at = weather.drops + weather.speed * frame
     along = weather.speed / np.linalg.norm(weather.speed, axis=1, keepdims=True)
     for step in range(weather.length):
-        row, column = ((at - step * along) % SIDE).astype(int).T
+        row, column = ((at - step * along) % SIDE).astype(int).T % SIDE  # a hair below zero is SIDE, rounded
         veil[row, column] = 1
     if weather.length == 1:  # flakes are two pixels wide
         veil = np.maximum(veil, 0.6 * np.roll(veil, 1, 1))
