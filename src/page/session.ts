@@ -8,6 +8,7 @@ import { createGamepad, type GamepadSource } from "../action/gamepad";
 import { createKeyboard } from "../action/keyboard";
 import { createReplay } from "../action/replay";
 import { sampleSources } from "../action/sampler";
+import type { InputSource } from "../action/source";
 import { createTouch } from "../action/touch";
 import { pageClock } from "../loop/clock";
 import { createGameLoop, type GameLoop } from "../loop/game-loop";
@@ -43,6 +44,10 @@ export interface Session {
   begin(beginning: SessionBeginning, replay?: readonly Action[], told?: readonly Told[]): Promise<void>;
   /** Tells the world something, with the next tick that is played. @param text checked against its words */
   tell(text: string): void;
+  /** @param take asked at every tick for its guide, uint8 RGB [height, width, 3]; undefined: as before */
+  guideBy(take: () => Uint8Array | undefined): void;
+  /** Samples one more source of actions, and closes it at the end. */
+  addSource(source: InputSource): void;
   /**
    * Goes to where a recorded session was left and stands still there; called off by `seeking.cancel`, where it has come by
    * then. @param keyframe as `RecordedWorld.load` has it
@@ -83,14 +88,19 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
 
   const keyboard = createKeyboard(window, { actions, bindings: bindings.value, frameRate, smooth: kept.smoothKeys });
   const gamepad = createGamepad({ actions, pads: pagePads().pads, deadZone: kept.deadZone, now: pageClock.now });
-  const sources = [keyboard, gamepad, createTouch(element("touch", HTMLElement), actions)];
+  const sources: InputSource[] = [keyboard, gamepad, createTouch(element("touch", HTMLElement), actions)];
   let prompt: string | undefined; // for the next tick
   const live = () => {
     const sample = sampleSources(actions, sources);
     return prompt === undefined ? sample : { ...sample, prompt };
   };
   let replay = createReplay([], live);
-  const loop = createGameLoop({ world, clock: pageClock, sample: (tick) => replay.sample(tick) });
+  let takeGuide: () => Uint8Array | undefined = () => undefined;
+  const sample = (tick: number) => {
+    const guide = takeGuide();
+    return guide ? { ...replay.sample(tick), guide } : replay.sample(tick);
+  };
+  const loop = createGameLoop({ world, clock: pageClock, sample });
 
   const stats = createStats();
   let newest: Frame | undefined;
@@ -195,6 +205,10 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
     tell(text) {
       prompt = text;
     },
+    guideBy(take) {
+      takeGuide = take;
+    },
+    addSource: (source) => void sources.push(source),
     watch() {
       const { branch } = world.journal.position;
       const end = world.journal.branches().find(({ id }) => id === branch)?.end ?? 0;
