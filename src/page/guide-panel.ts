@@ -3,7 +3,9 @@
  * painted after it. Loaded when it is first opened; what is chosen goes on while it is shut, until the world is left.
  */
 import { createHeldValue } from "../action/held-value";
+import type { LoopFrame } from "../loop/game-loop";
 import { greyGuide } from "../model/conditioning";
+import { createGuideHash } from "../model/guide-hash";
 import { rgbaOf } from "../model/rgb";
 import { button, element, giveKeysBack, make } from "./elements";
 import { createGuideCanvas } from "./guide-canvas";
@@ -83,10 +85,10 @@ function connect(session: Session, panel: HTMLElement): void {
   const both = make("input", { type: "checkbox", checked: true, onchange: () => show() });
   const compared = make("label", { className: "check" }, both, "Before and after");
   const group = make("div", { className: "choices", role: "group", ariaLabel: "Source" }, ...choices);
+  const built = make("div", { className: "scene" }, picture, tools);
   panel.replaceChildren(
-    group,
-    make("div", { className: "choices" }, picture, mirrored, compared, ...strengthOf(session)),
-    tools,
+    make("div", { className: "choices" }, group, mirrored, compared, ...strengthOf(session)),
+    built,
     make("small", {}, "No frame leaves this machine: the network that paints after them runs here."),
   );
 
@@ -94,20 +96,25 @@ function connect(session: Session, panel: HTMLElement): void {
     const name = feed.name ?? "None";
     for (const choice of choices) choice.setAttribute("aria-pressed", String(choice.textContent === name));
     mirrored.hidden = name !== "Webcam";
-    picture.hidden = compared.hidden = feed.name === null;
+    compared.hidden = feed.name === null;
+    built.hidden = name !== "Grey-box scene";
     split.setShown(both.checked && feed.name !== null);
     announce(feed.name ? `Guide: ${feed.name}.` : "No guide.");
   };
   show();
 
   const context = picture.getContext("2d");
-  session.guideBy(feed.take);
-  loop.frames.subscribe(({ action, guide }) => {
-    if (action === null) feed.resend(); // a world that begins anew, or goes back, has another guide or none
+  const hash = createGuideHash(greyGuide(world.manifest));
+  const follow = ({ frame, action, guide }: LoopFrame) => {
+    if (action === null) {
+      feed.resend(); // a world that begins anew, or goes back, has another guide or none
+      hash.goneTo(frame.tick);
+    } else hash.add(frame.tick, guide);
     if (!guide) return;
     context?.putImageData(new ImageData(rgbaOf(guide), size.width, size.height), 0, 0);
     split.show(guide);
-  });
+  };
+  session.guideBy({ take: feed.take, follow, sha256: hash.read });
   loop.state.subscribe(({ name }) => feed.run(name === "running"));
   signal.addEventListener("abort", () => void feed.choose(null));
   window.addEventListener("pagehide", () => void feed.choose(null), { signal });
@@ -124,5 +131,5 @@ function strengthOf({ world, addSource }: Session): HTMLElement[] {
   addSource(held);
   const range = make("input", { type: "range", min: String(min), max: String(max), step: "0.05", value: String(rest) });
   range.oninput = ({ timeStamp }) => held.set(Number(range.value), timeStamp);
-  return [make("label", { className: "check" }, "Strength", range)];
+  return [make("label", { className: "row" }, "Strength", range)];
 }

@@ -11,7 +11,7 @@ import { sampleSources } from "../action/sampler";
 import type { InputSource } from "../action/source";
 import { createTouch } from "../action/touch";
 import { pageClock } from "../loop/clock";
-import { createGameLoop, type GameLoop } from "../loop/game-loop";
+import { createGameLoop, type GameLoop, type LoopFrame } from "../loop/game-loop";
 import { createStats, type Stats } from "../loop/stats";
 import { checkReset, resetOf, type SessionBeginning } from "../model/beginning";
 import type { Point } from "../model/branch-tree";
@@ -44,8 +44,7 @@ export interface Session {
   begin(beginning: SessionBeginning, replay?: readonly Action[], told?: readonly Told[]): Promise<void>;
   /** Tells the world something, with the next tick that is played. @param text checked against its words */
   tell(text: string): void;
-  /** @param take asked at every tick for its guide, uint8 RGB [height, width, 3]; undefined: as before */
-  guideBy(take: () => Uint8Array | undefined): void;
+  guideBy(guides: Guides): void;
   /** Samples one more source of actions, and closes it at the end. */
   addSource(source: InputSource): void;
   /**
@@ -70,9 +69,21 @@ export interface Session {
   actions(): readonly Action[];
   /** What the world was told on the way to it. */
   told(): readonly Told[];
+  /** Of the guides on that way; undefined: there were none. */
+  guidesSha256(): string | undefined;
   /** The newest frame, undefined before the first. */
   frame(): Frame | undefined;
   stats(): Stats;
+}
+
+/** What guides the world. */
+export interface Guides {
+  /** Asked once for every tick: its guide, uint8 RGB [height, width, 3]; undefined: as before. */
+  take(): Uint8Array | undefined;
+  /** Told of every frame, before anybody else is. */
+  follow(made: LoopFrame): void;
+  /** Of those that led to the newest frame, hex, as `guide-hash.ts` has it; undefined: there were none. */
+  sha256(): string | undefined;
 }
 
 const STANDING = "Standing still on the timeline.";
@@ -95,9 +106,9 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
     return prompt === undefined ? sample : { ...sample, prompt };
   };
   let replay = createReplay([], live);
-  let takeGuide: () => Uint8Array | undefined = () => undefined;
+  let guides: Guides | undefined;
   const sample = (tick: number) => {
-    const guide = takeGuide();
+    const guide = guides?.take();
     return guide ? { ...replay.sample(tick), guide } : replay.sample(tick);
   };
   const loop = createGameLoop({ world, clock: pageClock, sample });
@@ -107,6 +118,7 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
   loop.frames.subscribe((made) => {
     newest = made.frame;
     if (made.prompt === prompt) prompt = undefined;
+    guides?.follow(made);
     view.draw(made.frame);
     stats.add(made, loop.period());
     mark(made.frame.tick);
@@ -205,8 +217,8 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
     tell(text) {
       prompt = text;
     },
-    guideBy(take) {
-      takeGuide = take;
+    guideBy(given) {
+      guides = given;
     },
     addSource: (source) => void sources.push(source),
     watch() {
@@ -223,6 +235,7 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
     },
     actions: () => world.journal.actions().map((action) => action.slice()),
     told: () => world.journal.told(),
+    guidesSha256: () => guides?.sha256(),
     frame: () => newest,
     stats: () => stats.read(),
   };

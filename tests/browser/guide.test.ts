@@ -1,4 +1,5 @@
 /** Guides in the built page: a camera, an image, a scene; before | after; what is refused, and that all is let go. */
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
@@ -130,7 +131,7 @@ test("a webcam guides the world until it is left, by keyboard alone", async () =
   await page.getByRole("checkbox", { name: "Before and after" }).uncheck();
   expect(await page.isVisible("#split")).toBe(false);
 
-  await page.getByLabel("Strength").fill("0.5");
+  await page.getByRole("slider", { name: "Strength" }).fill("0.5");
   await page.waitForFunction(() => window.worldloop?.session.actions().at(-1)?.[1] === 0.5);
 
   await page.evaluate(() => document.getElementById("back")?.click());
@@ -162,6 +163,8 @@ test("an image is shown once, and again to a world that begins anew; then none",
   expect(seen?.split(",").slice(0, 6)).toEqual(["204", "0", "0", "204", "0", "0"]);
   const [again, painted] = await Promise.all([guides(page, 1), firstFrame(page)]);
   expect(again).toEqual([seen]);
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click("#screenshot")]);
+  expect(await readFile(await download.path(), "latin1")).toMatch(/"guidesSha256":"[0-9a-f]{64}"/);
   const gone = guides(page, 1);
   await choose(page, "None");
   expect(new Set((await gone)[0]?.split(","))).toEqual(new Set(["128"]));
@@ -224,23 +227,28 @@ test("a refused camera is told, and nothing is lost", async () => {
 });
 
 test("the panel can be read and worked on every screen", async () => {
-  const page = await open();
-  await choose(page, "Grey-box scene");
-  await page.getByRole("application").waitFor();
   const faults: string[] = [];
   for (const [width, height, colorScheme] of [
     [1280, 800, "dark"],
     [390, 844, "light"],
     [320, 568, "light"],
   ] as const) {
-    await page.setViewportSize({ width, height });
-    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-    const overflows = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth + 1);
-    if (overflows) faults.push(`${width}: overflows sideways`);
-    await page.evaluate(axe.source);
-    const { violations } = await page.evaluate(() => (window as unknown as { axe: typeof axe }).axe.run());
-    for (const { id, nodes } of violations) faults.push(`${width}: ${id} at ${nodes.map((n) => n.target.join(" "))}`);
-    if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/scene-${width}.png` });
+    const page = await open(async (page) => {
+      await page.setViewportSize({ width, height });
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    });
+    for (const name of ["Webcam", "Grey-box scene"]) {
+      await Promise.all([guides(page, 1), choose(page, name)]);
+      await page.keyboard.press("Escape"); // puts the help away
+      const place = `${name}, ${width} × ${height}`;
+      if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth + 1)) {
+        faults.push(`${place}: overflows sideways`);
+      }
+      await page.evaluate(axe.source);
+      const { violations } = await page.evaluate(() => (window as unknown as { axe: typeof axe }).axe.run());
+      for (const { id, nodes } of violations) faults.push(`${place}: ${id} at ${nodes.map((n) => n.target.join(" "))}`);
+      if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/${name}-${width}.png` });
+    }
   }
   expect(faults).toEqual([]);
 });
