@@ -10,7 +10,7 @@ import { rgbaOf } from "../model/rgb";
 import { button, element, giveKeysBack, make } from "./elements";
 import { createGuideCanvas } from "./guide-canvas";
 import { createGuideFeed, type OpenGuide } from "./guide-feed";
-import { imageFile, screen, videoFile, webcam } from "./guide-sources";
+import { cameras, imageFile, screen, videoFile, webcam } from "./guide-sources";
 import { createSplit } from "./guide-split";
 import { announce, complain } from "./notices";
 import type { Session } from "./session";
@@ -51,7 +51,7 @@ function connect(session: Session, panel: HTMLElement): void {
   const choose = async (name: string | null, open?: OpenGuide) => {
     await feed.choose(name, open);
     if (feed.name) goOn(); // the browser's question has taken the focus
-    giveKeysBack();
+    if (document.activeElement !== picture) giveKeysBack(); // a scene is flown through at once
   };
   const chooseFile = (name: string, accept: string, open: (file: File) => OpenGuide) => {
     const input = make("input", { type: "file", accept });
@@ -61,17 +61,30 @@ function connect(session: Session, panel: HTMLElement): void {
     };
     input.click();
   };
+  const chooseCamera = async (name: string) => {
+    const { value } = camera;
+    await choose(
+      name,
+      webcam(draw, frameRate, () => mirror.checked, value || undefined),
+    );
+    if (feed.name !== name) {
+      camera.value = ""; // it may be gone
+      return;
+    }
+    const found = [{ deviceId: "", label: "Any camera" }, ...(await cameras())];
+    const options = found.map(({ deviceId, label }) =>
+      make("option", { value: deviceId, textContent: label, selected: deviceId === value }),
+    );
+    camera.replaceChildren(...options);
+    show();
+  };
   const scene: OpenGuide = async (ended) => {
     const { greyBoxScene } = await import("./grey-box-controls");
     return greyBoxScene(draw, { size, frameRate, picture, tools, goOn })(ended);
   };
   const sources = {
     None: () => void choose(null),
-    Webcam: (name) =>
-      void choose(
-        name,
-        webcam(draw, frameRate, () => mirror.checked),
-      ),
+    Webcam: (name) => void chooseCamera(name),
     "Screen or tab": (name) => void choose(name, screen(draw, frameRate)),
     "Video file": (name) => chooseFile(name, "video/*", (file) => videoFile(file, draw)),
     "Image file": (name) => chooseFile(name, "image/*", (file) => imageFile(file, size)),
@@ -80,6 +93,7 @@ function connect(session: Session, panel: HTMLElement): void {
   const choices = Object.entries(sources).map(([name, run]) =>
     make("button", { type: "button", textContent: name, onclick: () => run(name) }),
   );
+  const camera = make("select", { ariaLabel: "Camera", onchange: () => sources.Webcam("Webcam") });
   const mirror = make("input", { type: "checkbox", checked: true, onchange: () => feed.resend() });
   const mirrored = make("label", { className: "check" }, mirror, "Mirror");
   const both = make("input", { type: "checkbox", checked: true, onchange: () => show() });
@@ -87,7 +101,7 @@ function connect(session: Session, panel: HTMLElement): void {
   const group = make("div", { className: "choices", role: "group", ariaLabel: "Source" }, ...choices);
   const built = make("div", { className: "scene" }, picture, tools);
   panel.replaceChildren(
-    make("div", { className: "choices" }, group, mirrored, compared, ...strengthOf(session)),
+    make("div", { className: "choices" }, group, camera, mirrored, compared, ...strengthOf(session)),
     built,
     make("small", {}, "No frame leaves this machine: the network that paints after them runs here."),
   );
@@ -96,6 +110,7 @@ function connect(session: Session, panel: HTMLElement): void {
     const name = feed.name ?? "None";
     for (const choice of choices) choice.setAttribute("aria-pressed", String(choice.textContent === name));
     mirrored.hidden = name !== "Webcam";
+    camera.hidden = mirrored.hidden || camera.length <= 2; // nothing to choose from
     compared.hidden = feed.name === null;
     built.hidden = name !== "Grey-box scene";
     split.setShown(both.checked && feed.name !== null);

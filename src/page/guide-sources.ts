@@ -8,11 +8,20 @@ import type { DrawGuide } from "./guide-canvas";
 import type { GuideSource, OpenGuide } from "./guide-feed";
 import { openPicture } from "./picture-file";
 
-/** @param isMirrored asked for every picture */
-export function webcam(draw: DrawGuide, frameRate: number, isMirrored: () => boolean): OpenGuide {
-  const video = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: frameRate } };
+/**
+ * @param isMirrored asked for every picture
+ * @param camera of those that `cameras` finds; absent: the browser's choice, or the person's
+ */
+export function webcam(draw: DrawGuide, frameRate: number, isMirrored: () => boolean, camera?: string): OpenGuide {
+  const size = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: frameRate } };
+  const video = camera === undefined ? size : { ...size, deviceId: { exact: camera } };
   const ask = () => devices("camera").getUserMedia({ video });
   return (ended) => stream(ask, "camera", draw, isMirrored, ended);
+}
+
+/** The cameras there are, which browsers name only once one was allowed. */
+export async function cameras(): Promise<MediaDeviceInfo[]> {
+  return (await devices("camera").enumerateDevices()).filter(({ kind }) => kind === "videoinput");
 }
 
 /** A screen, a window or a tab, as the browser lets a person choose. */
@@ -140,6 +149,10 @@ const refusals: Partial<Record<string, Record<Device, string>>> = {
   },
   NotFoundError: {
     camera: "No camera was found. Connect one, then choose it again.",
+    screen: "There was nothing to share. Try another screen, window or tab.",
+  },
+  OverconstrainedError: {
+    camera: "That camera isn't there any more. Choose another one.",
     screen: "There was nothing to share. Try another screen, window or tab.",
   },
   NotReadableError: {

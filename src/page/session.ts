@@ -86,6 +86,8 @@ export interface Guides {
   sha256(): string | undefined;
 }
 
+/** SHA-256 of no bytes: what is known of guides from before a session was taken up again. */
+const UNKNOWN_GUIDES = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const STANDING = "Standing still on the timeline.";
 
 /** Wires a world; nothing moves until `begin`. */
@@ -107,6 +109,7 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
   };
   let replay = createReplay([], live);
   let guides: Guides | undefined;
+  let wasGuided = false; // before it was saved
   const sample = (tick: number) => {
     const guide = guides?.take();
     return guide ? { ...replay.sample(tick), guide } : replay.sample(tick);
@@ -184,6 +187,7 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
       if (!newest) take(); // a crash before the first frame is restarted from here
       const begun = orStay(from, async () => {
         const frame = await world.reset(resetOf(from));
+        wasGuided = false;
         take();
         return frame;
       });
@@ -235,7 +239,7 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
     },
     actions: () => world.journal.actions().map((action) => action.slice()),
     told: () => world.journal.told(),
-    guidesSha256: () => guides?.sha256(),
+    guidesSha256: () => guides?.sha256() ?? (wasGuided ? UNKNOWN_GUIDES : undefined),
     frame: () => newest,
     stats: () => stats.read(),
   };
@@ -247,6 +251,7 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
     const refusal = await orStay(from, async () => {
       const frame = await world.load(resetOf(from), recorded, keyframe);
       replay = createReplay([], live);
+      wasGuided = keyframe?.guide !== undefined;
       beginning.next(from);
       return frame;
     });

@@ -120,7 +120,8 @@ test("a webcam guides the world until it is left, by keyboard alone", async () =
   expect(await line.getAttribute("aria-valuetext")).toBe("62 % before, 38 % after");
   const box = await page.locator("#split").boundingBox();
   if (!box) throw new Error("no split view");
-  expect(box).toEqual(await page.locator("#view").boundingBox());
+  const view = await page.locator("#view").boundingBox();
+  for (const side of ["x", "y", "width", "height"] as const) expect(box[side]).toBeCloseTo(view?.[side] ?? 0, 0);
   await page.mouse.move(box.x + 0.62 * box.width, box.y + box.height / 2);
   await page.mouse.down();
   await page.mouse.move(box.x + 0.25 * box.width, box.y + box.height / 2);
@@ -131,12 +132,17 @@ test("a webcam guides the world until it is left, by keyboard alone", async () =
   await page.getByRole("checkbox", { name: "Before and after" }).uncheck();
   expect(await page.isVisible("#split")).toBe(false);
 
+  const cameras = page.getByRole("combobox", { name: "Camera" });
+  await cameras.selectOption({ index: 2 });
+  await expect.poll(() => tracks(page)).toEqual(["ended", "live"]);
+  await guides(page, 2);
+
   await page.getByRole("slider", { name: "Strength" }).fill("0.5");
   await page.waitForFunction(() => window.worldloop?.session.actions().at(-1)?.[1] === 0.5);
 
   await page.evaluate(() => document.getElementById("back")?.click());
   await page.waitForSelector("#worlds .card");
-  expect(await tracks(page)).toEqual(["ended"]);
+  expect(await tracks(page)).toEqual(["ended", "ended"]);
 });
 
 test("a shared screen that ends leaves the world without a guide, and says so", async () => {
@@ -176,11 +182,38 @@ test("an image is shown once, and again to a world that begins anew; then none",
   expect(await chosen(page)).toBe("None");
 });
 
+test("a film goes on while the world does, over and over", async () => {
+  const page = await open();
+  const film = await page.evaluate(async () => {
+    const canvas = document.createElement("canvas");
+    const context = canvas.getContext("2d");
+    const recorder = new MediaRecorder(canvas.captureStream(25), { mimeType: "video/webm" });
+    const parts: Blob[] = [];
+    recorder.ondataavailable = ({ data }) => parts.push(data);
+    const stopped = new Promise((resolve) => {
+      recorder.onstop = resolve;
+    });
+    recorder.start();
+    for (let i = 0; i < 12; i++) {
+      context?.fillRect(0, 0, 12 * i, 150);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    recorder.stop();
+    await stopped;
+    return [...new Uint8Array(await new Blob(parts).arrayBuffer())];
+  });
+  const file = { name: "film.webm", mimeType: "video/webm", buffer: Buffer.from(film) };
+  const [seen] = await Promise.all([guides(page, 20), chooseFile(page, "Video file", file)]);
+  expect(new Set(seen).size).toBeGreaterThan(1);
+  expect(await chosen(page)).toBe("Video file");
+});
+
 test("a scene is flown through and built in", async () => {
   const page = await open();
   const [[seen]] = await Promise.all([guides(page, 1), choose(page, "Grey-box scene")]);
   expect(new Set(seen?.split(",")).size).toBeGreaterThan(4);
   const picture = page.getByRole("application");
+  expect(await picture.evaluate((canvas) => canvas === document.activeElement)).toBe(true);
   const changes = async (act: () => Promise<unknown>) => {
     const [changed] = await Promise.all([guides(page, 1), act()]);
     expect(changed).not.toEqual([seen]);

@@ -26,8 +26,8 @@ const SOFTWARE_WEBGPU = [
   "--enable-unsafe-swiftshader",
 ];
 
-/** A camera of moving pictures, and everything that a page asks for allowed. */
-const FAKE_CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
+/** Two cameras of moving pictures, and everything that a page asks for allowed. */
+const FAKE_CAMERA = ["--use-fake-device-for-media-stream=device-count=2", "--use-fake-ui-for-media-stream"];
 
 const GRAPHICS = { webgl: SOFTWARE_GL, webgpu: SOFTWARE_WEBGPU, own: [] };
 
