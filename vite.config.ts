@@ -25,14 +25,18 @@ const policyFor = (connect: string) =>
     "worker-src 'self' blob:",
     "style-src 'self'",
     "img-src 'self' blob: data:",
+    "media-src blob:",
     `connect-src ${connect}`,
     "manifest-src 'self'",
     "base-uri 'none'",
     "form-action 'none'",
   ].join("; ");
 
-/** The page fetches worlds from elsewhere, when a person agrees to it; what it fetches is data, whatever it says it is. */
-const policy = policyFor("'self' https: http://localhost:* http://127.0.0.1:*");
+/**
+ * The page fetches worlds from elsewhere, when a person agrees to it; what it fetches is data, whatever it says it is. Parts
+ * of a model in a glTF file are addresses of their own, `data:`.
+ */
+const policy = policyFor("'self' https: http://localhost:* http://127.0.0.1:* data:");
 /** The worker that runs their graphs has no need to. */
 const workerPolicy = policyFor("'self'");
 

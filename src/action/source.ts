@@ -11,6 +11,8 @@ export interface Sample {
   readonly since: number | undefined;
   /** What the world is told from this tick on; absent: as before. */
   readonly prompt?: string;
+  /** uint8 RGB [height, width, 3], a picture of the moment that the step makes; absent: as before. */
+  readonly guide?: Uint8Array;
 }
 
 export interface InputSource {

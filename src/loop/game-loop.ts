@@ -24,6 +24,8 @@ export interface LoopFrame {
   readonly action: Action | null;
   /** What the world was told with it; absent: nothing new. */
   readonly prompt?: string | undefined;
+  /** Its guide, uint8 RGB [height, width, 3]; absent: as before. */
+  readonly guide?: Uint8Array | undefined;
   /** Duration of the model call, ms. */
   readonly stepMs: number;
   /** From the oldest input event that this frame is the first to answer, ms. */
@@ -86,7 +88,8 @@ export function createGameLoop({ world, clock, sample }: LoopOptions): GameLoop 
   const moving = () => state.value.name === "running" || state.value.name === "rewinding";
 
   /** Makes one model call; its frame goes out, its error stops the loop. */
-  function dispatch(call: () => Promise<Frame>, action: Action | null, since?: number, prompt?: string): Promise<void> {
+  function dispatch(call: () => Promise<Frame>, sampled?: Sample): Promise<void> {
+    const { action = null, since, prompt, guide } = sampled ?? {};
     const begun = clock.now();
     const made = call()
       .then(
@@ -94,7 +97,7 @@ export function createGameLoop({ world, clock, sample }: LoopOptions): GameLoop 
           const at = clock.now();
           tick = frame.tick;
           const inputToFrameMs = since === undefined || since < movingSince ? undefined : at - since;
-          frames.next({ frame, action, prompt, stepMs: at - begun, inputToFrameMs, missed, at });
+          frames.next({ frame, action, prompt, guide, stepMs: at - begun, inputToFrameMs, missed, at });
         },
         (error: Error) => fail(error),
       )
@@ -107,8 +110,8 @@ export function createGameLoop({ world, clock, sample }: LoopOptions): GameLoop 
   }
 
   function step(): void {
-    const { action, since, prompt } = sample(tick + 1);
-    dispatch(() => world.step(action, prompt), action, since, prompt);
+    const sampled = sample(tick + 1);
+    dispatch(() => world.step(sampled.action, sampled.prompt, sampled.guide), sampled);
   }
 
   function advance(now: number): void {
@@ -121,7 +124,7 @@ export function createGameLoop({ world, clock, sample }: LoopOptions): GameLoop 
     const late = Math.floor((now - due) / period());
     if (state.value.name === "running") missed += late;
     due += (late + 1) * period();
-    if (state.value.name === "rewinding") dispatch(() => world.rewind(1), null);
+    if (state.value.name === "rewinding") dispatch(() => world.rewind(1));
     else step();
   }
 
@@ -165,7 +168,7 @@ export function createGameLoop({ world, clock, sample }: LoopOptions): GameLoop 
       claims++;
       while (flight) await flight;
       claims--;
-      await dispatch(call, null);
+      await dispatch(call);
     },
     fail,
     close() {

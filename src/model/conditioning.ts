@@ -27,8 +27,9 @@ export interface Conditioning {
   ofHistory(window: KvState, latent: Float32Array, action: Action): TickInputs;
 }
 
-/** Of a guide that isn't there, in each channel: zero, nearly, as a network reads it. */
-const GREY = 128;
+/** A guide that says nothing, uint8 [height, width, 3]: in each channel zero, nearly, as a network reads it. */
+export const greyGuide = ({ picture }: Pick<Manifest, "picture">): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(picture.height * picture.width * 3).fill(128);
 
 /** @param words of a world that takes prompts */
 export function createConditioning(manifest: Manifest, words?: Words): Conditioning {
@@ -36,7 +37,7 @@ export function createConditioning(manifest: Manifest, words?: Words): Condition
   const noiseLength = manifest.evaluations * tokens * channels;
   const silence = new Float32Array(noiseLength);
   const quiet = new Float32Array(manifest.prompt?.width ?? 0);
-  const grey = new Uint8Array(manifest.picture.height * manifest.picture.width * 3).fill(GREY);
+  const grey = greyGuide(manifest);
   let newest = { text: "", vector: quiet };
   /** Of the same text the same numbers, encoded once. */
   const vectorOf = (text: string | undefined): Float32Array => {

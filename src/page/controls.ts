@@ -6,6 +6,7 @@ import { wantsKeys } from "../action/keyboard";
 import type { PadButton } from "../action/pad-layout";
 import type { PadPress } from "../action/pads";
 import type { Speed } from "../loop/game-loop";
+import { isGuided } from "../model/contract";
 import { focusDirector } from "./director";
 import { button, element, giveKeysBack } from "./elements";
 import { toggleFullScreen } from "./full-screen";
@@ -26,8 +27,8 @@ export interface Command {
   readonly key?: string;
   /** On a pad, unless the world needs it or a person chose another: see `pad-table.ts`. */
   readonly pad?: PadButton;
-  /** Only where the world takes prompts. */
-  readonly needsPrompts?: true;
+  /** Only where the world takes these. */
+  readonly needs?: "prompts" | "guides";
   readonly run: (session: Session) => void;
   /** Called when the key or button is let go. */
   readonly release?: (session: Session) => void;
@@ -140,8 +141,15 @@ const COMMANDS: readonly Command[] = [
     label: "Tell the world something",
     code: "",
     key: "/",
-    needsPrompts: true,
+    needs: "prompts",
     run: () => focusDirector(),
+  },
+  {
+    id: "guide",
+    label: "Guide",
+    code: "KeyG",
+    needs: "guides",
+    run: (session) => openLate(async () => (await import("./guide-panel")).toggleGuide(session)),
   },
   {
     id: "help",
@@ -162,7 +170,10 @@ const COMMANDS: readonly Command[] = [
 
 /** Those that mean something in this world. */
 export const commandsOf = ({ world }: Pick<Session, "world">): readonly Command[] =>
-  COMMANDS.filter(({ needsPrompts }) => !needsPrompts || world.manifest.prompt);
+  COMMANDS.filter(({ needs }) => {
+    if (needs === "prompts") return world.manifest.prompt !== undefined;
+    return needs !== "guides" || isGuided(world.manifest);
+  });
 
 /** Some ticks along the branch that is played, forth no further than it is recorded. */
 function scrub({ world, seeking }: Session, ticks: number): void {
@@ -262,6 +273,7 @@ function resume({ loop }: Session): void {
 
 function connectButton(session: Session, command: Command, control: HTMLButtonElement, signal: AbortSignal): void {
   control.disabled = false;
+  control.hidden = false;
   control.setAttribute("aria-keyshortcuts", command.key ?? command.code.replace("Key", ""));
   control.addEventListener("click", giveKeysBack, { signal });
   const { release } = command;

@@ -24,7 +24,7 @@ export function connectRecording(session: Session, place: Place): void {
     return { ...originOf(world, nameOf(place)), kind, shots: await describeShots(drives, withActions) };
   };
 
-  const driven = () => ({ actions: session.actions(), told: session.told() });
+  const driven = () => ({ actions: session.actions(), told: session.told(), guidesSha256: session.guidesSha256() });
 
   onClick("screenshot", async () => {
     const frame = session.frame();
@@ -35,9 +35,10 @@ export function connectRecording(session: Session, place: Place): void {
     download(screenshot(frame, provenance), name(`tick${frame.tick}`, "png"));
   });
   onClick("log", async () => {
-    const [frame, { actions, told }] = [session.frame(), driven()];
+    const [frame, way] = [session.frame(), driven()];
     if (!frame) return;
-    const drive = { ...session.here(), from: 0, to: actions.length, actions, told };
+    const { actions, told } = way;
+    const drive = { ...session.here(), from: 0, to: actions.length, ...way };
     const provenance = await describe("actions", [drive], false); // its lines are the actions
     const { frameSha256 } = await import("../model/hash");
     const hash = await frameSha256(frame);
@@ -78,7 +79,8 @@ export function connectRecording(session: Session, place: Place): void {
     }
     let count = 0;
     const frames = session.loop.frames.subscribe(({ frame, action }) => {
-      shots.add({ tick: frame.tick, action }, { ...session.here(), actions: session.actions, told: session.told });
+      const { actions, told, guidesSha256 } = session;
+      shots.add({ tick: frame.tick, action }, { ...session.here(), actions, told, guidesSha256 });
       if (action === null) return; // a reset, a restart or a rewind is no picture of the clip
       clip.add(frame);
       count++;

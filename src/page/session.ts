@@ -8,9 +8,10 @@ import { createGamepad, type GamepadSource } from "../action/gamepad";
 import { createKeyboard } from "../action/keyboard";
 import { createReplay } from "../action/replay";
 import { sampleSources } from "../action/sampler";
+import type { InputSource } from "../action/source";
 import { createTouch } from "../action/touch";
 import { pageClock } from "../loop/clock";
-import { createGameLoop, type GameLoop } from "../loop/game-loop";
+import { createGameLoop, type GameLoop, type LoopFrame } from "../loop/game-loop";
 import { createStats, type Stats } from "../loop/stats";
 import { checkReset, resetOf, type SessionBeginning } from "../model/beginning";
 import type { Point } from "../model/branch-tree";
@@ -43,6 +44,9 @@ export interface Session {
   begin(beginning: SessionBeginning, replay?: readonly Action[], told?: readonly Told[]): Promise<void>;
   /** Tells the world something, with the next tick that is played. @param text checked against its words */
   tell(text: string): void;
+  guideBy(guides: Guides): void;
+  /** Samples one more source of actions, and closes it at the end. */
+  addSource(source: InputSource): void;
   /**
    * Goes to where a recorded session was left and stands still there; called off by `seeking.cancel`, where it has come by
    * then. @param keyframe as `RecordedWorld.load` has it
@@ -65,11 +69,25 @@ export interface Session {
   actions(): readonly Action[];
   /** What the world was told on the way to it. */
   told(): readonly Told[];
+  /** Of the guides on that way; undefined: there were none. */
+  guidesSha256(): string | undefined;
   /** The newest frame, undefined before the first. */
   frame(): Frame | undefined;
   stats(): Stats;
 }
 
+/** What guides the world. */
+export interface Guides {
+  /** Asked once for every tick: its guide, uint8 RGB [height, width, 3]; undefined: as before. */
+  take(): Uint8Array | undefined;
+  /** Told of every frame, before anybody else is. */
+  follow(made: LoopFrame): void;
+  /** Of those that led to the newest frame, hex, as `guide-hash.ts` has it; undefined: there were none. */
+  sha256(): string | undefined;
+}
+
+/** SHA-256 of no bytes: what is known of guides from before a session was taken up again. */
+const UNKNOWN_GUIDES = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 const STANDING = "Standing still on the timeline.";
 
 /** Wires a world; nothing moves until `begin`. */
@@ -83,20 +101,27 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
 
   const keyboard = createKeyboard(window, { actions, bindings: bindings.value, frameRate, smooth: kept.smoothKeys });
   const gamepad = createGamepad({ actions, pads: pagePads().pads, deadZone: kept.deadZone, now: pageClock.now });
-  const sources = [keyboard, gamepad, createTouch(element("touch", HTMLElement), actions)];
+  const sources: InputSource[] = [keyboard, gamepad, createTouch(element("touch", HTMLElement), actions)];
   let prompt: string | undefined; // for the next tick
   const live = () => {
     const sample = sampleSources(actions, sources);
     return prompt === undefined ? sample : { ...sample, prompt };
   };
   let replay = createReplay([], live);
-  const loop = createGameLoop({ world, clock: pageClock, sample: (tick) => replay.sample(tick) });
+  let guides: Guides | undefined;
+  let wasGuided = false; // before it was saved
+  const sample = (tick: number) => {
+    const guide = guides?.take();
+    return guide ? { ...replay.sample(tick), guide } : replay.sample(tick);
+  };
+  const loop = createGameLoop({ world, clock: pageClock, sample });
 
   const stats = createStats();
   let newest: Frame | undefined;
   loop.frames.subscribe((made) => {
     newest = made.frame;
     if (made.prompt === prompt) prompt = undefined;
+    guides?.follow(made);
     view.draw(made.frame);
     stats.add(made, loop.period());
     mark(made.frame.tick);
@@ -162,6 +187,7 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
       if (!newest) take(); // a crash before the first frame is restarted from here
       const begun = orStay(from, async () => {
         const frame = await world.reset(resetOf(from));
+        wasGuided = false;
         take();
         return frame;
       });
@@ -195,6 +221,10 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
     tell(text) {
       prompt = text;
     },
+    guideBy(given) {
+      guides = given;
+    },
+    addSource: (source) => void sources.push(source),
     watch() {
       const { branch } = world.journal.position;
       const end = world.journal.branches().find(({ id }) => id === branch)?.end ?? 0;
@@ -209,6 +239,7 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
     },
     actions: () => world.journal.actions().map((action) => action.slice()),
     told: () => world.journal.told(),
+    guidesSha256: () => guides?.sha256() ?? (wasGuided ? UNKNOWN_GUIDES : undefined),
     frame: () => newest,
     stats: () => stats.read(),
   };
@@ -220,6 +251,7 @@ export function createSession(world: WorkerWorld, view: View, kept: Settings, si
     const refusal = await orStay(from, async () => {
       const frame = await world.load(resetOf(from), recorded, keyframe);
       replay = createReplay([], live);
+      wasGuided = keyframe?.guide !== undefined;
       beginning.next(from);
       return frame;
     });

@@ -18,6 +18,8 @@ export interface Drive extends SessionBeginning {
   readonly actions: readonly Action[];
   /** What the world was told on that way. */
   readonly told?: readonly Told[];
+  /** Of the guides on that way, hex; undefined: there were none. */
+  readonly guidesSha256?: string | undefined;
 }
 
 export interface Shots {
@@ -27,7 +29,11 @@ export interface Shots {
    */
   add(
     frame: { readonly tick: number; readonly action: Action | null },
-    drive: SessionBeginning & { actions(): readonly Action[]; told?: () => readonly Told[] },
+    drive: SessionBeginning & {
+      actions(): readonly Action[];
+      told?: () => readonly Told[];
+      guidesSha256?: () => string | undefined;
+    },
   ): void;
   /** What comes next goes on from another frame than the last one. */
   cut(): void;
@@ -35,21 +41,28 @@ export interface Shots {
 }
 
 export function createShots(): Shots {
-  const shots: (Omit<Drive, "to" | "actions" | "told"> & { readonly actions: Action[]; told: readonly Told[] })[] = [];
+  type Open = "to" | "actions" | "told" | "guidesSha256";
+  const shots: (Omit<Drive, Open> & {
+    readonly actions: Action[];
+    told: readonly Told[];
+    guidesSha256: string | undefined;
+  })[] = [];
   let cut = true;
   return {
     cut() {
       cut = true;
     },
-    add({ tick, action }, { actions, told, ...beginning }) {
+    add({ tick, action }, { actions, told, guidesSha256, ...beginning }) {
       const last = shots.at(-1);
       if (action === null) cut = true;
       else if (!cut && last?.actions.length === tick - 1) {
         last.actions.push(action.slice());
         last.told = told?.() ?? [];
+        last.guidesSha256 = guidesSha256?.();
       } else {
         cut = false;
-        shots.push({ ...beginning, from: tick, actions: [...actions()], told: told?.() ?? [] });
+        const way = { actions: [...actions()], told: told?.() ?? [], guidesSha256: guidesSha256?.() };
+        shots.push({ ...beginning, from: tick, ...way });
       }
     },
     read: () => shots.map((shot) => ({ ...shot, to: shot.actions.length })),
@@ -63,13 +76,14 @@ const MOST_PACKED = 1_000_000;
 export async function describeShots(drives: readonly Drive[], withActions: boolean): Promise<Shot[]> {
   const shots: Shot[] = [];
   let room = withActions ? MOST_PACKED : 0;
-  for (const { seed, start, picture, from, to, actions, told = [] } of drives) {
+  for (const { seed, start, picture, from, to, actions, told = [], guidesSha256 } of drives) {
     const beginning = picture ? { contextSha256: await sha256Hex(picture) } : { start }; // the picture itself stays here
     const packed = actions.length > MOST_TICKS ? null : await packWithin(actions, room);
     room -= packed?.length ?? 0;
     shots.push({
       ...{ seed, ...beginning, from, to },
-      actionsSha256: await actionsSha256(actions, told),
+      ...(guidesSha256 === undefined ? {} : { guidesSha256 }),
+      actionsSha256: await actionsSha256(actions, told, guidesSha256),
       ...(packed === null ? {} : { actions: packed }),
       ...(packed === null || told.length === 0 ? {} : { prompts: [...told] }),
     });

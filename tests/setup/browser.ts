@@ -26,16 +26,21 @@ const SOFTWARE_WEBGPU = [
   "--enable-unsafe-swiftshader",
 ];
 
+/** Two cameras of moving pictures, and everything that a page asks for allowed. */
+const FAKE_CAMERA = ["--use-fake-device-for-media-stream=device-count=2", "--use-fake-ui-for-media-stream"];
+
 const GRAPHICS = { webgl: SOFTWARE_GL, webgpu: SOFTWARE_WEBGPU, own: [] };
 
 /**
  * @param graphics "own": what Chromium does by itself on this machine; absent: "webgl"
+ * @param camera "fake": one that gives moving pictures to whoever asks; absent: what the machine has
  * @param serviceWorkers "allow": the page keeps itself for offline use; absent: no page is served from an earlier visit
  * @param profile folder of the browser's profile, kept between two launches; absent: a fresh one, removed on close
  */
 export async function launchBrowser(
   options: {
     readonly graphics?: keyof typeof GRAPHICS;
+    readonly camera?: "fake";
     readonly profile?: string;
     readonly serviceWorkers?: "allow" | "block";
   } = {},
@@ -45,7 +50,7 @@ export async function launchBrowser(
     headless: true,
     serviceWorkers: options.serviceWorkers ?? "block",
     viewport: { width: 1280, height: 800 },
-    args: [...QUIET, ...GRAPHICS[options.graphics ?? "webgl"]],
+    args: [...QUIET, ...(options.camera ? FAKE_CAMERA : []), ...GRAPHICS[options.graphics ?? "webgl"]],
   });
   browser.setDefaultTimeout(PATIENCE_MS);
   return browser;
