@@ -244,6 +244,10 @@ WORLD = World(
     mirror=(-1.0, 1.0, 1.0),
     road=ROAD,
     task=TASK,
+    limits=(
+        "The land turns to snow in some dreams: the network behind this world has seen roads under snow, too.",
+        "Bends become rare: left alone with a driver the road goes straight on.",
+    ),
 )
 
 
