@@ -20,6 +20,16 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
+/** Asks a person for a file. @param accept kinds, as a file input has them. @param take not called where none is chosen */
+export function chooseFile(accept: string, take: (file: File) => void): void {
+  const input = make("input", { type: "file", accept });
+  input.onchange = () => {
+    const [file] = input.files ?? [];
+    if (file) take(file);
+  };
+  input.click();
+}
+
 /**
  * After a click with the mouse the keys belong to the world again, or the space bar would press the button once more.
  * Whoever goes by keyboard (the browser shows a focus ring then) stays where they are.

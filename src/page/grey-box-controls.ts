@@ -1,6 +1,6 @@
 /** Flying through the grey-box scene and building in it: keys and pointer on its small picture, buttons for the rest. */
 import type { Size } from "../view/fit";
-import { make } from "./elements";
+import { chooseFile, make } from "./elements";
 import { createGreyBox, type Piece } from "./grey-box";
 import type { DrawGuide } from "./guide-canvas";
 import type { OpenGuide } from "./guide-feed";
@@ -79,14 +79,10 @@ export function greyBoxScene(draw: DrawGuide, { size, frameRate, picture, tools,
       box.add(piece);
       announce(`A ${piece} stands ahead.`);
     };
-    const load = () => {
-      const input = make("input", { type: "file", accept: ".glb,.gltf" });
-      input.onchange = () => {
-        const [file] = input.files ?? [];
-        if (file) box.load(file).catch((error: Error) => complain("The model can't be put into the scene", error));
-      };
-      input.click();
-    };
+    const load = () =>
+      chooseFile(".glb,.gltf", (file) => {
+        box.load(file).catch((error: Error) => complain("The model can't be put into the scene", error));
+      });
     tools.replaceChildren(
       fly("Forward", "KeyW"),
       fly("Back", "KeyS"),

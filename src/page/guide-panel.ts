@@ -7,7 +7,7 @@ import type { LoopFrame } from "../loop/game-loop";
 import { greyGuide } from "../model/conditioning";
 import { createGuideHash } from "../model/guide-hash";
 import { rgbaOf } from "../model/rgb";
-import { button, element, giveKeysBack, make } from "./elements";
+import { button, chooseFile, element, giveKeysBack, make } from "./elements";
 import { createGuideCanvas } from "./guide-canvas";
 import { createGuideFeed, type OpenGuide } from "./guide-feed";
 import { cameras, imageFile, screen, videoFile, webcam } from "./guide-sources";
@@ -53,14 +53,6 @@ function connect(session: Session, panel: HTMLElement): void {
     if (feed.name) goOn(); // the browser's question has taken the focus
     if (document.activeElement !== picture) giveKeysBack(); // a scene is flown through at once
   };
-  const chooseFile = (name: string, accept: string, open: (file: File) => OpenGuide) => {
-    const input = make("input", { type: "file", accept });
-    input.onchange = () => {
-      const [file] = input.files ?? [];
-      if (file) void choose(name, open(file));
-    };
-    input.click();
-  };
   const chooseCamera = async (name: string) => {
     const { value } = camera;
     await choose(
@@ -86,8 +78,8 @@ function connect(session: Session, panel: HTMLElement): void {
     None: () => void choose(null),
     Webcam: (name) => void chooseCamera(name),
     "Screen or tab": (name) => void choose(name, screen(draw, frameRate)),
-    "Video file": (name) => chooseFile(name, "video/*", (file) => videoFile(file, draw)),
-    "Image file": (name) => chooseFile(name, "image/*", (file) => imageFile(file, size)),
+    "Video file": (name) => chooseFile("video/*", (file) => void choose(name, videoFile(file, draw))),
+    "Image file": (name) => chooseFile("image/*", (file) => void choose(name, imageFile(file, size))),
     "Grey-box scene": (name) => void choose(name, scene),
   } satisfies Record<string, (name: string) => void>;
   const choices = Object.entries(sources).map(([name, run]) =>

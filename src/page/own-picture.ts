@@ -3,7 +3,7 @@
  * world dreams on from there. Where it can't, one sentence says why, and the world stays where it was.
  */
 import { rgbaOf } from "../model/rgb";
-import { make } from "./elements";
+import { chooseFile, make } from "./elements";
 import { announce, complain } from "./notices";
 import { cropOf, type OwnPicture, openPicture } from "./picture-file";
 import type { Session } from "./session";
@@ -31,12 +31,7 @@ export function connectOwnPicture(session: Session): () => void {
 
 /** Lets a person choose a file, then offers it. */
 export function choosePicture(session: Session): void {
-  const input = make("input", { type: "file", accept: "image/*" });
-  input.onchange = () => {
-    const file = input.files?.[0];
-    if (file) void offerPicture(session, file);
-  };
-  input.click();
+  chooseFile("image/*", (file) => void offerPicture(session, file));
 }
 
 /** Shows what the world will see of the picture, and begins there when it is wanted. */

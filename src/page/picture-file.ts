@@ -3,6 +3,7 @@
  * size, on white where it is transparent, upright as its camera meant it. Of an animation the first picture.
  */
 import { PictureError } from "../errors";
+import { rgbOf } from "../model/rgb";
 import type { Size } from "../view/fit";
 
 const MOST_BYTES = 64 * 2 ** 20;
@@ -124,8 +125,5 @@ function draw(image: CanvasImageSource, crop: Crop, size: Size): Uint8Array<Arra
     source = canvas;
     ({ x, y, width, height } = { x: 0, y: 0, ...next });
   } while (width !== size.width || height !== size.height);
-  const { data } = context.getImageData(0, 0, size.width, size.height);
-  const rgb = new Uint8Array(size.width * size.height * 3);
-  for (let i = 0; i < size.width * size.height; i++) rgb.set(data.subarray(i * 4, i * 4 + 3), i * 3);
-  return rgb;
+  return rgbOf(context.getImageData(0, 0, size.width, size.height).data);
 }

@@ -1,30 +1,16 @@
 /** The director's line in the built page: told while one plays, completed, judged while one types, recorded, shared. */
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import type { Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { folderSource } from "../../src/model/folder-source";
 import { packZip, readWhole } from "../../src/model/pack";
+import { usePackageHost } from "../setup/package-host";
 import { usePages } from "../setup/pages";
 
 const { files } = await readWhole(folderSource(fileURLToPath(new URL("../goldens/tiny-prompt", import.meta.url))));
 const zip = packZip(files);
-const host = createServer((_, response) => {
-  response.setHeader("Access-Control-Allow-Origin", "*");
-  response.end(zip);
-});
-let at: string;
-
-beforeAll(async () => {
-  await new Promise<void>((listening) => host.listen(0, "127.0.0.1", listening));
-  at = `http://127.0.0.1:${(host.address() as AddressInfo).port}/tiny-prompt.zip`;
-});
-afterAll(async () => {
-  host.closeAllConnections();
-  host.close();
-});
-const pages = usePages(); // after the host, which is shut last
+const host = usePackageHost(zip, "tiny-prompt");
+const pages = usePages();
 
 const plays = (page: Page) =>
   page.waitForFunction(
@@ -33,7 +19,7 @@ const plays = (page: Page) =>
 const told = (page: Page) => page.evaluate(() => window.worldloop?.session.told() ?? []);
 
 async function open(): Promise<Page> {
-  const page = await pages.open(`#package=${at}`);
+  const page = await pages.open(`#package=${host.address}`);
   await page.waitForSelector("#sheet[open]");
   await page.click('#sheet button:text("Open it")');
   await plays(page);

@@ -1,13 +1,12 @@
 /** Guides in the built page: a camera, an image, a scene; before | after; what is refused, and that all is let go. */
 import { readFile } from "node:fs/promises";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import axe from "axe-core";
 import type { Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { folderSource } from "../../src/model/folder-source";
 import { packZip, readWhole } from "../../src/model/pack";
+import { usePackageHost } from "../setup/package-host";
 import { usePages } from "../setup/pages";
 
 const { files } = await readWhole(folderSource(fileURLToPath(new URL("../goldens/tiny-guide", import.meta.url))));
@@ -15,21 +14,8 @@ const manifest = files.get("world.json");
 if (!manifest) throw new Error("tiny-guide: no world.json");
 const withStrength = new TextDecoder().decode(manifest).replace('"name": "gas"', '"name": "strength"');
 const zip = packZip(new Map([...files, ["world.json", new TextEncoder().encode(withStrength)]]));
-const host = createServer((_, response) => {
-  response.setHeader("Access-Control-Allow-Origin", "*");
-  response.end(zip);
-});
-let at: string;
-
-beforeAll(async () => {
-  await new Promise<void>((listening) => host.listen(0, "127.0.0.1", listening));
-  at = `http://127.0.0.1:${(host.address() as AddressInfo).port}/tiny-guide.zip`;
-});
-afterAll(async () => {
-  host.closeAllConnections();
-  host.close();
-});
-const pages = usePages({ camera: "fake" }); // after the host, which is shut last
+const host = usePackageHost(zip, "tiny-guide");
+const pages = usePages({ camera: "fake" });
 
 declare global {
   interface Window {
@@ -54,7 +40,7 @@ const watchTracks = (page: Page) =>
 const tracks = (page: Page) => page.evaluate(() => window.tracks.map(({ readyState }) => readyState));
 
 async function open(prepare: (page: Page) => Promise<unknown> = watchTracks): Promise<Page> {
-  const page = await pages.open(`#package=${at}`, prepare);
+  const page = await pages.open(`#package=${host.address}`, prepare);
   await page.click('#sheet[open] button:text("Open it")');
   await page.waitForFunction(() => Number(document.body.dataset.tick) > 2);
   await page.keyboard.press("g");
@@ -268,7 +254,6 @@ test("the panel can be read and worked on every screen", async () => {
       await page.evaluate(axe.source);
       const { violations } = await page.evaluate(() => (window as unknown as { axe: typeof axe }).axe.run());
       for (const { id, nodes } of violations) faults.push(`${place}: ${id} at ${nodes.map((n) => n.target.join(" "))}`);
-      if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/${name}-${width}.png` });
     }
   }
   expect(faults).toEqual([]);
